@@ -1,0 +1,1 @@
+"""A durable queue in front of self-hosted LLM engines."""

@@ -1,0 +1,96 @@
+"""What happens, told to whoever listens: logs, metrics, pages.
+
+Times spans are in seconds.
+"""
+
+import msgspec
+
+from headpond.domain.job import Job, JobId
+
+
+class JobSubmitted(msgspec.Struct, frozen=True):
+    """A job was accepted; `replayed` when an idempotency key led to one that stood already."""
+
+    job: Job
+    replayed: bool = False
+
+
+class RequestRefused(msgspec.Struct, frozen=True):
+    """The gateway turned a request away."""
+
+    code: str
+    status: int
+
+
+class JobClaimed(msgspec.Struct, frozen=True):
+    """A worker begins to run a job that waited `waited_s` since it was accepted."""
+
+    job: Job
+    waited_s: float
+
+
+class JobSettled(msgspec.Struct, frozen=True):
+    """A worker wrote what became of a job: an end, or a return to its lane."""
+
+    job: Job
+    service_s: float
+
+
+class ClaimLost(msgspec.Struct, frozen=True):
+    """A worker found that a job is no longer its own; its work was thrown away."""
+
+    job_id: JobId
+
+
+class EngineAnswered(msgspec.Struct, frozen=True):
+    """An engine was asked; `outcome` is the name of the outcome's type."""
+
+    engine: str
+    outcome: str
+    duration_s: float
+
+
+class EngineHealth(msgspec.Struct, frozen=True):
+    """An engine became able, or unable, to take requests."""
+
+    engine: str
+    healthy: bool
+
+
+class EngineLoad(msgspec.Struct, frozen=True):
+    """An engine's gauges as read, and the room that the worker sees. None is unknown."""
+
+    engine: str
+    running: int | None
+    waiting: int | None
+    kv_usage: float | None
+    in_flight: int
+    room: int
+
+
+class Reaped(msgspec.Struct, frozen=True):
+    """The reaper ended an overdue job (`expired`) or sent its message again (`reissued`)."""
+
+    job: Job
+    action: str
+
+
+class DutyFailed(msgspec.Struct, frozen=True):
+    """A background duty met an error in one of its ticks, and goes on."""
+
+    duty: str
+    error: str
+
+
+Fact = (
+    JobSubmitted
+    | RequestRefused
+    | JobClaimed
+    | JobSettled
+    | ClaimLost
+    | EngineAnswered
+    | EngineHealth
+    | EngineLoad
+    | Reaped
+    | DutyFailed
+)

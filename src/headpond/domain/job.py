@@ -1,0 +1,191 @@
+"""The job record and its state machine.
+
+Drawn in docs/state-machine.md, coded here and nowhere else. Each arrow is a verb of `Job` that
+returns the record as it should be next, with `version` one higher. A store replaces a record only
+while its version is still the one that was read, so `version` is also the fencing token: whoever
+holds an old record can change nothing.
+
+    accepted ──enqueued──▶ queued ──claimed──▶ running ──succeeded──▶ succeeded
+                              ▲                   │ ──────failed────▶ failed
+                              └─────returned──────┘ ──────buried────▶ dead
+    any state before the end:  ──cancelled──▶ cancelled, ──expired──▶ expired
+"""
+
+from enum import StrEnum
+from typing import NewType
+
+import msgspec
+from msgspec.structs import replace
+
+from headpond.domain.lane import Lane, Priority
+
+JobId = NewType("JobId", str)
+Ticket = NewType("Ticket", str)
+"""Names one message of a job. A record honours only the ticket it was last queued under, so a
+doubled or stale message is recognised and dropped."""
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last five are terminal."""
+
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DEAD = "dead"
+
+    @property
+    def terminal(self) -> bool:
+        """True when the job will not change any more by itself."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset(
+    {
+        JobState.SUCCEEDED,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.EXPIRED,
+        JobState.DEAD,
+    }
+)
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens that the engine counted."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class JobError(msgspec.Struct, frozen=True):
+    """Why a job ended without a result: a stable code and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of one request, but for the bodies of request and response.
+
+    Times are Unix seconds. `work_tokens` is an estimate at submit (prompt and answer), for
+    limits and fairness. `attempts` counts runs that are charged to the job, the present one
+    included; `lost_leases` counts workers that vanished while they ran it, which is not the
+    job's fault but has its own bound. `confidence` is the probability of the whole answer, where
+    the request asked for log-probabilities.
+    """
+
+    id: JobId
+    ticket: Ticket
+    team: str
+    feature: str | None = None
+    pool: str
+    priority: Priority
+    model: str
+    task_type: str | None = None
+    metadata: dict[str, str] = {}
+    work_tokens: int = 0
+    max_attempts: int = 3
+    deadline: float | None = None
+    accepted_at: float
+
+    version: int = 1
+    state: JobState = JobState.ACCEPTED
+    attempts: int = 0
+    lost_leases: int = 0
+    worker: str | None = None
+    engine: str | None = None
+    queued_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    usage: Usage | None = None
+    confidence: float | None = None
+    error: JobError | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """The queue that the job waits in."""
+        return Lane(self.pool, self.priority)
+
+    def overdue(self, now: float) -> bool:
+        """True when the deadline has passed and the job has not ended."""
+        return self.deadline is not None and now >= self.deadline and not self.state.terminal
+
+    def enqueued(self, now: float) -> "Job":
+        """The job's message is in its lane."""
+        self._expect(JobState.ACCEPTED)
+        return self._next(state=JobState.QUEUED, queued_at=now)
+
+    def reissued(self, ticket: Ticket) -> "Job":
+        """A new message will stand for the job; the old one, if it exists, counts no more."""
+        self._expect(JobState.ACCEPTED, JobState.QUEUED)
+        return self._next(ticket=ticket)
+
+    def claimed(self, worker: str, now: float) -> "Job":
+        """A worker begins to run the job and is charged one attempt for it.
+
+        An accepted job may be claimed too: its message can be faster than the note that it was
+        sent. A running job is claimed again when its worker let the lease lapse.
+        """
+        self._expect(JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING)
+        taken_over = self.state is JobState.RUNNING
+        return self._next(
+            state=JobState.RUNNING,
+            worker=worker,
+            queued_at=self.queued_at or now,
+            started_at=now,
+            attempts=self.attempts + (0 if taken_over else 1),
+            lost_leases=self.lost_leases + (1 if taken_over else 0),
+        )
+
+    def returned(self, *, charged: bool) -> "Job":
+        """Back into the lane: after a failure (charged), or because it was not its turn."""
+        self._expect(JobState.RUNNING)
+        attempts = self.attempts if charged else self.attempts - 1
+        return self._next(state=JobState.QUEUED, attempts=attempts, worker=None)
+
+    def succeeded(
+        self, now: float, *, engine: str, usage: Usage, confidence: float | None = None
+    ) -> "Job":
+        """The engine answered."""
+        self._expect(JobState.RUNNING)
+        return self._next(
+            state=JobState.SUCCEEDED,
+            finished_at=now,
+            engine=engine,
+            usage=usage,
+            confidence=confidence,
+        )
+
+    def failed(self, now: float, error: JobError, *, engine: str | None = None) -> "Job":
+        """The request can never succeed; trying again would burn time."""
+        self._expect(JobState.RUNNING)
+        return self._next(state=JobState.FAILED, finished_at=now, error=error, engine=engine)
+
+    def buried(self, now: float, error: JobError, *, engine: str | None = None) -> "Job":
+        """It kept failing; it lies among the dead letters until somebody redrives it."""
+        self._expect(JobState.QUEUED, JobState.RUNNING)
+        return self._next(state=JobState.DEAD, finished_at=now, error=error, engine=engine)
+
+    def cancelled(self, now: float) -> "Job":
+        """The client does not want it any more."""
+        self._expect(JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING)
+        error = JobError("cancelled", "The job was cancelled by its owner.")
+        return self._next(state=JobState.CANCELLED, finished_at=now, error=error)
+
+    def expired(self, now: float) -> "Job":
+        """Its deadline passed first."""
+        self._expect(JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING)
+        error = JobError("deadline_exceeded", "The job's deadline passed before it was done.")
+        return self._next(state=JobState.EXPIRED, finished_at=now, error=error)
+
+    def _expect(self, *allowed: JobState) -> None:
+        if self.state not in allowed:
+            message = f"a job that is {self.state} cannot do this; it must be {allowed}"
+            raise ValueError(message)
+
+    def _next(self, **changes: object) -> "Job":
+        return replace(self, version=self.version + 1, **changes)

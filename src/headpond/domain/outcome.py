@@ -1,0 +1,78 @@
+"""What an engine can say to a request, and what then becomes of the job."""
+
+from typing import assert_never
+
+import msgspec
+
+from headpond.domain.job import Job, JobError, Usage
+from headpond.domain.retry import RetryPolicy, backoff_s
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine's response body, as JSON bytes, with what was counted."""
+
+    response: bytes
+    usage: Usage
+    confidence: float | None = None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The request is at fault (a 4xx other than 408, 425, 429): it will never succeed."""
+
+    message: str
+    code: str = "engine_refused"
+
+
+class NotNow(msgspec.Struct, frozen=True):
+    """The engine has no room or is not there: nobody's fault, no attempt is charged."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+class Broke(msgspec.Struct, frozen=True):
+    """The engine failed on this request (a 5xx, a time-out, garbage): an attempt is charged."""
+
+    reason: str
+    code: str = "engine_error"
+
+
+Outcome = Answered | Refused | NotNow | Broke
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """The record as it should be next, and what goes with it.
+
+    `response` is set when the job succeeded. `delay_s` is how long the job's message stays
+    hidden when `job` goes back to its lane.
+    """
+
+    job: Job
+    response: bytes | None = None
+    delay_s: float = 0.0
+
+
+def settle(
+    job: Job, outcome: Outcome, *, engine: str, now: float, policy: RetryPolicy, chance: float
+) -> Settlement:
+    """Decide what becomes of a running job. `chance` in [0, 1) is the jitter of a retry."""
+    match outcome:
+        case Answered():
+            after = job.succeeded(
+                now, engine=engine, usage=outcome.usage, confidence=outcome.confidence
+            )
+            return Settlement(job=after, response=outcome.response)
+        case Refused():
+            error = JobError(outcome.code, outcome.message)
+            return Settlement(job=job.failed(now, error, engine=engine))
+        case NotNow():
+            delay_s = policy.not_now_s if outcome.retry_after_s is None else outcome.retry_after_s
+            return Settlement(job=job.returned(charged=False), delay_s=delay_s)
+        case Broke() if job.attempts >= job.max_attempts:
+            error = JobError(outcome.code, f"{outcome.reason} (attempt {job.attempts})")
+            return Settlement(job=job.buried(now, error, engine=engine))
+        case Broke():
+            delay_s = backoff_s(policy, job.attempts, chance)
+            return Settlement(job=job.returned(charged=True), delay_s=delay_s)
+        case _:  # pragma: no cover
+            assert_never(outcome)

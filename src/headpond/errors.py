@@ -1,0 +1,104 @@
+"""One error tree, branched by what the caller should do.
+
+HeadpondError
+├── RequestError              fix the request            (HTTP 4xx)
+│   ├── InvalidRequest            400, 413, 422
+│   ├── Unauthenticated           401
+│   ├── Forbidden                 403
+│   └── NotFound                  404
+├── TryLater                  the same call may work     (HTTP 429, 503)
+│   ├── RateLimited               429
+│   └── Unavailable               503
+├── SettingsError             fix headpond.yaml, the environment or a command's options
+└── MissingExtra              install the named extra
+"""
+
+
+class HeadpondError(Exception):
+    """Root of everything that Headpond raises on purpose."""
+
+
+class RequestError(HeadpondError):
+    """The request itself is at fault; sending it again changes nothing.
+
+    `code` is a stable word for programs, `param` the field at fault in the caller's own
+    notation, `status` the HTTP status that tells it.
+    """
+
+    status = 400
+    type = "invalid_request_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+        if status is not None:
+            self.status = status
+
+
+class InvalidRequest(RequestError):
+    """The body, a parameter or a header is not what the interface takes."""
+
+
+class Unauthenticated(RequestError):
+    """No key or token, or one that is unknown, revoked or expired."""
+
+    status = 401
+    type = "authentication_error"
+
+
+class Forbidden(RequestError):
+    """Known, but not allowed to do this."""
+
+    status = 403
+    type = "permission_error"
+
+
+class NotFound(RequestError):
+    """No such thing, or not one that the caller's team may see: the two look the same."""
+
+    status = 404
+
+
+class TryLater(HeadpondError):
+    """Nothing is wrong with the request; `retry_after_s` is when to send it again, at least 1."""
+
+    status = 503
+    type = "server_error"
+
+    def __init__(self, message: str, *, code: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.retry_after_s = max(1.0, retry_after_s)
+
+
+class RateLimited(TryLater):
+    """The team has used what its limits allow for now."""
+
+    status = 429
+    type = "rate_limit_error"
+
+
+class Unavailable(TryLater):
+    """A store, queue or engine that the call needs does not answer."""
+
+
+class SettingsError(HeadpondError):
+    """A setting is wrong; the message names where it stands and what is allowed."""
+
+
+class MissingExtra(HeadpondError):
+    """An optional dependency is not installed; the message holds the command that installs it."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs an extra: pip install 'headpond[{extra}]'")
+        self.extra = extra

@@ -1,0 +1,1 @@
+"""What Headpond needs from the outside, as short Protocols; adapters fulfil them."""

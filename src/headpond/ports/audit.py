@@ -1,0 +1,34 @@
+"""The audit log: one entry for each job that ended, written with its end and never changed."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from headpond.domain.job import Job
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """A job as it ended, with both bodies as JSON bytes; no response if it did not succeed."""
+
+    job: Job
+    request: bytes
+    response: bytes | None = None
+
+
+class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries. Times are Unix seconds at which jobs ended: from (incl.) to (excl.)."""
+
+    team: str | None = None
+    model: str | None = None
+    since: float | None = None
+    until: float | None = None
+    limit: int | None = None
+
+
+class Audit(Protocol):
+    """Read side; whatever ends a job writes the entry in the same step."""
+
+    def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
+        """The entries that match, in the order in which the jobs ended."""
+        ...

@@ -1,0 +1,94 @@
+"""The job store: the truth about every job."""
+
+from typing import Protocol
+
+import msgspec
+
+from headpond.domain.job import Job, JobId, JobState
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """A client's promise that requests under one key are one request.
+
+    `fingerprint` tells whether the body is the same too. Keys of two teams never meet.
+    """
+
+    key: str
+    fingerprint: str
+    expires_at: float
+
+
+class NewJob(msgspec.Struct, frozen=True):
+    """A record to add, with the request body (JSON) that the engine will get."""
+
+    job: Job
+    request: bytes
+    idempotency: Idempotency | None = None
+
+
+class Added(msgspec.Struct, frozen=True):
+    """The record is stored."""
+
+    job: Job
+
+
+class Existing(msgspec.Struct, frozen=True):
+    """The team used this idempotency key before, for `job`, with a body of `fingerprint`."""
+
+    job: Job
+    fingerprint: str
+
+
+class Bodies(msgspec.Struct, frozen=True):
+    """What went to the engine and, once the job succeeded, what came back; JSON bytes."""
+
+    request: bytes
+    response: bytes | None = None
+
+
+class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs, newest first. `after` is the id that the last page ended with."""
+
+    team: str | None = None
+    state: JobState | None = None
+    after: JobId | None = None
+    limit: int = 20
+
+
+class JobStore(Protocol):
+    """Records under compare-and-set. Every verb takes effect durably before it returns."""
+
+    async def add(self, new: NewJob) -> Added | Existing:
+        """Add a record iff its team has no unexpired record under the same idempotency key."""
+        ...
+
+    async def get(self, job_id: JobId) -> Job | None:
+        """The record as it stands, None if there is none."""
+        ...
+
+    async def bodies(self, job_id: JobId) -> Bodies | None:
+        """The request and response of a job, None if there is no such job."""
+        ...
+
+    async def swap(self, after: Job, response: bytes | None = None) -> bool:
+        """Replace the record iff the stored version is `after.version - 1`; False if not."""
+        ...
+
+    async def find(self, query: JobQuery) -> list[Job]:
+        """The records that match, newest first."""
+        ...
+
+    async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
+        """Records that need a look: past their deadline, or accepted before then and not queued.
+
+        Only records that have not ended; at most `limit`.
+        """
+        ...
+
+    async def wait_for_change(self, job_id: JobId, version: int, timeout_s: float) -> Job | None:
+        """The record once its version is above `version`; None after `timeout_s` seconds."""
+        ...
+
+    async def forget_keys(self, now: float) -> int:
+        """Drop idempotency keys that expired before `now`; returns how many."""
+        ...

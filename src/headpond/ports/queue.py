@@ -1,0 +1,76 @@
+"""The queue: holds work durably until a worker is ready, and hands it out again if that fails.
+
+A message says "somebody should look at job X"; what is true stands in the job's record. A queue
+therefore may deliver twice, and need not look up, list or delete by id. It must not lose what it
+acknowledged, nor hand one message to two receivers while the first one's lease holds.
+"""
+
+from collections.abc import Sequence
+from typing import NewType, Protocol
+
+import msgspec
+
+from headpond.domain.job import JobId, Ticket
+from headpond.domain.lane import Lane
+
+LeaseToken = NewType("LeaseToken", str)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Job id and routing facts; prompts do not travel in the queue."""
+
+    job_id: JobId
+    ticket: Ticket
+    lane: Lane
+    team: str
+    work_tokens: int
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A message in somebody's hands. `token` is new with each receipt."""
+
+    message: Message
+    token: LeaseToken
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """What a lane holds. `oldest_age_s` is the age of the oldest ready message, None if none."""
+
+    ready: int
+    leased: int
+    delayed: int
+    oldest_age_s: float | None = None
+
+
+class Queue(Protocol):
+    """Lanes of leased messages. Every verb takes effect durably before it returns."""
+
+    async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
+        """Put the messages in their lanes; they can be received once `delay_s` has passed."""
+        ...
+
+    async def receive(
+        self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
+    ) -> list[Lease]:
+        """Lease up to `limit` ready messages, those of earlier lanes first, oldest first.
+
+        With nothing ready, waits up to `wait_s` seconds for the first. A message whose lease
+        lapsed is ready again.
+        """
+        ...
+
+    async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
+        """Hold each lease for `lease_s` from now, iff it is still held; returns those."""
+        ...
+
+    async def ack(self, leases: Sequence[Lease]) -> None:
+        """Remove each message iff its lease is still held; a lapsed lease changes nothing."""
+        ...
+
+    async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
+        """Make each message ready after `delay_s`, iff its lease is still held."""
+        ...
+
+    async def depth(self, lane: Lane) -> Depth:
+        """Count the messages of a lane."""
+        ...

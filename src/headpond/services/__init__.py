@@ -1,0 +1,1 @@
+"""One duty a file, written against the ports alone."""

@@ -1,0 +1,68 @@
+"""The desk: a team asks about its own jobs, and cancels them."""
+
+from headpond.domain.identity import Identity
+from headpond.domain.job import Job, JobId
+from headpond.errors import InvalidRequest, NotFound
+from headpond.ports.clock import Clock
+from headpond.ports.jobs import Bodies, JobQuery, JobStore
+
+
+class Desk:
+    """Another team's job and no job look the same: NotFound."""
+
+    def __init__(self, jobs: JobStore, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+
+    async def job(self, job_id: JobId, identity: Identity) -> Job:
+        """The record as it stands. Raises NotFound."""
+        job = await self._jobs.get(job_id)
+        if job is None or job.team != identity.team:
+            message = f"There is no job {job_id!r}."
+            raise NotFound(message, code="job_not_found", param="id")
+        return job
+
+    async def bodies(self, job: Job) -> Bodies:
+        """Request and response of a job that was read here. Raises NotFound."""
+        bodies = await self._jobs.bodies(job.id)
+        if bodies is None:
+            message = f"The bodies of job {job.id!r} are gone."
+            raise NotFound(message, code="job_not_found", param="id")
+        return bodies
+
+    async def find(self, query: JobQuery, identity: Identity) -> list[Job]:
+        """The team's jobs that match, newest first; the query's own `team` is ignored."""
+        return await self._jobs.find(
+            JobQuery(team=identity.team, state=query.state, after=query.after, limit=query.limit)
+        )
+
+    async def change(self, job: Job, timeout_s: float) -> Job | None:
+        """The next state of a job that was read here, None if none comes in time."""
+        return await self._jobs.wait_for_change(job.id, job.version, timeout_s)
+
+    async def ended(self, job: Job, timeout_s: float) -> Job:
+        """The job once it has ended, or as it stands after `timeout_s` seconds."""
+        until = self._clock.now() + timeout_s
+        while not job.state.terminal:
+            changed = await self.change(job, until - self._clock.now())
+            if changed is None:
+                return job
+            job = changed
+        return job
+
+    async def cancel(self, job_id: JobId, identity: Identity) -> Job:
+        """Cancel the job; one that is cancelled already stays so.
+
+        Raises NotFound, and InvalidRequest when the job has ended in another way. A worker that
+        is running it learns that at its next heartbeat and aborts the engine's request.
+        """
+        while True:
+            job = await self.job(job_id, identity)
+            if job.state == "cancelled":
+                return job
+            if job.state.terminal:
+                message = f"The job has ended ({job.state}); there is nothing to cancel."
+                raise InvalidRequest(message, code="job_already_ended", param="id")
+            after = job.cancelled(self._clock.now())
+            if await self._jobs.swap(after):
+                return after

@@ -1,0 +1,134 @@
+"""Submission: from a checked request to a durable, queued job."""
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from headpond.domain.catalogue import Catalogue
+from headpond.domain.facts import JobSubmitted
+from headpond.domain.identity import Identity, time_ordered_id
+from headpond.domain.job import Job, JobId, Ticket
+from headpond.domain.lane import Priority
+from headpond.domain.work import estimated_tokens
+from headpond.errors import InvalidRequest, NotFound
+from headpond.ports.clock import Clock
+from headpond.ports.delivery import Delivery
+from headpond.ports.events import Listener
+from headpond.ports.jobs import Added, Existing, Idempotency, NewJob
+from headpond.services.rate_limits import Allowance, RateLimits
+from headpond.settings import PoolSettings
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks for, checked for form by the gateway.
+
+    `request` is the chat completion's body as JSON, an object without `model` and `stream`;
+    `prompt_chars` the length of its messages; `deadline` Unix seconds. `fingerprint` identifies
+    the client's whole body for `idempotency_key`.
+    """
+
+    request: bytes
+    prompt_chars: int
+    model: str | None = None
+    max_tokens: int | None = None
+    priority: Priority = Priority.BATCH
+    task_type: str | None = None
+    deadline: float | None = None
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The job that stands for an order; `replayed` when it stood already."""
+
+    job: Job
+    allowance: Allowance
+    replayed: bool = False
+
+
+class Submission:
+    """Accepts orders. Returning means durable: the job is in the store and in its lane."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        delivery: Delivery,
+        *,
+        pools: dict[str, PoolSettings],
+        catalogue: Catalogue,
+        limits: RateLimits,
+        clock: Clock,
+        listener: Listener,
+        idempotency_ttl_s: float,
+        random_bits: Callable[[int], int] = secrets.randbits,
+    ) -> None:
+        self._delivery = delivery
+        self._pools = pools
+        self._catalogue = catalogue
+        self._limits = limits
+        self._clock = clock
+        self._listener = listener
+        self._idempotency_ttl_s = idempotency_ttl_s
+        self._random_bits = random_bits
+
+    async def submit(self, order: Order, identity: Identity) -> Receipt:
+        """Make the order a job; the same job again for the same key and body.
+
+        Raises NotFound for a model that no pool serves, InvalidRequest for a deadline in the
+        past or a key that came with another body, RateLimited.
+        """
+        now = self._clock.now()
+        work_tokens = estimated_tokens(order.prompt_chars, order.max_tokens)
+        job = self._job(order, identity, work_tokens, now)
+        allowance = self._limits.take(identity, work_tokens)
+        new = NewJob(job, order.request, self._idempotency(order, now))
+        match await self._delivery.submit(new):
+            case Added(job):
+                receipt = Receipt(job, allowance)
+            case Existing(job, fingerprint):
+                if fingerprint != order.fingerprint:
+                    message = (
+                        f"Idempotency-Key {order.idempotency_key!r} came before with another "
+                        "body. Use a new key for a new request."
+                    )
+                    raise InvalidRequest(message, code="idempotency_key_reused", status=422)
+                receipt = Receipt(job, allowance, replayed=True)
+        self._listener.hear(JobSubmitted(receipt.job, receipt.replayed))
+        return receipt
+
+    def _job(self, order: Order, identity: Identity, work_tokens: int, now: float) -> Job:
+        route = self._catalogue.route(order.model)
+        if route is None:
+            message = (
+                "This gateway has no default model; name one."
+                if order.model is None
+                else f"The model {order.model!r} is not served here; GET /v1/models lists them."
+            )
+            raise NotFound(message, code="model_not_found", param="model")
+        if order.deadline is not None and order.deadline <= now:
+            message = "The deadline is in the past."
+            raise InvalidRequest(message, code="deadline_in_the_past", param="deadline")
+        return Job(
+            id=JobId("job_" + self._new_id(now)),
+            ticket=Ticket(self._new_id(now)),
+            team=identity.team,
+            feature=identity.feature,
+            pool=route.pool,
+            priority=order.priority,
+            model=route.model,
+            task_type=order.task_type,
+            metadata=order.metadata,
+            work_tokens=work_tokens,
+            max_attempts=self._pools[route.pool].retry.max_attempts,
+            deadline=order.deadline,
+            accepted_at=now,
+        )
+
+    def _idempotency(self, order: Order, now: float) -> Idempotency | None:
+        if order.idempotency_key is None:
+            return None
+        return Idempotency(order.idempotency_key, order.fingerprint, now + self._idempotency_ttl_s)
+
+    def _new_id(self, now: float) -> str:
+        return time_ordered_id(now, self._random_bits(74))

@@ -1,0 +1,135 @@
+"""Every setting, typed, with its default and its meaning.
+
+One YAML file, `headpond.yaml`, holds them; `HEADPOND_…` variables with `__` between the levels
+override it. Everything is optional. Spans ending in `_s` are seconds.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from headpond.domain.identity import Limits
+from headpond.domain.retry import RetryPolicy
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group of settings."""
+
+
+class EngineSettings(Section):
+    """Where a pool's answers come from: a server's `url`, or a `gguf` file served embedded.
+
+    With neither, the pool serves the example model embedded.
+    """
+
+    url: Annotated[str | None, Meta(description="Base URL of an OpenAI-compatible server")] = None
+    gguf: Annotated[str | None, Meta(description="A GGUF file for the embedded engine")] = None
+    api_key: Annotated[str | None, Meta(description="Sent to the server as a bearer token")] = None
+    timeout_s: Annotated[Seconds, Meta(description="Longest time for one answer")] = 600.0
+    start_grace_s: Annotated[Seconds, Meta(description="Longest time to become healthy")] = 600.0
+    context_tokens: Annotated[Count, Meta(description="Embedded: context of one request")] = 512
+    threads: Annotated[Count | None, Meta(description="Embedded: CPU threads, default all")] = None
+
+
+class PoolSettings(Section):
+    """A fleet of like workers in front of one base model."""
+
+    engine: EngineSettings = EngineSettings()
+    models: Annotated[
+        tuple[str, ...],
+        Meta(description="Models that the pool serves; the first one is its default"),
+    ] = ()
+    max_in_flight: Annotated[Count, Meta(description="Requests at the engine, per worker")] = 16
+    kv_usage_limit: Annotated[
+        float, Meta(gt=0, le=1, description="Above this share of the KV cache, stop pulling")
+    ] = 0.85
+    lease_s: Annotated[Seconds, Meta(description="A silent worker loses its jobs after this")] = 30
+    retry: RetryPolicy = RetryPolicy()
+
+
+class GatewaySettings(Section):
+    """The HTTP side."""
+
+    host: Annotated[str, Meta(description="Address to bind")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="0 takes a free port")] = 8080
+    max_body_bytes: Annotated[Count, Meta(description="Largest request body")] = 1_048_576
+    max_json_depth: Annotated[Count, Meta(description="Deepest nesting of a body")] = 32
+    max_prompt_chars: Annotated[Count, Meta(description="Longest prompt, all messages")] = 8_000
+    max_output_tokens: Annotated[Count, Meta(description="Largest max_tokens")] = 4_096
+    max_wait_s: Annotated[Seconds, Meta(description="Longest time a request may be held")] = 120.0
+    unknown_parameters: Annotated[
+        Literal["refuse", "pass"],
+        Meta(description="Parameters of the chat API that Headpond does not know"),
+    ] = "refuse"
+
+
+class JwtSettings(Section):
+    """Tokens of an identity provider, beside API keys."""
+
+    jwks: Annotated[str, Meta(description="File or https URL of the JSON Web Key Set")]
+    issuer: Annotated[str | None, Meta(description="Required `iss`")] = None
+    audience: Annotated[str | None, Meta(description="Required `aud`")] = None
+    algorithms: tuple[Literal["RS256", "ES256"], ...] = ("RS256", "ES256")
+    team_claim: Annotated[str, Meta(description="Claim that names the team")] = "team"
+    feature_claim: Annotated[str, Meta(description="Claim that names the feature")] = "feature"
+
+
+class AuthSettings(Section):
+    """How callers prove who they are, beside API keys in the store."""
+
+    jwt: JwtSettings | None = None
+
+
+class LimitSettings(Section):
+    """Rate limits. A key's own limits go before its team's, these before the default."""
+
+    default: Limits = Limits()
+    teams: dict[str, Limits] = {}
+
+
+class WorkerSettings(Section):
+    """What all workers share; the rest stands with each pool."""
+
+    drain_s: Annotated[Seconds, Meta(description="Time to finish work after SIGTERM")] = 25.0
+    metrics_port: Annotated[
+        int | None, Meta(ge=0, le=65535, description="Serve the worker's metrics here")
+    ] = None
+
+
+class ReaperSettings(Section):
+    """The duty that finds what was left lying."""
+
+    every_s: Annotated[Seconds, Meta(description="Time between two looks")] = 5.0
+    accepted_grace_s: Annotated[
+        Seconds, Meta(description="A job accepted longer ago and not queued is sent again")
+    ] = 30.0
+
+
+class LogSettings(Section):
+    """Logs go to standard error."""
+
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Section):
+    """The whole file."""
+
+    home: Annotated[str, Meta(description="Folder for data")] = ".headpond"
+    store: Annotated[
+        str, Meta(description="Queue, records, audit and keys; relative to `home`")
+    ] = "sqlite:///headpond.db"
+    idempotency_ttl_s: Annotated[Seconds, Meta(description="How long a key is remembered")] = 86_400
+    gateway: GatewaySettings = GatewaySettings()
+    worker: WorkerSettings = WorkerSettings()
+    reaper: ReaperSettings = ReaperSettings()
+    pools: dict[str, PoolSettings] = msgspec.field(
+        default_factory=lambda: {"default": PoolSettings()}
+    )
+    auth: AuthSettings = AuthSettings()
+    limits: LimitSettings = LimitSettings()
+    log: LogSettings = LogSettings()
