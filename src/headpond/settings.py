@@ -20,7 +20,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A group of settings."""
 
 
-class EngineSettings(Section):
+class EngineSettings(Section, frozen=True):
     """Where a pool's answers come from: a server's `url`, or a `gguf` file served embedded.
 
     With neither, the pool serves the example model embedded.
@@ -35,7 +35,7 @@ class EngineSettings(Section):
     threads: Annotated[Count | None, Meta(description="Embedded: CPU threads, default all")] = None
 
 
-class PoolSettings(Section):
+class PoolSettings(Section, frozen=True):
     """A fleet of like workers in front of one base model."""
 
     engine: EngineSettings = EngineSettings()
@@ -51,7 +51,7 @@ class PoolSettings(Section):
     retry: RetryPolicy = RetryPolicy()
 
 
-class GatewaySettings(Section):
+class GatewaySettings(Section, frozen=True):
     """The HTTP side."""
 
     host: Annotated[str, Meta(description="Address to bind")] = "127.0.0.1"
@@ -67,7 +67,7 @@ class GatewaySettings(Section):
     ] = "refuse"
 
 
-class JwtSettings(Section):
+class JwtSettings(Section, frozen=True):
     """Tokens of an identity provider, beside API keys."""
 
     jwks: Annotated[str, Meta(description="File or https URL of the JSON Web Key Set")]
@@ -78,20 +78,20 @@ class JwtSettings(Section):
     feature_claim: Annotated[str, Meta(description="Claim that names the feature")] = "feature"
 
 
-class AuthSettings(Section):
+class AuthSettings(Section, frozen=True):
     """How callers prove who they are, beside API keys in the store."""
 
     jwt: JwtSettings | None = None
 
 
-class LimitSettings(Section):
+class LimitSettings(Section, frozen=True):
     """Rate limits. A key's own limits go before its team's, these before the default."""
 
     default: Limits = Limits()
     teams: dict[str, Limits] = {}
 
 
-class WorkerSettings(Section):
+class WorkerSettings(Section, frozen=True):
     """What all workers share; the rest stands with each pool."""
 
     drain_s: Annotated[Seconds, Meta(description="Time to finish work after SIGTERM")] = 25.0
@@ -100,7 +100,7 @@ class WorkerSettings(Section):
     ] = None
 
 
-class ReaperSettings(Section):
+class ReaperSettings(Section, frozen=True):
     """The duty that finds what was left lying."""
 
     every_s: Annotated[Seconds, Meta(description="Time between two looks")] = 5.0
@@ -109,14 +109,14 @@ class ReaperSettings(Section):
     ] = 30.0
 
 
-class LogSettings(Section):
+class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole file."""
 
     home: Annotated[str, Meta(description="Folder for data")] = ".headpond"

@@ -1,5 +1,7 @@
-"""Which pool serves which model. The catalogue is settings, not live workers: a pool scaled to
-zero still takes work."""
+"""Which pool serves which model.
+
+The catalogue is settings, not live workers: a pool scaled to zero still takes work.
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 import msgspec
+from typing_extensions import override
 
 
 class Priority(StrEnum):
@@ -18,6 +19,7 @@ class Lane(msgspec.Struct, frozen=True, order=True):
     pool: str
     priority: Priority
 
+    @override
     def __str__(self) -> str:
         return f"{self.pool}/{self.priority}"
 

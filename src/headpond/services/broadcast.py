@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+
 from typing_extensions import override
 
 from headpond.domain.facts import Fact

@@ -51,7 +51,7 @@ class Receipt(msgspec.Struct, frozen=True):
 class Submission:
     """Accepts orders. Returning means durable: the job is in the store and in its lane."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         delivery: Delivery,
         *,
