@@ -28,7 +28,10 @@ class EngineSettings(Section, frozen=True):
 
     url: Annotated[str | None, Meta(description="Base URL of an OpenAI-compatible server")] = None
     gguf: Annotated[str | None, Meta(description="A GGUF file for the embedded engine")] = None
-    api_key: Annotated[str | None, Meta(description="Sent to the server as a bearer token")] = None
+    api_key: Annotated[
+        str | None,
+        Meta(description="Sent to the server as a bearer token", extra={"secret": True}),
+    ] = None
     timeout_s: Annotated[Seconds, Meta(description="Longest time for one answer")] = 600.0
     start_grace_s: Annotated[Seconds, Meta(description="Longest time to become healthy")] = 600.0
     context_tokens: Annotated[Count, Meta(description="Embedded: context of one request")] = 512
@@ -73,7 +76,9 @@ class JwtSettings(Section, frozen=True):
     jwks: Annotated[str, Meta(description="File or https URL of the JSON Web Key Set")]
     issuer: Annotated[str | None, Meta(description="Required `iss`")] = None
     audience: Annotated[str | None, Meta(description="Required `aud`")] = None
-    algorithms: tuple[Literal["RS256", "ES256"], ...] = ("RS256", "ES256")
+    algorithms: Annotated[
+        tuple[Literal["RS256", "ES256"], ...], Meta(description="Accepted signatures")
+    ] = ("RS256", "ES256")
     team_claim: Annotated[str, Meta(description="Claim that names the team")] = "team"
     feature_claim: Annotated[str, Meta(description="Claim that names the feature")] = "feature"
 
@@ -112,8 +117,12 @@ class ReaperSettings(Section, frozen=True):
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
-    format: Literal["console", "json"] = "console"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Annotated[
+        Literal["console", "json"], Meta(description="For people, or a JSON object a line")
+    ] = "console"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least that is told")
+    ] = "info"
 
 
 class Settings(Section, frozen=True):

@@ -1,8 +1,9 @@
 """Who asks, and ids that sort by time."""
 
-from typing import NewType
+from typing import Annotated, NewType
 
 import msgspec
+from msgspec import Meta
 
 KeyId = NewType("KeyId", str)
 
@@ -13,8 +14,12 @@ LOCAL_TEAM = "local"
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a team may hand in a minute. None means no limit."""
 
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
+    requests_per_minute: Annotated[
+        int | None, Meta(ge=1, description="Requests, with bursts of as many")
+    ] = None
+    tokens_per_minute: Annotated[
+        int | None, Meta(ge=1, description="Tokens of prompts and answers, estimated at submit")
+    ] = None
 
 
 class Identity(msgspec.Struct, frozen=True):
