@@ -1,0 +1,1 @@
+"""Shipped for whoever writes a backend: clocks, virtual time, one conformance suite per port."""
