@@ -1,0 +1,177 @@
+"""Intake: the way from a decoded request to a job, the same for every front door."""
+
+import math
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+from msgspec import Raw
+
+from headpond.domain.job import Job
+from headpond.domain.lane import Priority
+from headpond.domain.ratelimit import Bucket
+from headpond.domain.work import DEFAULT_ANSWER_TOKENS
+from headpond.errors import InvalidRequest
+from headpond.gateway.chat_schema import ChatParameters, Message
+from headpond.gateway.endpoint import Call, Parameter
+from headpond.gateway.reply import Header
+from headpond.services.rate_limits import Allowance
+from headpond.services.submission import Order, Receipt, Submission
+from headpond.settings import GatewaySettings
+
+IDEMPOTENCY_KEY = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    description="The same key and body lead to the same job, for a day.",
+)
+
+_KEY = re.compile(rb"[!-~]{1,255}")
+_encode = msgspec.json.Encoder().encode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+NOT_FOR_THE_ENGINE = (
+    "model",
+    "stream",
+    "stream_options",
+    "metadata",
+    "service_tier",
+    "prompt",
+    "task_type",
+    "priority",
+    "deadline",
+    "expires_in",
+    "callback",
+)
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the front doors have in common. `body` is the client's, `request` the engine's."""
+
+    parameters: ChatParameters
+    body: bytes
+    request: bytes
+    prompt_chars: int
+    model: str | None
+    priority: Priority
+    task_type: str | None = None
+    deadline: float | None = None
+
+
+class Intake:
+    """Checks limits that the settings name, and submits."""
+
+    def __init__(self, submission: Submission, settings: GatewaySettings) -> None:
+        self._submission = submission
+        self._max_prompt_chars = settings.max_prompt_chars
+        self._max_output_tokens = settings.max_output_tokens
+
+    async def submit(self, call: Call, asked: Asked) -> Receipt:
+        """Make it a job. Raises what Submission raises, and InvalidRequest."""
+        parameters = asked.parameters
+        if parameters.stream:
+            message = "Streaming is not supported yet; send stream=false."
+            raise InvalidRequest(message, code="unsupported_parameter", param="stream")
+        if asked.prompt_chars > self._max_prompt_chars:
+            message = (
+                f"The prompt has {asked.prompt_chars} characters; "
+                f"{self._max_prompt_chars} are allowed."
+            )
+            raise InvalidRequest(message, code="prompt_too_long", param="messages")
+        key = _idempotency_key(call)
+        return await self._submission.submit(
+            Order(
+                request=asked.request,
+                prompt_chars=asked.prompt_chars,
+                model=asked.model,
+                max_tokens=self._answer_tokens(parameters),
+                priority=asked.priority,
+                task_type=asked.task_type,
+                deadline=asked.deadline,
+                metadata=parameters.metadata or {},
+                idempotency_key=key,
+                fingerprint=_fingerprint(call.path, asked.body) if key else "",
+            ),
+            call.identity,
+        )
+
+    def _answer_tokens(self, parameters: ChatParameters) -> int | None:
+        limit = parameters.answer_limit
+        if limit is not None and limit > self._max_output_tokens:
+            message = f"{limit} output tokens are asked for; {self._max_output_tokens} are allowed."
+            name = "max_tokens" if limit == parameters.max_tokens else "max_completion_tokens"
+            raise InvalidRequest(message, code="too_many_tokens", param=name)
+        if parameters.n is None or parameters.n == 1:
+            return limit
+        return parameters.n * (DEFAULT_ANSWER_TOKENS if limit is None else limit)
+
+
+def engine_request(body: bytes, prompt: str | None = None) -> bytes:
+    """The client's own JSON without what is not for the engine, each value byte for byte."""
+    fields = _decode_fields(body)
+    if prompt is not None:
+        content = fields["prompt"]
+        fields["messages"] = Raw(b'[{"role":"user","content":%b}]' % bytes(content))
+    for name in NOT_FOR_THE_ENGINE:
+        fields.pop(name, None)
+    return _encode(fields)
+
+
+def prompt_chars(messages: Sequence[Message]) -> int:
+    """Characters of text in all messages. Raises InvalidRequest when there is nothing in them."""
+    chars = 0
+    other = False
+    for message in messages:
+        if isinstance(message.content, str):
+            chars += len(message.content)
+        elif message.content is not None:
+            chars += sum(len(part.text) for part in message.content if part.text is not None)
+            other = other or any(part.text is None for part in message.content)
+    if not chars and not other:
+        text = "The prompt is empty."
+        raise InvalidRequest(text, code="empty_prompt", param="messages")
+    return chars
+
+
+def receipt_headers(receipt: Receipt) -> list[Header]:
+    """The job's id, and what is left of the team's rate limits."""
+    headers = [(b"x-headpond-job-id", receipt.job.id.encode())]
+    if receipt.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    return headers + _limit_headers(receipt.allowance)
+
+
+def poll_url(job: Job) -> str:
+    """Where the job is to be seen."""
+    return f"/jobs/{job.id}"
+
+
+def _limit_headers(allowance: Allowance) -> list[Header]:
+    headers: list[Header] = []
+    for unit, bucket in ((b"requests", allowance.requests), (b"tokens", allowance.tokens)):
+        if bucket is not None:
+            headers += _bucket_headers(unit, bucket)
+    return headers
+
+
+def _bucket_headers(unit: bytes, bucket: Bucket) -> list[Header]:
+    return [
+        (b"x-ratelimit-limit-" + unit, b"%d" % bucket.per_minute),
+        (b"x-ratelimit-remaining-" + unit, b"%d" % bucket.remaining),
+        (b"x-ratelimit-reset-" + unit, b"%ds" % math.ceil(bucket.reset_s)),
+    ]
+
+
+def _idempotency_key(call: Call) -> str | None:
+    key = call.headers.get(b"idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        message = "An Idempotency-Key has 1 to 255 visible ASCII characters."
+        raise InvalidRequest(message, code="invalid_value", param="Idempotency-Key")
+    return key.decode()
+
+
+def _fingerprint(path: str, body: bytes) -> str:
+    return sha256(path.encode() + b"\n" + body).hexdigest()
