@@ -14,6 +14,7 @@ from headpond.domain.retry import RetryPolicy
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +59,7 @@ class GatewaySettings(Section, frozen=True):
     """The HTTP side."""
 
     host: Annotated[str, Meta(description="Address to bind")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="0 takes a free port")] = 8080
+    port: Annotated[Port, Meta(description="0 takes a free port")] = 8080
     max_body_bytes: Annotated[Count, Meta(description="Largest request body")] = 1_048_576
     max_json_depth: Annotated[Count, Meta(description="Deepest nesting of a body")] = 32
     max_prompt_chars: Annotated[Count, Meta(description="Longest prompt, all messages")] = 8_000
@@ -100,9 +101,7 @@ class WorkerSettings(Section, frozen=True):
     """What all workers share; the rest stands with each pool."""
 
     drain_s: Annotated[Seconds, Meta(description="Time to finish work after SIGTERM")] = 25.0
-    metrics_port: Annotated[
-        int | None, Meta(ge=0, le=65535, description="Serve the worker's metrics here")
-    ] = None
+    metrics_port: Annotated[Port | None, Meta(description="Serve the worker's metrics here")] = None
 
 
 class ReaperSettings(Section, frozen=True):

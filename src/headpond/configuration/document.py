@@ -1,7 +1,5 @@
 """YAML, read into values that know their lines. Safe tags only, no key twice, no aliases."""
 
-from typing import Any
-
 import yaml
 from typing_extensions import override
 
@@ -15,9 +13,13 @@ class Loader(yaml.SafeLoader):
     @override
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases are not supported", mark)
+            mark: yaml.Mark = self.get_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases are not supported", problem_mark=mark)
         return super().compose_node(parent, index)
+
+    def construct_anything(self, node: yaml.Node) -> object:
+        """The node as plain Python, all the way down."""
+        return super().construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]
 
 
 def read_document(text: str, name: str) -> Table:
@@ -79,11 +81,11 @@ def _written(loader: Loader, node: yaml.Node, name: str, at: yaml.Node) -> Writt
     """The node's value, said to stand at the line of `at`: its key."""
     origin = f"{name}, line {at.start_mark.line + 1}"
     if not isinstance(node, yaml.MappingNode):
-        return Leaf(loader.construct_object(node, deep=True), origin)
+        return Leaf(loader.construct_anything(node), origin)
     entries: dict[str, Written] = {}
     pairs: list[tuple[yaml.Node, yaml.Node]] = node.value
     for key_node, value_node in pairs:
-        key: Any = loader.construct_object(key_node, deep=True)
+        key = loader.construct_anything(key_node)
         line = f"{name}, line {key_node.start_mark.line + 1}"
         if not isinstance(key, str):
             raise SettingsError(f"{line}: {key!r} cannot be a key here; put it in quotes.")

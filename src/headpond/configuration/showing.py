@@ -62,9 +62,9 @@ def _reference(written: Written | None) -> object | None:
     match written:
         case Leaf(str(text)) if has_references(text):
             return text
-        case Leaf([*items]) if any(
-            isinstance(item, str) and has_references(item) for item in items
-        ):
-            return items
+        case Leaf(list()):
+            items = cast("list[object]", written.value)
+            found = any(isinstance(item, str) and has_references(item) for item in items)
+            return items if found else None
         case _:
             return None

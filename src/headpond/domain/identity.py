@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 KeyId = NewType("KeyId", str)
+Limit = Annotated[int, Meta(ge=1)]
 
 LOCAL_TEAM = "local"
 """The team of everybody, where a gateway on the loopback address has no keys."""
@@ -15,10 +16,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a team may hand in a minute. None means no limit."""
 
     requests_per_minute: Annotated[
-        int | None, Meta(ge=1, description="Requests, with bursts of as many")
+        Limit | None, Meta(description="Requests, with bursts of as many")
     ] = None
     tokens_per_minute: Annotated[
-        int | None, Meta(ge=1, description="Tokens of prompts and answers, estimated at submit")
+        Limit | None, Meta(description="Tokens of prompts and answers, estimated at submit")
     ] = None
 
 
