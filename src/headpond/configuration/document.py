@@ -13,8 +13,8 @@ class Loader(yaml.SafeLoader):
     @override
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark: yaml.Mark = self.get_event().start_mark
-            raise yaml.MarkedYAMLError(problem="aliases are not supported", problem_mark=mark)
+            problem = "aliases are not supported"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
         return super().compose_node(parent, index)
 
     def construct_anything(self, node: yaml.Node) -> object:
