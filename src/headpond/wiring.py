@@ -1,0 +1,246 @@
+"""The composition root: the one module that names backends.
+
+Everything else is handed connected ports. What is opened here is closed in the reverse order:
+whoever uses a thing is gone before the thing goes. Imports of backends stand where one is chosen,
+so that a process loads only what it uses.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from headpond.adapters.jwks.key_set import key_set_at
+from headpond.adapters.local.clock import SystemClock
+from headpond.adapters.openai.engine import OpenAIEngine
+from headpond.demo.files import EXAMPLE_MODEL, model_file
+from headpond.domain.catalogue import Catalogue
+from headpond.domain.identity import time_ordered_id
+from headpond.domain.job import Ticket
+from headpond.domain.lane import lanes_of
+from headpond.errors import SettingsError
+from headpond.gateway.app import Parts, create_app
+from headpond.ports.audit import Audit
+from headpond.ports.clock import Clock
+from headpond.ports.delivery import Delivery
+from headpond.ports.engine import Engine
+from headpond.ports.events import Listener
+from headpond.ports.jobs import JobStore
+from headpond.ports.keys import KeyStore
+from headpond.ports.queue import Queue
+from headpond.services.authentication import Authentication, require_safe_binding
+from headpond.services.broadcast import Broadcast
+from headpond.services.desk import Desk
+from headpond.services.duty import Duty
+from headpond.services.rate_limits import RateLimits
+from headpond.services.reaper import Reaper
+from headpond.services.submission import Submission
+from headpond.services.tokens import Tokens
+from headpond.services.worker import Worker
+from headpond.settings import PoolSettings, Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """Everything durable. `delivery` connects a pool, whose leases have the pool's length."""
+
+    jobs: JobStore
+    queue: Queue
+    audit: Audit
+    keys: KeyStore
+    delivery: Callable[[PoolSettings], Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who hears the facts of this process, and its metrics as Prometheus text."""
+
+    listener: Listener
+    render_metrics: Callable[[], bytes]
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store]:
+    """The store that `settings.store` names. Raises SettingsError."""
+    scheme, _, place = settings.store.partition(":///")
+    match scheme:
+        case "sqlite":
+            from headpond.adapters.sqlite.audit import SqliteAudit
+            from headpond.adapters.sqlite.database import Database
+            from headpond.adapters.sqlite.delivery import SqliteDelivery
+            from headpond.adapters.sqlite.jobs import SqliteJobStore
+            from headpond.adapters.sqlite.keys import SqliteKeyStore
+            from headpond.adapters.sqlite.queue import SqliteQueue
+
+            database = Database(_home(settings) / place)
+            database.open()
+            try:
+                yield Store(
+                    jobs=SqliteJobStore(database, clock),
+                    queue=SqliteQueue(database, clock),
+                    audit=SqliteAudit(database),
+                    keys=SqliteKeyStore(database),
+                    delivery=lambda pool: SqliteDelivery(
+                        database,
+                        clock=clock,
+                        new_ticket=lambda: _new_ticket(clock),
+                        lease_s=pool.lease_s,
+                        max_lost_leases=pool.retry.max_lost_leases,
+                    ),
+                )
+            finally:
+                await database.close()
+        case _:
+            raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
+
+
+@asynccontextmanager
+async def open_engine(pool: PoolSettings) -> AsyncGenerator[Engine]:
+    """The engine of a pool; an embedded one is started here and lives as long as this does."""
+    settings = pool.engine
+    async with AsyncExitStack() as stack:
+        if settings.url is not None:
+            url = settings.url
+        else:
+            from headpond.adapters.llamacpp.server import LlamaCppServer
+
+            server = LlamaCppServer(
+                model_file() if settings.gguf is None else Path(settings.gguf),
+                aliases=models_of(pool),
+                context_tokens=settings.context_tokens,
+                slots=pool.max_in_flight,
+                threads=settings.threads,
+            )
+            stack.push_async_callback(server.stop)
+            await server.start()
+            stack.push_async_callback(_end, asyncio.create_task(server.watch(), name="engine"))
+            url = server.url
+        engine = OpenAIEngine(
+            urlsplit(url).netloc.rpartition("@")[2],
+            url,
+            api_key=settings.api_key,
+            timeout_s=settings.timeout_s,
+            max_connections=pool.max_in_flight,
+        )
+        stack.push_async_callback(engine.close)
+        yield engine
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGenerator[Worker]:
+    """A worker of the pool, not started yet. Raises SettingsError, MissingExtra."""
+    clock = SystemClock()
+    pool_settings = settings.pools[pool]
+    async with open_store(settings, clock) as store, open_engine(pool_settings) as engine:
+        yield Worker(
+            store.delivery(pool_settings),
+            engine,
+            name=name,
+            lanes=lanes_of(pool),
+            settings=pool_settings,
+            clock=clock,
+            listener=observers().listener,
+        )
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
+    """The gateway as an ASGI app, with the reaper beside it. Raises SettingsError, MissingExtra."""
+    clock = SystemClock()
+    heard = observers()
+    async with open_store(settings, clock) as store:
+        tokens = _tokens(settings, clock)
+        await require_safe_binding(
+            settings.gateway.host, store.keys, tokens=tokens is not None
+        )
+        delivery = store.delivery(next(iter(settings.pools.values())))
+        catalogue = catalogue_of(settings)
+        parts = Parts(
+            settings=settings.gateway,
+            submission=Submission(
+                delivery,
+                pools=settings.pools,
+                catalogue=catalogue,
+                limits=RateLimits(settings.limits, clock),
+                clock=clock,
+                listener=heard.listener,
+                idempotency_ttl_s=settings.idempotency_ttl_s,
+            ),
+            desk=Desk(store.jobs, clock),
+            authentication=Authentication(store.keys, tokens, clock),
+            catalogue=catalogue,
+            queue=store.queue,
+            lanes=[lane for pool in settings.pools for lane in lanes_of(pool)],
+            clock=clock,
+            listener=heard.listener,
+            render_metrics=heard.render_metrics,
+        )
+        reaper = Reaper(
+            store.jobs,
+            delivery,
+            clock=clock,
+            listener=heard.listener,
+            accepted_grace_s=settings.reaper.accepted_grace_s,
+        )
+        duty = Duty(
+            "reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener
+        )
+        duty.start()
+        try:
+            yield create_app(parts)
+        finally:
+            await duty.stop()
+
+
+def observers() -> Observers:
+    """Logs and metrics of this process."""
+    return Observers(Broadcast(()), lambda: b"")
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """Which pool serves which model."""
+    return Catalogue({name: models_of(pool) for name, pool in settings.pools.items()})
+
+
+def models_of(pool: PoolSettings) -> tuple[str, ...]:
+    """The models of a pool: those listed, or what its embedded engine serves."""
+    match pool:
+        case PoolSettings(models=models) if models:
+            return models
+        case PoolSettings(engine=engine) if engine.url is not None:
+            return ()
+        case PoolSettings(engine=engine) if engine.gguf is not None:
+            return (Path(engine.gguf).stem,)
+        case _:
+            return (EXAMPLE_MODEL,)
+
+
+def _home(settings: Settings) -> Path:
+    """The data folder, made if need be for this user alone: there are prompts in it."""
+    home = Path(settings.home).expanduser()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"home: cannot use {home}: {error.strerror}.") from error
+    return home
+
+
+def _tokens(settings: Settings, clock: Clock) -> Tokens | None:
+    jwt = settings.auth.jwt
+    return None if jwt is None else Tokens(jwt, key_set_at(jwt.jwks), clock)
+
+
+def _new_ticket(clock: Clock) -> Ticket:
+    return Ticket(time_ordered_id(clock.now(), secrets.randbits(74)))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
