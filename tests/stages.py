@@ -1,12 +1,12 @@
 """A gateway on memory adapters, a client that speaks ASGI, and a worker at the push of a button."""
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Receive, Scope
 from typing_extensions import override
 
 from headpond.adapters.memory.jobs import MemoryJobStore
@@ -80,7 +80,8 @@ class Stage:
         clock: Clock | None = None,
         tokens: Tokens | None = None,
     ) -> None:
-        self.clock = ManualClock() if clock is None else clock
+        self.manual = ManualClock()
+        self.clock = clock or self.manual
         self.recorder = Recorder()
         self.jobs = MemoryJobStore(self.clock)
         self.queue = MemoryQueue(self.clock)
@@ -125,15 +126,19 @@ class Stage:
         *,
         body: bytes | Sequence[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        receive: Receive | None = None,
     ) -> Reply:
-        """Send a request; a sequence of bytes is a body in chunks without a length."""
+        """Send a request; a sequence of bytes is a body in chunks without a length.
+
+        With `receive` the test is the network.
+        """
         if json is not None:
             body = msgspec.json.encode(json)
         given = {"content-type": "application/json", **(headers or {})}
         if isinstance(body, bytes):
             given = {"content-length": str(len(body)), **given}
         chunks = [body] if isinstance(body, bytes) else list(body or [b""])
-        return await send(self.app, method, url, given, chunks)
+        return await send(self.app, method, url, given, receive or receive_from(chunks))
 
     async def get(self, url: str, **headers: str) -> Reply:
         return await self.request("GET", url, headers=_dashed(headers))
@@ -195,12 +200,25 @@ def answered(content: str | None = "hi", **message: object) -> Answered:
     return Answered(response=msgspec.json.encode(completion), usage=Usage(3, 2), confidence=0.9)
 
 
+def receive_from(chunks: Sequence[bytes]) -> Receive:
+    """A body in these chunks, then silence."""
+    waiting = list(chunks)
+
+    async def receive() -> Message:
+        if not waiting:
+            await asyncio.Event().wait()
+        chunk = waiting.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
+
+    return receive
+
+
 async def send(
-    app: ASGIApp, method: str, url: str, headers: Mapping[str, str], chunks: Sequence[bytes]
+    app: ASGIApp, method: str, url: str, headers: Mapping[str, str], receive: Receive
 ) -> Reply:
     """One request through ASGI, its answer collected."""
     path, _, query = url.partition("?")
-    scope = {
+    scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
@@ -211,33 +229,16 @@ async def send(
         "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
     }
     reply = Reply()
-    async for message in _messages(app, scope, chunks):
+
+    async def collect(message: Message) -> None:
         if message["type"] == "http.response.start":
             reply.status = message["status"]
             reply.headers = {k.decode(): v.decode() for k, v in message["headers"]}
         else:
             reply.body += message["body"]
+
+    await app(scope, receive, collect)
     return reply
-
-
-async def _messages(
-    app: ASGIApp, scope: dict[str, Any], chunks: Sequence[bytes]
-) -> AsyncIterable[Message]:
-    waiting = list(chunks)
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        if not waiting:
-            await asyncio.Event().wait()
-        chunk = waiting.pop(0)
-        return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
-
-    async def send(message: Message) -> None:  # noqa: RUF029 - ASGI wants a coroutine
-        sent.append(message)
-
-    await app(scope, receive, send)
-    for message in sent:
-        yield message
 
 
 def _dashed(headers: Mapping[str, str]) -> dict[str, str]:

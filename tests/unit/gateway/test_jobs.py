@@ -4,13 +4,13 @@ import asyncio
 
 import msgspec
 import pytest
-from stages import Stage, answered
 
 from headpond.domain.facts import JobSubmitted, RequestRefused
 from headpond.domain.identity import Limits
 from headpond.domain.lane import Priority
 from headpond.domain.outcome import Broke, Refused
 from headpond.settings import GatewaySettings, LimitSettings
+from stages import Stage, answered
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ async def test_a_long_poll_answers_when_the_job_has_ended(stage: Stage) -> None:
 
     poll = asyncio.create_task(stage.get(f"/jobs/{job_id}?wait=60"))
     await stage.work(Broke("hiccup"))
-    stage.clock.advance(60)  # pyright: ignore[reportAttributeAccessIssue]
+    stage.manual.advance(60)
     await stage.work()
 
     assert (await poll).json["status"] == "succeeded"
@@ -164,7 +164,7 @@ async def test_a_key_with_another_body_is_refused(stage: Stage) -> None:
 async def test_the_list_goes_from_the_newest_back(stage: Stage) -> None:
     ids: list[str] = []
     for _ in range(3):
-        stage.clock.advance(1)  # pyright: ignore[reportAttributeAccessIssue]
+        stage.manual.advance(1)
         ids.append(await submit(stage))
 
     first = (await stage.get("/jobs?limit=2")).json
