@@ -25,9 +25,17 @@ BODY_TIMEOUT_S = 30.0
 # Possessive, and the closing quote is optional: one pass over any input, however hostile.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_CONTAINERS = (dict, list)
+_ALL_SQUARE = bytes.maketrans(b"{}", b"[]")
 _PATH = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+
+_LATER = {
+    "callback": "Callbacks are not supported yet; poll the job or follow its events.",
+    "stream_options": "Streaming is not supported yet; leave stream_options out.",
+}
+"""Fields that are typed as null, for now."""
 
 _decode_anything = msgspec.json.Decoder().decode
 
@@ -116,24 +124,25 @@ def _deeper_than(levels: int, skeleton: bytes) -> bool:
     """Whether JSON without its strings nests deeper; also true when brackets do not match."""
     if skeleton.count(b"{") + skeleton.count(b"[") <= levels:
         return False
-    brackets = skeleton.translate(None, _NOT_BRACKETS)
+    brackets = skeleton.translate(_ALL_SQUARE, _NOT_BRACKETS)
     for _ in range(levels):
         # Each pass peels the innermost level off.
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return False
     return True
 
 
 def _keys_in(value: object) -> int:
-    match value:
-        case dict():
-            entries = cast("dict[str, object]", value)
-            return len(entries) + sum(map(_keys_in, entries.values()))
-        case list():
-            return sum(map(_keys_in, cast("list[object]", value)))
-        case _:
-            return 0
+    """Keys of all objects in it."""
+    if isinstance(value, dict):
+        entries = cast("dict[str, object]", value)
+        return len(entries) + _keys_in(list(entries.values()))
+    if isinstance(value, list):
+        # Told apart here, not in a call each: there may be many plain values.
+        items = [item for item in cast("list[object]", value) if type(item) in _CONTAINERS]
+        return sum(map(_keys_in, items))
+    return 0
 
 
 def _first_duplicate(body: bytes) -> str | None:
@@ -162,6 +171,8 @@ def _invalid_field(text: str) -> InvalidRequest:
         name = _join(path, missing["name"])
         message = f"The parameter {name!r} is missing."
         return InvalidRequest(message, code="missing_required_parameter", param=name)
+    if later := _LATER.get(path):
+        return InvalidRequest(later, code="unsupported_parameter", param=path)
     where = f"{path}: " if path else ""
     return InvalidRequest(f"{where}{what}.", code="invalid_value", param=path or None)
 

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from itertools import count
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,12 +21,14 @@ class Boundary:
     def __init__(self, app: ASGIApp, listener: Listener) -> None:
         self._app = app
         self._listener = listener
+        self._prefix = f"req_{secrets.token_hex(8)}".encode()
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = b"req_" + secrets.token_hex(12).encode()
+        request_id = b"%b%08x" % (self._prefix, next(self._numbers))
         started = False
 
         async def send_with_id(message: Message) -> None:

@@ -17,7 +17,6 @@ from headpond.gateway.intake import (
     Asked,
     Intake,
     engine_request,
-    prompt_chars,
     receipt_headers,
 )
 from headpond.gateway.reply import Reply
@@ -63,7 +62,7 @@ class ChatRoutes:
             parameters=request,
             body=body,
             request=engine_request(body),
-            prompt_chars=prompt_chars(request.messages),
+            prompt_chars=self._intake.prompt_chars(request.messages, "messages"),
             model=request.model,
             priority=priority_of(request.service_tier, Priority.INTERACTIVE),
         )

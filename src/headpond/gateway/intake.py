@@ -73,12 +73,6 @@ class Intake:
         if parameters.stream:
             message = "Streaming is not supported yet; send stream=false."
             raise InvalidRequest(message, code="unsupported_parameter", param="stream")
-        if asked.prompt_chars > self._max_prompt_chars:
-            message = (
-                f"The prompt has {asked.prompt_chars} characters; "
-                f"{self._max_prompt_chars} are allowed."
-            )
-            raise InvalidRequest(message, code="prompt_too_long", param="messages")
         key = _idempotency_key(call)
         return await self._submission.submit(
             Order(
@@ -95,6 +89,21 @@ class Intake:
             ),
             call.identity,
         )
+
+    def prompt_chars(self, messages: Sequence[Message], param: str) -> int:
+        """Characters of text in all messages, which came in the field `param`.
+
+        Raises InvalidRequest where there is nothing in them, or too much.
+        """
+        texts = [text for message in messages for text in _texts(message)]
+        chars = sum(map(len, texts))
+        if chars > self._max_prompt_chars:
+            text = f"The prompt has {chars} characters; {self._max_prompt_chars} are allowed."
+            raise InvalidRequest(text, code="prompt_too_long", param=param)
+        if not any(map(str.strip, texts)) and not any(map(_has_more_than_text, messages)):
+            text = "The prompt is empty."
+            raise InvalidRequest(text, code="empty_prompt", param=param)
+        return chars
 
     def _answer_tokens(self, parameters: ChatParameters) -> int | None:
         limit = parameters.answer_limit
@@ -118,22 +127,6 @@ def engine_request(body: bytes, prompt: str | None = None) -> bytes:
     return _encode(fields)
 
 
-def prompt_chars(messages: Sequence[Message]) -> int:
-    """Characters of text in all messages. Raises InvalidRequest when there is nothing in them."""
-    chars = 0
-    other = False
-    for message in messages:
-        if isinstance(message.content, str):
-            chars += len(message.content)
-        elif message.content is not None:
-            chars += sum(len(part.text) for part in message.content if part.text is not None)
-            other = other or any(part.text is None for part in message.content)
-    if not chars and not other:
-        text = "The prompt is empty."
-        raise InvalidRequest(text, code="empty_prompt", param="messages")
-    return chars
-
-
 def receipt_headers(receipt: Receipt) -> list[Header]:
     """The job's id, and what is left of the team's rate limits."""
     headers = [(b"x-headpond-job-id", receipt.job.id.encode())]
@@ -145,6 +138,20 @@ def receipt_headers(receipt: Receipt) -> list[Header]:
 def poll_url(job: Job) -> str:
     """Where the job is to be seen."""
     return f"/jobs/{job.id}"
+
+
+def _texts(message: Message) -> list[str]:
+    match message.content:
+        case None:
+            return []
+        case str(text):
+            return [text]
+        case parts:
+            return [part.text for part in parts if part.text is not None]
+
+
+def _has_more_than_text(message: Message) -> bool:
+    return isinstance(message.content, list) and any(part.text is None for part in message.content)
 
 
 def _limit_headers(allowance: Allowance) -> list[Header]:

@@ -19,7 +19,6 @@ from headpond.gateway.intake import (
     Intake,
     engine_request,
     poll_url,
-    prompt_chars,
     receipt_headers,
 )
 from headpond.gateway.job_schema import (
@@ -130,7 +129,7 @@ class JobRoutes:
             parameters=request,
             body=body,
             request=engine_request(body, request.prompt),
-            prompt_chars=prompt_chars(_messages(request)),
+            prompt_chars=self._intake.prompt_chars(*_prompt(request)),
             model=request.model,
             priority=request.priority,
             task_type=request.task_type,
@@ -199,15 +198,16 @@ def seconds(text: str, name: str) -> float:
     return float(text)
 
 
-def _messages(request: JobRequest) -> Sequence[Message]:
+def _prompt(request: JobRequest) -> tuple[Sequence[Message], str]:
+    """The messages, and the name of the field that they came in."""
     match request.prompt, request.messages:
         case None, None:
             message = "Send a prompt or messages."
             raise InvalidRequest(message, code="missing_required_parameter", param="prompt")
         case None, messages:
-            return messages
+            return messages, "messages"
         case prompt, None:
-            return [Message("user", prompt)]
+            return [Message("user", prompt)], "prompt"
         case _:
             message = "Send either prompt or messages, not both."
             raise InvalidRequest(message, code="invalid_value", param="prompt")

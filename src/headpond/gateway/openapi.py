@@ -64,7 +64,7 @@ def document(operations: Sequence[Operation]) -> Document:
     answers = [o.answer.type for o in operations if o.answer.type is not None]
     types = [ErrorEnvelope, *bodies, *answers]
     schemas, components = msgspec.json.schema_components(
-        types, ref_template="#/components/schemas/{name}"
+        types, schema_hook=_anything, ref_template="#/components/schemas/{name}"
     )
     refs: _Refs = list(zip(types, schemas, strict=True))
     paths: dict[str, dict[str, object]] = {}
@@ -88,6 +88,12 @@ def document(operations: Sequence[Operation]) -> Document:
 
 
 _Refs = Sequence[tuple[object, Mapping[str, object]]]
+
+
+def _anything(kind: type) -> dict[str, object]:
+    if kind is object:
+        return {"description": "Any JSON value"}
+    raise NotImplementedError(kind)
 
 
 def _operation(operation: Operation, refs: _Refs) -> dict[str, object]:

@@ -14,13 +14,7 @@ from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
 from headpond.gateway.chat_schema import ChatParameters, Message
 from headpond.gateway.endpoint import Answer, Call, Operation
-from headpond.gateway.intake import (
-    IDEMPOTENCY_KEY,
-    Asked,
-    Intake,
-    prompt_chars,
-    receipt_headers,
-)
+from headpond.gateway.intake import IDEMPOTENCY_KEY, Asked, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
 from headpond.gateway.reply import json_reply
 from headpond.gateway.response_mapping import chat_messages, chat_request, response_view
@@ -82,7 +76,7 @@ class ResponseRoutes:
         if request.store is False:
             message = "Responses are always kept here; store=false is not supported."
             raise InvalidRequest(message, code="unsupported_parameter", param="store")
-        receipt = await self._intake.submit(call, _asked(body, request))
+        receipt = await self._intake.submit(call, self._asked(body, request))
         job, headers = receipt.job, receipt_headers(receipt)
         if not request.background:
             job = await self._desk.ended(job, patience_s)
@@ -98,23 +92,24 @@ class ResponseRoutes:
         job = await self._desk.cancel(_job_id(call.id), call.identity)
         return json_reply(await self._view(job))
 
+    def _asked(self, body: bytes, request: ResponseRequest) -> Asked:
+        messages = msgspec.convert(chat_messages(request), list[Message])
+        default = Priority.BATCH if request.background else Priority.INTERACTIVE
+        return Asked(
+            parameters=ChatParameters(
+                metadata=request.metadata,
+                max_tokens=request.max_output_tokens,
+                stream=request.stream,
+            ),
+            body=body,
+            request=_encode(chat_request(request)),
+            prompt_chars=self._intake.prompt_chars(messages, "input"),
+            model=request.model,
+            priority=priority_of(request.service_tier, default),
+        )
+
     async def _view(self, job: Job) -> ResponseView:
         return response_view(job, await self._desk.bodies(job))
-
-
-def _asked(body: bytes, request: ResponseRequest) -> Asked:
-    messages = chat_messages(request)
-    default = Priority.BATCH if request.background else Priority.INTERACTIVE
-    return Asked(
-        parameters=ChatParameters(
-            metadata=request.metadata, max_tokens=request.max_output_tokens, stream=request.stream
-        ),
-        body=body,
-        request=_encode(chat_request(request)),
-        prompt_chars=prompt_chars(msgspec.convert(messages, list[Message])),
-        model=request.model,
-        priority=priority_of(request.service_tier, default),
-    )
 
 
 def _job_id(response_id: str) -> JobId:
