@@ -50,6 +50,7 @@ from headpond.settings import PoolSettings, Settings
 class Store:
     """Everything durable. `delivery` connects a pool, whose leases have the pool's length."""
 
+    clock: Clock
     jobs: JobStore
     queue: Queue
     audit: Audit
@@ -66,8 +67,9 @@ class Observers:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store]:
+async def open_store(settings: Settings) -> AsyncGenerator[Store]:
     """The store that `settings.store` names. Raises SettingsError."""
+    clock = SystemClock()
     scheme, _, place = settings.store.partition(":///")
     match scheme:
         case "sqlite":
@@ -82,6 +84,7 @@ async def open_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store]:
             database.open()
             try:
                 yield Store(
+                    clock=clock,
                     jobs=SqliteJobStore(database, clock),
                     queue=SqliteQueue(database, clock),
                     audit=SqliteAudit(database),
@@ -135,16 +138,15 @@ async def open_engine(pool: PoolSettings) -> AsyncGenerator[Engine]:
 @asynccontextmanager
 async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGenerator[Worker]:
     """A worker of the pool, not started yet. Raises SettingsError, MissingExtra."""
-    clock = SystemClock()
     pool_settings = settings.pools[pool]
-    async with open_store(settings, clock) as store, open_engine(pool_settings) as engine:
+    async with open_store(settings) as store, open_engine(pool_settings) as engine:
         yield Worker(
             store.delivery(pool_settings),
             engine,
             name=name,
             lanes=lanes_of(pool),
             settings=pool_settings,
-            clock=clock,
+            clock=store.clock,
             listener=observers().listener,
         )
 
@@ -152,9 +154,9 @@ async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGener
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
     """The gateway as an ASGI app, with the reaper beside it. Raises SettingsError, MissingExtra."""
-    clock = SystemClock()
     heard = observers()
-    async with open_store(settings, clock) as store:
+    async with open_store(settings) as store:
+        clock = store.clock
         tokens = _tokens(settings, clock)
         await require_safe_binding(
             settings.gateway.host, store.keys, tokens=tokens is not None
@@ -196,6 +198,12 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
             yield create_app(parts)
         finally:
             await duty.stop()
+
+
+async def models_at(pool: PoolSettings) -> list[str]:
+    """What the pool's server says that it serves; nothing if it does not answer."""
+    async with open_engine(pool) as engine:
+        return await engine.models()
 
 
 def observers() -> Observers:

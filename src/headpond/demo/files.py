@@ -4,6 +4,7 @@ from pathlib import Path
 
 EXAMPLE_MODEL = "product-categories"
 SYSTEM_PROMPT = "Categorise this product."
+EXAMPLE_PROMPT = "bosch kge49bw41g fridge freezer"
 
 HERE = Path(__file__).resolve().parent
 IN_REPOSITORY = HERE.parents[2] / "examples" / EXAMPLE_MODEL

@@ -29,8 +29,5 @@ async def _drain(worker: Worker, grace_s: float, stopping: Stopping) -> None:
     await asyncio.wait({draining, urged}, return_when=asyncio.FIRST_COMPLETED)
     urged.cancel()
     if not draining.done():
-        draining.cancel()
-        await asyncio.wait({draining})
         await worker.stop(0)
-    else:
-        await draining
+    await draining
