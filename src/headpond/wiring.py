@@ -158,9 +158,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
     async with open_store(settings) as store:
         clock = store.clock
         tokens = _tokens(settings, clock)
-        await require_safe_binding(
-            settings.gateway.host, store.keys, tokens=tokens is not None
-        )
+        await require_safe_binding(settings.gateway.host, store.keys, tokens=tokens is not None)
         delivery = store.delivery(next(iter(settings.pools.values())))
         catalogue = catalogue_of(settings)
         parts = Parts(
@@ -190,9 +188,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
             listener=heard.listener,
             accepted_grace_s=settings.reaper.accepted_grace_s,
         )
-        duty = Duty(
-            "reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener
-        )
+        duty = Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener)
         duty.start()
         try:
             yield create_app(parts)

@@ -33,9 +33,7 @@ def up(
     engine: Annotated[
         str | None, typer.Option(help="URL of an OpenAI-compatible server.", metavar="URL")
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="A GGUF file for the embedded engine.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A GGUF file for the embedded engine.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes for each pool.")] = 1,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -98,9 +98,7 @@ def report(titles: Sequence[Title], results: Sequence[Result], seconds: float) -
         api_costs=[
             ApiCost(
                 model=price.model,
-                usd=cost(
-                    price, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens
-                ),
+                usd=cost(price, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens),
                 batch_usd=batch_cost(
                     price, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens
                 ),

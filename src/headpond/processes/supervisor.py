@@ -78,9 +78,7 @@ class Supervisor:
         ending = asyncio.create_task(self._stop_in_order())
         urged = asyncio.create_task(stopping.urged.wait())
         timeout_s = self._settings.worker.drain_s + KILL_AFTER_S
-        await asyncio.wait(
-            {ending, urged}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({ending, urged}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         urged.cancel()
         if not ending.done():
             for child in (*self.workers, self.gateway):
