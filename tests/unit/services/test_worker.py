@@ -1,7 +1,7 @@
 """The worker pulls at its engine's pace, writes one result a job, and leaves nothing behind."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
 from typing import ParamSpec
@@ -41,7 +41,7 @@ def virtually(test: Callable[P, Coroutine[object, object, None]]) -> Callable[P,
 
 
 @asynccontextmanager
-async def working(worker: Worker) -> AsyncIterator[None]:
+async def working(worker: Worker) -> AsyncGenerator[None]:
     """The worker runs inside the block and is drained at its end."""
     worker.start()
     try:
