@@ -52,7 +52,8 @@ def parts_of(home: Path, gateway_port: int, engine_port: int) -> list[Part]:
         "reaper: {every_s: 1, accepted_grace_s: 2}\n"
         "log: {level: warning}\n"
     )
-    engine = ["headpond.testing.engine_server", "--port", str(engine_port), "--delay", "0.05"]
+    engine = ["headpond.testing.engine_server", "--port", str(engine_port), "--model", "model"]
+    engine += ["--decode-ms", "5"]
     parts = [
         Part("engine", engine, home / "engine.log"),
         Part("gateway", ["headpond", "gateway", "--config", str(config)], home / "gateway.log"),
