@@ -150,13 +150,18 @@ def _cells(line: Line, metrics: Sequence[Metric]) -> list[str]:
         median, ratio = line.medians.get(metric.key), line.ratios.get(metric.key)
         cells += [
             NOTHING if median is None else _number(median),
-            NOTHING if ratio is None else f"{ratio:.2f}",
+            NOTHING if ratio is None else _ratio(ratio),
         ]
     return cells
 
 
 def _fsync(line: Line) -> str:
     return f"{line.fsync_ms:.2f}" if line.fsync_ms else NOTHING
+
+
+def _ratio(value: float) -> str:
+    small = 0.1
+    return f"{value:.2f}" if value >= small else f"{value:.2g}"
 
 
 def _number(value: float) -> str:
