@@ -26,9 +26,7 @@ class Request:
 JOB_REQUEST: Final = Request(
     path="/jobs",
     body_before='{"prompt": "',
-    body_after=(
-        f' {PROMPT}", "model": "llama3-8b", "max_tokens": 64, "priority": 5, "team": "catalog"}}'
-    ),
+    body_after=(f' {PROMPT}", "model": "llama3-8b", "max_tokens": 64}}'),
     accepted_status=202,
 )
 

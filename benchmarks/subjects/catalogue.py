@@ -32,6 +32,7 @@ def _on_redis(name: str, subject: str, environment: Environment = MAIN) -> tuple
 
 QUEUES: Final = (
     QueueEntry("headpond", "headpond:Headpond", HEADPOND),
+    QueueEntry("headpond/no-worker", "headpond:HeadpondDelivery", HEADPOND),
     QueueEntry("bare_sqlite/claim-1", "bare_sqlite:BareSqlite"),
     QueueEntry("bare_sqlite/claim-64", "bare_sqlite:BareSqliteClaim64"),
     QueueEntry("huey", "huey:Huey"),
