@@ -1,4 +1,4 @@
-"""Headpond's own gateway: the place for the command line that starts it."""
+"""Headpond's own gateway process, with everything on that it has by default."""
 
 from typing import Final
 
@@ -7,10 +7,14 @@ from benchmarks.harness.environments import HEADPOND
 
 HEADPOND_GATEWAY: Final = GatewaySubject(
     name="headpond",
-    does="POST -> validate -> durable -> 202",
+    does="POST -> authenticate -> validate -> limits -> durable and queued -> metrics -> 202",
     durability="SQLite, write-ahead log, synchronous=FULL: survives a power cut",
-    command=("{python}", "-m", "headpond", "--port", "{port}", "--directory", "{directory}"),
-    health_path="/health",
+    command=("{python}", "-m", "headpond", "gateway", "--port", "{port}"),
+    variables=(
+        ("HEADPOND_HOME", "{directory}"),
+        ("HEADPOND_LOG__LEVEL", "warning"),
+        ("HEADPOND_POOLS", "{{default: {{models: [llama3-8b]}}}}"),
+    ),
+    health_path="/readyz",
     environment=HEADPOND,
-    cannot_run="the gateway is not in this tree yet",
 )
