@@ -1,1 +1,1 @@
-"""Shipped for tests and benchmarks, ours and yours."""
+"""Shipped for tests and benchmarks: clocks, virtual time, a fake engine, one suite per port."""

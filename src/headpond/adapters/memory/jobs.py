@@ -1,0 +1,108 @@
+"""Records in this process's memory: the model that other job stores are compared with."""
+
+import asyncio
+
+from typing_extensions import override
+
+from headpond.domain.job import Job, JobId, JobState
+from headpond.ports.clock import Clock
+from headpond.ports.jobs import (
+    Added,
+    Bodies,
+    Existing,
+    Idempotency,
+    JobQuery,
+    JobStore,
+    NewJob,
+)
+
+
+class MemoryJobStore(JobStore):
+    """Nothing survives the process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._records: dict[JobId, Job] = {}
+        self._bodies: dict[JobId, Bodies] = {}
+        self._keys: dict[tuple[str, str], tuple[Idempotency, JobId]] = {}
+        self._changed = asyncio.Condition()
+
+    @override
+    async def add(self, new: NewJob) -> Added | Existing:
+        job, idempotency = new.job, new.idempotency
+        if idempotency is not None:
+            known = self._keys.get((job.team, idempotency.key))
+            if known is not None and known[0].expires_at > self._clock.now():
+                return Existing(self._records[known[1]], known[0].fingerprint)
+            self._keys[job.team, idempotency.key] = (idempotency, job.id)
+        self._records[job.id] = job
+        self._bodies[job.id] = Bodies(new.request)
+        return Added(job)
+
+    @override
+    async def get(self, job_id: JobId) -> Job | None:
+        return self._records.get(job_id)
+
+    @override
+    async def bodies(self, job_id: JobId) -> Bodies | None:
+        return self._bodies.get(job_id)
+
+    @override
+    async def swap(self, after: Job, response: bytes | None = None) -> bool:
+        before = self._records.get(after.id)
+        if before is None or before.version != after.version - 1:
+            return False
+        # A record that ended moves to the end: the audit reads in the order of ends.
+        if after.state.terminal:
+            del self._records[after.id]
+        self._records[after.id] = after
+        if response is not None:
+            self._bodies[after.id] = Bodies(self._bodies[after.id].request, response)
+        async with self._changed:
+            self._changed.notify_all()
+        return True
+
+    @override
+    async def find(self, query: JobQuery) -> list[Job]:
+        matching = (
+            job
+            for job in sorted(self._records.values(), key=lambda job: job.id, reverse=True)
+            if (query.team is None or job.team == query.team)
+            and (query.state is None or job.state == query.state)
+            and (query.after is None or job.id < query.after)
+        )
+        return [job for job, _ in zip(matching, range(query.limit), strict=False)]
+
+    @override
+    async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
+        waiting = (
+            job
+            for job in self._records.values()
+            if job.overdue(now)
+            or (job.state is JobState.ACCEPTED and job.accepted_at < accepted_before)
+        )
+        return [job for job, _ in zip(waiting, range(limit), strict=False)]
+
+    @override
+    async def wait_for_change(self, job_id: JobId, version: int, timeout_s: float) -> Job | None:
+        def changed() -> bool:
+            job = self._records.get(job_id)
+            return job is not None and job.version > version
+
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(changed)
+        except TimeoutError:
+            return None
+        return self._records[job_id]
+
+    @override
+    async def forget_keys(self, now: float) -> int:
+        stale = [key for key, (known, _) in self._keys.items() if known.expires_at <= now]
+        for key in stale:
+            del self._keys[key]
+        return len(stale)
+
+    def ended(self) -> list[Job]:
+        """The records that have ended, in the order of their ends."""
+        return [job for job in self._records.values() if job.state.terminal]

@@ -1,0 +1,1 @@
+"""One SQLite file: queue, records, audit and keys, shared by every process on the machine."""

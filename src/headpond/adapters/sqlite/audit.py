@@ -1,0 +1,44 @@
+"""The audit log in a SQLite file: the records of jobs that ended."""
+
+from collections.abc import AsyncIterator
+
+from typing_extensions import override
+
+from headpond.adapters.sqlite import records
+from headpond.adapters.sqlite.database import Database, sql
+from headpond.ports.audit import Audit, AuditEntry, AuditQuery
+
+PAGE = 500
+"""Entries read at once: a long export neither fills the memory nor holds the reader."""
+
+
+class SqliteAudit(Audit):
+    """Reads page by page; entries that come while it reads are read too."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @override
+    async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
+        left = query.limit
+        after_time, after_seq = query.since or 0.0, -1
+        while left is None or left > 0:
+            parameters = {
+                "after_time": after_time,
+                "after_seq": after_seq,
+                "team": query.team,
+                "model": query.model,
+                "until": query.until,
+                "limit": PAGE if left is None else min(PAGE, left),
+            }
+            rows = await self._database.read(
+                lambda connection, parameters=parameters: connection.execute(
+                    sql("read_audit"), parameters
+                ).fetchall()
+            )
+            for seq, finished_at, record, request, response in rows:
+                after_time, after_seq = finished_at, seq
+                yield AuditEntry(records.job_of(record), request or b"", response)
+            if len(rows) < PAGE:
+                return
+            left = None if left is None else left - len(rows)

@@ -1,0 +1,75 @@
+"""Waiting for a record to change, whichever process changes it."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from headpond.adapters.sqlite.database import Database, sql
+from headpond.domain.job import JobId
+
+LOOK_AGAIN_S = 1.0
+"""A safety net: how long a change can stay unseen if a wake-up is lost."""
+
+QUIET_SHARE = 4.0
+"""After a look that took t seconds, the next one comes at least this many t later: with thousands
+of waiters on a busy database, looking takes a fifth of the reader's time at most."""
+
+Waiter = tuple[int, asyncio.Future[None]]
+
+
+class Changes:
+    """One look at the database serves everybody who waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiters: dict[JobId, list[Waiter]] = {}
+        self._looker: asyncio.Task[None] | None = None
+
+    def listen(self, job_id: JobId, version: int) -> asyncio.Future[None]:
+        """A future that is done once a change to above `version` was seen after this call.
+
+        Whoever asked cancels it when it is not needed any more.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = (version, future)
+        self._waiters.setdefault(job_id, []).append(waiter)
+        future.add_done_callback(lambda _: self._forget(job_id, waiter))
+        if self._looker is None:
+            self._looker = asyncio.create_task(self._look_while_needed(), name="changes")
+        return future
+
+    def _forget(self, job_id: JobId, waiter: Waiter) -> None:
+        waiters = self._waiters[job_id]
+        waiters.remove(waiter)
+        if not waiters:
+            del self._waiters[job_id]
+
+    async def _look_while_needed(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiters:
+                seen, began = self._database.commits, loop.time()
+                ids = list(self._waiters)
+                found = await self._database.read(
+                    lambda connection, ids=ids: _versions(connection, ids)
+                )
+                for job_id, version in found:
+                    self._tell(JobId(job_id), version)
+                await asyncio.sleep((loop.time() - began) * QUIET_SHARE)
+                await self._database.wait_for_commit(seen, LOOK_AGAIN_S)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            for waiters in list(self._waiters.values()):
+                for _, future in waiters:
+                    future.set_exception(error)
+        finally:
+            self._looker = None
+
+    def _tell(self, job_id: JobId, version: int) -> None:
+        for known, future in self._waiters.get(job_id, ()):
+            if version > known and not future.done():
+                future.set_result(None)
+
+
+def _versions(connection: sqlite3.Connection, ids: Sequence[JobId]) -> list[tuple[str, int]]:
+    return connection.execute(sql("versions_of"), (json.dumps(ids),)).fetchall()

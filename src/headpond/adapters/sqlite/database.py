@@ -1,0 +1,338 @@
+"""One SQLite file, opened by any number of processes.
+
+One thread writes. It takes every operation that waits, runs them in one transaction and commits
+once: many concurrent submits share one fsync (`synchronous=FULL`, so a commit survives a power
+cut). An operation that raises does not harm its neighbours: the transaction is rolled back and
+each operation runs again in a transaction of its own. Operations therefore must have no effect
+but on the database.
+
+One thread reads, beside the writer. One copies the WAL back into the file in the background, so
+that no commit pays for it. One watches for commits of other processes, while somebody waits for
+them: SQLite counts them in shared memory (`PRAGMA data_version`), and reading that count costs
+microseconds.
+
+On a virtual-time event loop there are no threads: `inline=True` runs everything where it is called.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from headpond.errors import SettingsError, Unavailable
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], T]
+
+GROUP = 256
+"""Most operations of one transaction; bounds how long the first waits for the last."""
+
+CHECKPOINT_EVERY_S = 0.25
+WAL_LIMIT_PAGES = 32_768
+"""With pages of 4 KiB, 128 MiB: above that the writer stops and copies the WAL back itself."""
+
+WATCH_EVERY_S = 0.001
+BUSY_TIMEOUT_S = 10.0
+
+
+@cache
+def sql(name: str) -> str:
+    """The statement in `statements/NAME.sql`."""
+    return (files("headpond.adapters.sqlite") / "statements" / f"{name}.sql").read_text()
+
+
+class Signal:
+    """Counts, and wakes everybody who waits for the next count."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        self.count += 1
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, seen: int, timeout_s: float) -> None:
+        """Until `count` is not `seen` any more, or for `timeout_s` seconds."""
+        if self.count != seen:
+            return
+        event = self._event
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+
+
+class Write(Generic[T]):
+    """An operation on its way through the writer, and where its result goes."""
+
+    __slots__ = ("error", "future", "operation", "result")
+
+    def __init__(self, operation: Operation[T], future: "asyncio.Future[T]") -> None:
+        self.operation = operation
+        self.future = future
+        self.result: T | None = None
+        self.error: Exception | None = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        self.result = self.operation(connection)
+
+    def deliver(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(cast("T", self.result))
+
+
+class Database:
+    """Call `open` on the event loop that will use it, `close` at the end."""
+
+    def __init__(self, path: Path, *, inline: bool = False) -> None:
+        self._path = path
+        self._inline = inline
+        self._writes: queue.SimpleQueue[Write[Any] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
+        self._watched = threading.Event()
+        self._waiters = 0
+        self._wal_is_long = threading.Event()
+
+    def open(self) -> None:
+        """Create or migrate the file, then start the threads.
+
+        Raises SettingsError for a file that is not ours or comes from a newer release.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._changed = Signal()
+        self._writer = connect(self._path)
+        migrate(self._writer, self._path)
+        if self._inline:
+            self._reader = self._writer
+            return
+        self._reader = connect(self._path)
+        self._reader.execute("PRAGMA query_only = on")
+        self._read_pool = ThreadPoolExecutor(1, thread_name_prefix="sqlite-read")
+        for work in (self._write_groups, self._checkpoint, self._watch):
+            thread = threading.Thread(target=work, name=f"sqlite{work.__name__}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    async def close(self) -> None:
+        """Finish what was handed in, then end the threads."""
+        if not self._inline:
+            self._writes.put(None)
+            self._closing.set()
+            self._watched.set()
+            for thread in self._threads:
+                await asyncio.to_thread(thread.join)
+            self._read_pool.shutdown()
+            self._reader.close()
+        self._writer.close()
+
+    async def write(self, operation: Operation[T]) -> T:
+        """Run the operation in a transaction that is durable when this returns.
+
+        Raises what the operation raises, and Unavailable when the file cannot be written (full
+        disk, locked for long, I/O error); then nothing was changed.
+        """
+        write = Write(operation, self._loop.create_future())
+        if self._inline:
+            self._commit([write])
+            self._deliver([write])
+        else:
+            self._writes.put(write)
+        return await write.future
+
+    async def read(self, operation: Operation[T]) -> T:
+        """Run the operation on what is committed. Raises Unavailable as `write`."""
+        if self._inline:
+            return _translated(operation, self._reader)
+        return await self._loop.run_in_executor(
+            self._read_pool, _translated, operation, self._reader
+        )
+
+    @property
+    def commits(self) -> int:
+        """How many commits, or groups of them, this process has noticed."""
+        return self._changed.count
+
+    async def wait_for_commit(self, seen: int, timeout_s: float) -> None:
+        """Until somebody, in this process or another, commits; at most `timeout_s` seconds.
+
+        Take `commits` as `seen` before you look at the database, and no commit after your look
+        is missed. May wake for nothing.
+        """
+        self._waiters += 1
+        self._watched.set()
+        try:
+            await self._changed.wait(seen, timeout_s)
+        finally:
+            self._waiters -= 1
+            if not self._waiters:
+                self._watched.clear()
+
+    def _write_groups(self) -> None:
+        while True:
+            group, ended = self._next_group()
+            if group:
+                self._commit(group)
+                self._loop.call_soon_threadsafe(self._deliver, group)
+            if ended:
+                return
+            if self._wal_is_long.is_set():
+                self._wal_is_long.clear()
+                with contextlib.suppress(sqlite3.OperationalError):
+                    self._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+
+    def _next_group(self) -> tuple[list[Write[Any]], bool]:
+        """Whatever waits, at least one; True when the end was called."""
+        group: list[Write[Any]] = []
+        item = self._writes.get()
+        while item is not None:
+            group.append(item)
+            if len(group) == GROUP:
+                return group, False
+            try:
+                item = self._writes.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _commit(self, group: Sequence[Write[Any]]) -> None:
+        try:
+            self._transaction(group)
+        except Exception as error:  # noqa: BLE001 - it goes to whoever asked
+            if len(group) == 1:
+                group[0].error = translated(error)
+                return
+            for write in group:
+                self._commit([write])
+
+    def _transaction(self, group: Sequence[Write[Any]]) -> None:
+        connection = self._writer
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for write in group:
+                write.run(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _deliver(self, group: Sequence[Write[Any]]) -> None:
+        for write in group:
+            write.deliver()
+        self._changed.notify()
+
+    def _checkpoint(self) -> None:
+        connection = connect(self._path)
+        while not self._closing.wait(CHECKPOINT_EVERY_S):
+            with contextlib.suppress(sqlite3.OperationalError):
+                row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if row[1] > WAL_LIMIT_PAGES:
+                    self._wal_is_long.set()
+        connection.close()
+
+    def _watch(self) -> None:
+        connection = connect(self._path)
+        seen = None
+        while not self._closing.is_set():
+            self._watched.wait()
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            if version != seen:
+                seen = version
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    self._loop.call_soon_threadsafe(self._changed.notify)
+            self._closing.wait(WATCH_EVERY_S)
+        connection.close()
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in WAL mode, every commit synced to the disk, no implicit transactions."""
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_S,
+        cached_statements=256,
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = wal")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise SettingsError(f"{path} cannot be used as Headpond's database: {error}.") from error
+    connection.execute("PRAGMA synchronous = full")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to this release's version, all steps in one transaction."""
+    steps = migrations()
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection, path, newest=len(steps))
+        for step in steps[version:]:
+            for statement in _statements(step):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(steps)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path, *, newest: int) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > newest:
+        raise SettingsError(
+            f"{path} has schema version {version}, this release knows {newest}: it was written "
+            "by a newer Headpond. Upgrade, or choose another `home`."
+        )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise SettingsError(f"{path} is a database of something else. Choose another `home`.")
+    return version
+
+
+def migrations() -> list[str]:
+    """The schema's steps, oldest first; the schema's version is how many were taken."""
+    folder = files("headpond.adapters.sqlite") / "migrations"
+    steps = sorted(folder.iterdir(), key=lambda step: step.name)
+    return [step.read_text() for step in steps]
+
+
+def _statements(script: str) -> list[str]:
+    """The script's statements; a trigger's inner semicolons end none."""
+    statements: list[str] = []
+    rest = ""
+    for line in script.splitlines(keepends=True):
+        rest += line
+        if sqlite3.complete_statement(rest):
+            statements.append(rest)
+            rest = ""
+    return statements
+
+
+def translated(error: Exception) -> Exception:
+    """SQLite's own failures as ours; anything else as it is."""
+    if isinstance(error, sqlite3.OperationalError):
+        return Unavailable(f"The store does not answer: {error}.", code="store_unavailable")
+    return error
+
+
+def _translated(operation: Operation[T], connection: sqlite3.Connection) -> T:
+    try:
+        return operation(connection)
+    except sqlite3.OperationalError as error:
+        raise translated(error) from error

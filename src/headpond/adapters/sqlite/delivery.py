@@ -1,0 +1,153 @@
+"""Delivery with queue and records in one SQLite file: each verb is one transaction.
+
+The verbs are those of `services/two_step_delivery.py` with every step inside the transaction, so
+no crash can fall between two steps; what becomes of a job is decided by the same functions of
+`domain`.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from typing_extensions import override
+
+from headpond.adapters.sqlite import lanes as messages
+from headpond.adapters.sqlite import records
+from headpond.adapters.sqlite.database import Database
+from headpond.adapters.sqlite.queue import wait_until_ready
+from headpond.domain.claim import Begin, Drop, End, judge
+from headpond.domain.job import Job, Ticket
+from headpond.domain.lane import Lane
+from headpond.domain.outcome import Settlement
+from headpond.ports.clock import Clock
+from headpond.ports.delivery import Claim, Delivery
+from headpond.ports.jobs import Added, Existing, NewJob
+from headpond.ports.queue import Lease, Message
+
+
+class SqliteDelivery(Delivery):
+    """`lease_s` is the same for every claim."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        new_ticket: Callable[[], Ticket],
+        lease_s: float,
+        max_lost_leases: int,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_ticket = new_ticket
+        self._lease_s = lease_s
+        self._max_lost_leases = max_lost_leases
+
+    @override
+    async def submit(self, new: NewJob) -> Added | Existing:
+        now = self._clock.now()
+        queued = new.job.enqueued(now)
+        as_queued = NewJob(queued, new.request, new.idempotency)
+
+        def submit(connection: sqlite3.Connection) -> Added | Existing:
+            stored = records.add(connection, as_queued, now)
+            if isinstance(stored, Added):
+                messages.send(connection, [_message_of(queued)], now=now)
+            return stored
+
+        return await self._database.write(submit)
+
+    @override
+    async def claim(
+        self, lanes: Sequence[Lane], *, worker: str, limit: int, wait_s: float = 0.0
+    ) -> list[Claim]:
+        if not await wait_until_ready(
+            self._database, self._clock, lanes, self._clock.now() + wait_s
+        ):
+            return []
+        now = self._clock.now()
+
+        def claim(connection: sqlite3.Connection) -> list[Claim]:
+            leases = messages.receive(
+                connection, lanes, limit=limit, now=now, lease_s=self._lease_s
+            )
+            claims = [self._claim(connection, lease, worker, now) for lease in leases]
+            return [claim for claim in claims if claim is not None]
+
+        return await self._database.write(claim)
+
+    @override
+    async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
+        now = self._clock.now()
+
+        def renew(connection: sqlite3.Connection) -> list[Claim]:
+            leases = [claim.lease for claim in claims]
+            kept = messages.extend(connection, leases, now=now, lease_s=self._lease_s)
+            held = {lease.token for lease in kept}
+            return [
+                claim
+                for claim in claims
+                if claim.lease.token in held
+                and (job := records.get(connection, claim.job.id)) is not None
+                and job.version == claim.job.version
+            ]
+
+        return await self._database.write(renew)
+
+    @override
+    async def settle(self, claim: Claim, settlement: Settlement) -> bool:
+        now = self._clock.now()
+        after, lease = settlement.job, claim.lease
+
+        def settle(connection: sqlite3.Connection) -> bool:
+            written = records.swap(connection, after, settlement.response)
+            if written and not after.state.terminal:
+                messages.give_back(connection, [lease], now=now, delay_s=settlement.delay_s)
+            else:
+                messages.ack(connection, [lease], now=now)
+            return written
+
+        return await self._database.write(settle)
+
+    @override
+    async def reissue(self, job: Job) -> bool:
+        now = self._clock.now()
+        after = job.reissued(self._new_ticket())
+        queued = after.enqueued(now)
+
+        def reissue(connection: sqlite3.Connection) -> bool:
+            if not records.swap(connection, after) or not records.swap(connection, queued):
+                return False
+            messages.send(connection, [_message_of(queued)], now=now)
+            return True
+
+        return await self._database.write(reissue)
+
+    def _claim(
+        self, connection: sqlite3.Connection, lease: Lease, worker: str, now: float
+    ) -> Claim | None:
+        found = records.get_with_request(connection, lease.message.job_id)
+        job, request = found if found is not None else (None, b"")
+        verdict = judge(
+            job,
+            lease.message.ticket,
+            worker=worker,
+            now=now,
+            max_lost_leases=self._max_lost_leases,
+        )
+        match verdict:
+            case Begin(after):
+                records.swap(connection, after)
+                return Claim(after, request, lease)
+            case End(after):
+                records.swap(connection, after)
+            case Drop():
+                pass
+            case _:  # pragma: no cover
+                assert_never(verdict)
+        messages.ack(connection, [lease], now=now)
+        return None
+
+
+def _message_of(job: Job) -> Message:
+    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens)

@@ -1,0 +1,113 @@
+"""Messages in rows, and every change to them, as steps of a transaction.
+
+A lease token is the row's number and a nonce that is new with each receipt, so an old token finds
+nothing. A lease also holds only while its time runs: `now` is a parameter of each statement.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from headpond.adapters.sqlite.database import sql
+from headpond.domain.job import JobId, Ticket
+from headpond.domain.lane import Lane
+from headpond.ports.queue import Depth, Lease, LeaseToken, Message
+
+
+def send(
+    connection: sqlite3.Connection, messages: Sequence[Message], *, now: float, delay_s: float = 0.0
+) -> None:
+    """Insert the messages, ready after `delay_s`."""
+    connection.executemany(
+        sql("send"),
+        [
+            (
+                str(message.lane),
+                message.job_id,
+                message.ticket,
+                message.team,
+                message.work_tokens,
+                now,
+                now + delay_s,
+            )
+            for message in messages
+        ],
+    )
+
+
+def receive(
+    connection: sqlite3.Connection,
+    lanes: Sequence[Lane],
+    *,
+    limit: int,
+    now: float,
+    lease_s: float,
+) -> list[Lease]:
+    """Lease up to `limit` ready messages, earlier lanes first, oldest first."""
+    leases: list[Lease] = []
+    nonce = secrets.token_hex(8)
+    for lane in lanes:
+        if len(leases) == limit:
+            break
+        rows = connection.execute(
+            sql("receive"),
+            {
+                "nonce": nonce,
+                "until": now + lease_s,
+                "lane": str(lane),
+                "now": now,
+                "limit": limit - len(leases),
+            },
+        ).fetchall()
+        # RETURNING promises no order; rows are numbered in the order of sending.
+        for seq, job_id, ticket, team, work_tokens in sorted(rows):
+            message = Message(JobId(job_id), Ticket(ticket), lane, team, work_tokens)
+            leases.append(Lease(message, LeaseToken(f"{seq}.{nonce}")))
+    return leases
+
+
+def next_visible(connection: sqlite3.Connection, lanes: Sequence[Lane]) -> float | None:
+    """When the first message of the lanes is or becomes ready, None if they are empty."""
+    times = [connection.execute(sql("next_visible"), (str(lane),)).fetchone()[0] for lane in lanes]
+    return min((time for time in times if time is not None), default=None)
+
+
+def extend(
+    connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float, lease_s: float
+) -> list[Lease]:
+    """Hold each lease on, iff it is still held; returns those."""
+    statement = sql("extend")
+    return [
+        lease
+        for lease, (seq, nonce) in _parsed(leases)
+        if connection.execute(statement, (now + lease_s, seq, nonce, now)).rowcount
+    ]
+
+
+def ack(connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float) -> None:
+    """Delete each message iff its lease is still held."""
+    connection.executemany(sql("ack"), [(seq, nonce, now) for _, (seq, nonce) in _parsed(leases)])
+
+
+def give_back(
+    connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float, delay_s: float
+) -> None:
+    """Make each message ready after `delay_s`, iff its lease is still held."""
+    connection.executemany(
+        sql("give_back"),
+        [(now + delay_s, seq, nonce, now) for _, (seq, nonce) in _parsed(leases)],
+    )
+
+
+def depth(connection: sqlite3.Connection, lane: Lane, *, now: float) -> Depth:
+    """Count the messages of a lane."""
+    ready, leased, delayed, oldest = connection.execute(
+        sql("depth"), {"lane": str(lane), "now": now}
+    ).fetchone()
+    return Depth(ready, leased, delayed, None if oldest is None else now - oldest)
+
+
+def _parsed(leases: Sequence[Lease]) -> Iterator[tuple[Lease, tuple[int, str]]]:
+    for lease in leases:
+        seq, _, nonce = lease.token.partition(".")
+        yield lease, (int(seq), nonce)

@@ -1,0 +1,1 @@
+UPDATE messages SET visible_at = ?, token = NULL WHERE seq = ? AND token = ? AND visible_at > ?

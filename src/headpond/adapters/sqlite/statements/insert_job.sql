@@ -1,0 +1,4 @@
+INSERT INTO jobs (
+    id, version, team, model, state, accepted_at, deadline, finished_at, record
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+INSERT INTO requests (seq, body) VALUES (?, ?)

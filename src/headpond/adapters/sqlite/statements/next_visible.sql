@@ -1,0 +1,1 @@
+SELECT min(visible_at) FROM messages WHERE lane = ?

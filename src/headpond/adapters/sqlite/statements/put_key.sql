@@ -1,0 +1,2 @@
+INSERT OR REPLACE INTO idempotency_keys (team, key, fingerprint, job_id, expires_at)
+VALUES (?, ?, ?, ?, ?)

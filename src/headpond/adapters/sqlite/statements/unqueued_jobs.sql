@@ -1,0 +1,5 @@
+SELECT record
+FROM jobs
+WHERE state = 'accepted' AND accepted_at < :accepted_before
+ORDER BY accepted_at
+LIMIT :limit

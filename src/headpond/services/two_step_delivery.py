@@ -1,0 +1,137 @@
+"""Delivery composed from any queue and any job store, one step after the other.
+
+The order of steps is the guarantee. Where a crash can fall between two, this is what heals it:
+
+submit   record `accepted` ▸ send ▸ record `queued`     the reaper sends again what stays accepted;
+                                                        the ticket tells the doubled message
+claim    lease ▸ record `running`                       the lease lapses, the message comes again
+settle   record ▸ acknowledge or give back              the message comes again; a record that
+                                                        ended makes it mean nothing
+reissue  record with a new ticket ▸ send ▸ `queued`     as submit
+
+A record is written under compare-and-set, so of two that act on one job the second finds that it
+lost, reads again and judges again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from typing_extensions import override
+
+from headpond.domain.claim import Begin, Drop, End, judge
+from headpond.domain.job import Job, JobId, Ticket
+from headpond.domain.lane import Lane
+from headpond.domain.outcome import Settlement
+from headpond.ports.clock import Clock
+from headpond.ports.delivery import Claim, Delivery
+from headpond.ports.jobs import Added, Existing, JobStore, NewJob
+from headpond.ports.queue import Lease, Message, Queue
+
+
+def message_of(job: Job) -> Message:
+    """The message that stands for a job under its present ticket."""
+    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens)
+
+
+class TwoStepDelivery(Delivery):
+    """See the module's page for its guarantees. `lease_s` is the same for every claim."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        queue: Queue,
+        *,
+        clock: Clock,
+        new_ticket: Callable[[], Ticket],
+        lease_s: float,
+        max_lost_leases: int,
+    ) -> None:
+        self._jobs = jobs
+        self._queue = queue
+        self._clock = clock
+        self._new_ticket = new_ticket
+        self._lease_s = lease_s
+        self._max_lost_leases = max_lost_leases
+
+    @override
+    async def submit(self, new: NewJob) -> Added | Existing:
+        stored = await self._jobs.add(new)
+        if isinstance(stored, Existing):
+            return stored
+        return Added(await self._enqueue(stored.job))
+
+    @override
+    async def claim(
+        self, lanes: Sequence[Lane], *, worker: str, limit: int, wait_s: float = 0.0
+    ) -> list[Claim]:
+        leases = await self._queue.receive(lanes, limit=limit, lease_s=self._lease_s, wait_s=wait_s)
+        claims = [await self._claim(lease, worker) for lease in leases]
+        return [claim for claim in claims if claim is not None]
+
+    @override
+    async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
+        leases = [claim.lease for claim in claims]
+        kept = await self._queue.extend(leases, lease_s=self._lease_s)
+        held = {lease.token for lease in kept}
+        return [
+            claim
+            for claim in claims
+            if claim.lease.token in held and await self._stands(claim.job.id, claim.job.version)
+        ]
+
+    @override
+    async def settle(self, claim: Claim, settlement: Settlement) -> bool:
+        written = await self._jobs.swap(settlement.job, settlement.response)
+        if written and not settlement.job.state.terminal:
+            await self._queue.give_back([claim.lease], delay_s=settlement.delay_s)
+        else:
+            # If the claim fell, either the job ended, and its message means nothing, or the
+            # lease lapsed, and this changes nothing.
+            await self._queue.ack([claim.lease])
+        return written
+
+    @override
+    async def reissue(self, job: Job) -> bool:
+        after = job.reissued(self._new_ticket())
+        if not await self._jobs.swap(after):
+            return False
+        await self._enqueue(after)
+        return True
+
+    async def _enqueue(self, job: Job) -> Job:
+        await self._queue.send([message_of(job)])
+        queued = job.enqueued(self._clock.now())
+        if await self._jobs.swap(queued):
+            return queued
+        # A worker was faster, or the owner cancelled: either way it was in its lane.
+        return await self._jobs.get(job.id) or job
+
+    async def _claim(self, lease: Lease, worker: str) -> Claim | None:
+        message = lease.message
+        while True:
+            job = await self._jobs.get(message.job_id)
+            verdict = judge(
+                job,
+                message.ticket,
+                worker=worker,
+                now=self._clock.now(),
+                max_lost_leases=self._max_lost_leases,
+            )
+            match verdict:
+                case Begin(after):
+                    if await self._jobs.swap(after):
+                        bodies = await self._jobs.bodies(after.id)
+                        return Claim(after, bodies.request, lease) if bodies else None
+                case End(after):
+                    if await self._jobs.swap(after):
+                        await self._queue.ack([lease])
+                        return None
+                case Drop():
+                    await self._queue.ack([lease])
+                    return None
+                case _:  # pragma: no cover
+                    assert_never(verdict)
+
+    async def _stands(self, job_id: JobId, version: int) -> bool:
+        job = await self._jobs.get(job_id)
+        return job is not None and job.version == version

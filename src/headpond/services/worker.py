@@ -1,0 +1,260 @@
+"""The worker: pulls jobs at the pace of its engine and writes one result for each.
+
+    gate      waits until the engine is healthy; closes when it says "not now"
+    pull      claims as much as the engine has room for, and runs each claim as a task
+    heartbeat renews the leases of what runs; drops what is no longer ours
+    gauges    reads the engine's load, which bounds the room
+
+Stopping, in order: no more pulls; what runs may finish within the grace; the rest is cut off at
+the engine and handed back at once, uncharged; then the heartbeat ends. The heartbeat goes last so
+that leases hold until their jobs are settled.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+
+from headpond.domain.admission import room, worth_pulling
+from headpond.domain.facts import (
+    ClaimLost,
+    DutyFailed,
+    EngineAnswered,
+    EngineHealth,
+    EngineLoad,
+    JobClaimed,
+    JobSettled,
+)
+from headpond.domain.lane import Lane
+from headpond.domain.outcome import NotNow, Outcome, Settlement, settle
+from headpond.errors import TryLater
+from headpond.ports.clock import Clock
+from headpond.ports.delivery import Claim, Delivery
+from headpond.ports.engine import Engine, Gauges
+from headpond.ports.events import Listener
+from headpond.ports.queue import LeaseToken
+from headpond.services.duty import Duty
+from headpond.settings import PoolSettings
+
+PULL_WAIT_S = 1.0
+"""Longest wait in one claim: a stop waits for it, because a claim that is cut off half-way would
+leave its jobs leased to nobody."""
+
+GAUGES_EVERY_S = 0.5
+HEALTH_EVERY_S = 0.5
+STORE_AGAIN_S = 0.5
+
+
+class Worker:
+    """One per process and engine. `chance` is the source of jitter, in [0, 1)."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        engine: Engine,
+        *,
+        name: str,
+        lanes: Sequence[Lane],
+        settings: PoolSettings,
+        clock: Clock,
+        listener: Listener,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._delivery = delivery
+        self._engine = engine
+        self._name = name
+        self._lanes = lanes
+        self._settings = settings
+        self._clock = clock
+        self._listener = listener
+        self._chance = chance
+        self._running: dict[LeaseToken, tuple[Claim, asyncio.Task[None]]] = {}
+        self._gauges = Gauges()
+        self._open = False
+        self._paused_until = 0.0
+        self._stopping = False
+        self._freed = asyncio.Event()
+        self._puller: asyncio.Task[None] | None = None
+        self._duties = (
+            Duty("gauges", self.read_gauges, every_s=GAUGES_EVERY_S, listener=listener),
+            Duty("heartbeat", self.heartbeat, every_s=settings.lease_s / 3, listener=listener),
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that are at the engine, or being settled."""
+        return len(self._running)
+
+    def start(self) -> None:
+        """Begin; pulls once the engine is healthy."""
+        if self._puller is None:
+            self._puller = asyncio.create_task(self._work(), name="pull")
+            for duty in self._duties:
+                duty.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """Drain as the module's page says. Works twice, and before start."""
+        self._stopping = True
+        self._freed.set()
+        if self._puller is not None:
+            await self._puller
+            self._puller = None
+        await self._finish_within(grace_s)
+        await self._hand_back()
+        for duty in self._duties:
+            await duty.stop()
+
+    async def pull(self) -> int:
+        """Claim what there is room for and begin to run it; returns how many jobs."""
+        free = self._room()
+        if not worth_pulling(
+            limit=self._settings.max_in_flight, in_flight=self.in_flight, room=free
+        ):
+            await self._wait_for_room()
+            return 0
+        claims = await self._delivery.claim(
+            self._lanes, worker=self._name, limit=free, wait_s=PULL_WAIT_S
+        )
+        for claim in claims:
+            task = asyncio.create_task(self._run(claim), name=claim.job.id)
+            self._running[claim.lease.token] = (claim, task)
+            waited_s = self._clock.now() - claim.job.accepted_at
+            self._listener.hear(JobClaimed(claim.job, waited_s))
+        return len(claims)
+
+    async def heartbeat(self) -> None:
+        """Renew what runs. The work of a claim that fell is aborted: it may run elsewhere."""
+        claims = [claim for claim, _ in self._running.values()]
+        if not claims:
+            return
+        kept = {claim.lease.token for claim in await self._delivery.renew(claims)}
+        for claim in claims:
+            fallen = self._running.get(claim.lease.token)
+            if claim.lease.token not in kept and fallen is not None:
+                fallen[1].cancel()
+
+    async def read_gauges(self) -> None:
+        """Read the engine's load and tell it."""
+        self._gauges = await self._engine.gauges()
+        self._listener.hear(
+            EngineLoad(
+                self._engine.name,
+                self._gauges.running,
+                self._gauges.waiting,
+                self._gauges.kv_usage,
+                self.in_flight,
+                self._room(),
+            )
+        )
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            try:
+                if await self._gate():
+                    await self.pull()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on
+                self._listener.hear(DutyFailed("pull", repr(error)))
+                await self._pause(STORE_AGAIN_S)
+
+    async def _gate(self) -> bool:
+        """True when the engine may be given work. Waits a little where it may not."""
+        pause_s = self._paused_until - self._clock.now()
+        if pause_s > 0:
+            await self._pause(min(pause_s, HEALTH_EVERY_S))
+            return False
+        if not self._open:
+            self._open = await self._engine.healthy()
+            self._listener.hear(EngineHealth(self._engine.name, self._open))
+            if not self._open:
+                await self._pause(HEALTH_EVERY_S)
+        return self._open
+
+    def _close_gate(self, not_now: NotNow) -> None:
+        pause_s = not_now.retry_after_s
+        if pause_s is None:
+            pause_s = self._settings.retry.not_now_s
+        self._paused_until = max(self._paused_until, self._clock.now() + pause_s)
+        self._open = False
+
+    def _room(self) -> int:
+        return room(
+            limit=self._settings.max_in_flight,
+            in_flight=self.in_flight,
+            waiting=self._gauges.waiting,
+            kv_usage=self._gauges.kv_usage,
+            kv_usage_limit=self._settings.kv_usage_limit,
+        )
+
+    async def _wait_for_room(self) -> None:
+        """Until a job is done or the gauges may have been read again."""
+        await self._pause(GAUGES_EVERY_S)
+
+    async def _pause(self, timeout_s: float) -> None:
+        if self._stopping:
+            return
+        self._freed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._freed.wait()
+
+    async def _run(self, claim: Claim) -> None:
+        job = claim.job
+        began = self._clock.now()
+        try:
+            outcome = await self._ask(claim)
+            settlement = settle(
+                job,
+                outcome,
+                engine=self._engine.name,
+                now=self._clock.now(),
+                policy=self._settings.retry,
+                chance=self._chance(),
+            )
+            await self._settle(claim, settlement, began)
+        except asyncio.CancelledError:
+            # By the heartbeat: the claim fell. By a stop: `_hand_back` gives the job back.
+            if not self._stopping:
+                self._listener.hear(ClaimLost(job.id))
+        except Exception as error:  # noqa: BLE001 - the lease lapses, the job runs again
+            self._listener.hear(DutyFailed("run", repr(error)))
+        finally:
+            self._running.pop(claim.lease.token, None)
+            self._freed.set()
+
+    async def _ask(self, claim: Claim) -> Outcome:
+        began = self._clock.now()
+        outcome = await self._engine.complete(claim.job.model, claim.request)
+        if isinstance(outcome, NotNow):
+            self._close_gate(outcome)
+        duration_s = self._clock.now() - began
+        self._listener.hear(EngineAnswered(self._engine.name, type(outcome).__name__, duration_s))
+        return outcome
+
+    async def _settle(self, claim: Claim, settlement: Settlement, began: float) -> None:
+        """Write the outcome; a result that cost GPU time is kept until the store takes it."""
+        while True:
+            try:
+                written = await self._delivery.settle(claim, settlement)
+            except TryLater:
+                await asyncio.sleep(STORE_AGAIN_S)
+                continue
+            if written:
+                service_s = self._clock.now() - began
+                self._listener.hear(JobSettled(settlement.job, service_s))
+            else:
+                self._listener.hear(ClaimLost(claim.job.id))
+            return
+
+    async def _finish_within(self, grace_s: float) -> None:
+        tasks = [task for _, task in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
+
+    async def _hand_back(self) -> None:
+        left = list(self._running.values())
+        for _, task in left:
+            task.cancel()
+        for claim, task in left:
+            await asyncio.wait([task])
+            settlement = Settlement(job=claim.job.returned(charged=False))
+            await self._settle(claim, settlement, self._clock.now())

@@ -1,0 +1,169 @@
+"""What every job store must do. Subclass `JobStoreSuite` and give it a `jobs` fixture."""
+
+import asyncio
+
+import pytest
+
+from headpond.domain.job import JobError, JobId, JobState, Usage
+from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore
+from headpond.testing.clocks import ManualClock
+from headpond.testing.records import REQUEST, RESPONSE, a_job, new_job
+
+
+class JobStoreSuite:
+    """The contract of `headpond.ports.jobs`."""
+
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    async def jobs(self, clock: ManualClock) -> JobStore:
+        raise NotImplementedError("give the suite a job store on this clock")
+
+    async def test_a_record_comes_back_as_it_was_added(self, jobs: JobStore) -> None:
+        job = a_job(
+            feature="search",
+            task_type="classify",
+            metadata={"a": "b", "ü": '"'},
+            work_tokens=12,
+            max_attempts=5,
+            deadline=1_000_060.5,
+        )
+        assert await jobs.add(new_job(job)) == Added(job)
+        assert await jobs.get(job.id) == job
+        assert await jobs.bodies(job.id) == Bodies(REQUEST)
+
+    async def test_an_unknown_job_is_none(self, jobs: JobStore) -> None:
+        assert await jobs.get(JobId("job_none")) is None
+        assert await jobs.bodies(JobId("job_none")) is None
+
+    async def test_a_swap_replaces_the_record_it_was_made_from(self, jobs: JobStore) -> None:
+        job = a_job()
+        await jobs.add(new_job(job))
+        running = job.claimed("worker", 1_000_001)
+        assert await jobs.swap(running)
+        done = running.succeeded(1_000_002, engine="e", usage=Usage(3, 4), confidence=0.97)
+        assert await jobs.swap(done, RESPONSE)
+        assert await jobs.get(job.id) == done
+        assert await jobs.bodies(job.id) == Bodies(REQUEST, RESPONSE)
+
+    async def test_an_error_is_kept_with_the_record(self, jobs: JobStore) -> None:
+        running = a_job().claimed("worker", 1_000_001)
+        await jobs.add(new_job(running))
+        failed = running.failed(1_000_002, JobError("code", "why"), engine="e")
+        assert await jobs.swap(failed)
+        assert await jobs.get(running.id) == failed
+
+    async def test_an_old_record_can_change_nothing(self, jobs: JobStore) -> None:
+        # SPEC Q2: of two that hold the same record, one wins.
+        job = a_job()
+        await jobs.add(new_job(job))
+        winner = job.claimed("one", 1_000_001)
+        assert await jobs.swap(winner)
+        assert not await jobs.swap(job.claimed("two", 1_000_001))
+        assert not await jobs.swap(job.enqueued(1_000_001))
+        assert await jobs.get(job.id) == winner
+
+    async def test_a_swap_of_an_unknown_job_changes_nothing(self, jobs: JobStore) -> None:
+        job = a_job()
+        assert not await jobs.swap(job.cancelled(1_000_001))
+        assert await jobs.get(job.id) is None
+
+    async def test_of_concurrent_swaps_exactly_one_wins(self, jobs: JobStore) -> None:
+        job = a_job()
+        await jobs.add(new_job(job))
+        swaps = [jobs.swap(job.claimed(f"worker-{n}", 1_000_001)) for n in range(20)]
+        assert sum(await asyncio.gather(*swaps)) == 1
+
+    async def test_a_key_stands_for_one_job(self, jobs: JobStore) -> None:
+        # SPEC G7
+        first = a_job()
+        await jobs.add(new_job(first, key="k", fingerprint="one"))
+        second = a_job()
+        stored = await jobs.add(new_job(second, key="k", fingerprint="two"))
+        assert stored == Existing(first, "one")
+        assert await jobs.get(second.id) is None
+
+    async def test_of_concurrent_adds_under_one_key_exactly_one_is_stored(
+        self, jobs: JobStore
+    ) -> None:
+        stored = await asyncio.gather(*(jobs.add(new_job(key="k")) for _ in range(20)))
+        assert sum(isinstance(one, Added) for one in stored) == 1
+        assert len({one.job.id for one in stored}) == 1
+
+    async def test_keys_of_two_teams_do_not_meet(self, jobs: JobStore) -> None:
+        await jobs.add(new_job(a_job(team="one"), key="k"))
+        assert isinstance(await jobs.add(new_job(a_job(team="two"), key="k")), Added)
+
+    async def test_an_expired_key_stands_for_nothing(
+        self, jobs: JobStore, clock: ManualClock
+    ) -> None:
+        await jobs.add(new_job(key="k"))
+        clock.advance(86_400)
+        assert isinstance(await jobs.add(new_job(key="k")), Added)
+
+    async def test_expired_keys_are_forgotten(self, jobs: JobStore, clock: ManualClock) -> None:
+        await jobs.add(new_job(key="k"))
+        assert await jobs.forget_keys(clock.now()) == 0
+        assert await jobs.forget_keys(clock.now() + 86_400) == 1
+        assert await jobs.forget_keys(clock.now() + 86_400) == 0
+
+    async def test_jobs_are_found_newest_first_page_by_page(self, jobs: JobStore) -> None:
+        made = [a_job() for _ in range(5)]
+        for job in made:
+            await jobs.add(new_job(job))
+        newest_first = made[::-1]
+        first = await jobs.find(JobQuery(team="team", limit=2))
+        rest = await jobs.find(JobQuery(team="team", after=first[-1].id, limit=10))
+        assert first + rest == newest_first
+
+    async def test_jobs_are_found_by_team_and_state(self, jobs: JobStore) -> None:
+        mine, running, other = a_job(), a_job(), a_job(team="other")
+        for job in (mine, running, other):
+            await jobs.add(new_job(job))
+        running = running.claimed("worker", 1_000_001)
+        await jobs.swap(running)
+        assert await jobs.find(JobQuery(team="other")) == [other]
+        assert await jobs.find(JobQuery(team="team", state=JobState.RUNNING)) == [running]
+        assert await jobs.find(JobQuery(state=JobState.ACCEPTED)) == [other, mine]
+
+    async def test_overdue_and_unqueued_jobs_are_due(self, jobs: JobStore) -> None:
+        fresh, stale = a_job(accepted_at=1_000_100.0), a_job(accepted_at=1_000_000.0)
+        overdue = a_job(deadline=1_000_050.0).enqueued(1_000_000.0)
+        in_time = a_job(deadline=1_000_500.0).enqueued(1_000_000.0)
+        ended = a_job(deadline=1_000_050.0).enqueued(1_000_000.0)
+        for job in (fresh, stale, overdue, in_time, ended):
+            await jobs.add(new_job(job))
+        await jobs.swap(ended.cancelled(1_000_010.0))
+        due = await jobs.due(now=1_000_100.0, accepted_before=1_000_050.0, limit=10)
+        assert {job.id for job in due} == {stale.id, overdue.id}
+        assert len(await jobs.due(now=1_000_100.0, accepted_before=1_000_050.0, limit=1)) == 1
+
+    async def test_a_job_that_is_due_twice_over_comes_once(self, jobs: JobStore) -> None:
+        job = a_job(deadline=1_000_001.0)
+        await jobs.add(new_job(job))
+        due = await jobs.due(now=1_000_100.0, accepted_before=1_000_050.0, limit=10)
+        assert due == [job]
+
+    async def test_a_waiter_learns_of_a_change(self, jobs: JobStore) -> None:
+        job = a_job()
+        await jobs.add(new_job(job))
+        waiters = [
+            asyncio.create_task(jobs.wait_for_change(job.id, job.version, 30)) for _ in range(3)
+        ]
+        await asyncio.sleep(0)
+        queued = job.enqueued(1_000_001)
+        await jobs.swap(queued)
+        assert await asyncio.gather(*waiters) == [queued] * 3
+
+    async def test_a_change_that_has_happened_needs_no_waiting(self, jobs: JobStore) -> None:
+        job = a_job()
+        await jobs.add(new_job(job))
+        await jobs.swap(job.enqueued(1_000_001))
+        assert await jobs.wait_for_change(job.id, job.version, 0) == job.enqueued(1_000_001)
+
+    async def test_without_a_change_the_waiter_gets_none(self, jobs: JobStore) -> None:
+        job = a_job()
+        await jobs.add(new_job(job))
+        assert await jobs.wait_for_change(job.id, job.version, 0) is None

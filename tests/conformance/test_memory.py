@@ -1,0 +1,56 @@
+"""The memory adapters keep the contracts."""
+
+from itertools import count
+
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.adapters.memory.keys import MemoryKeyStore
+from headpond.adapters.memory.queue import MemoryQueue
+from headpond.domain.job import Ticket
+from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.testing.clocks import ManualClock
+from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.jobs_suite import JobStoreSuite
+from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.queue_suite import QueueSuite
+
+
+class TestMemoryQueue(QueueSuite):
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock) -> MemoryQueue:
+        return MemoryQueue(clock)
+
+
+class TestMemoryJobStore(JobStoreSuite):
+    @pytest.fixture
+    @override
+    async def jobs(self, clock: ManualClock) -> MemoryJobStore:
+        return MemoryJobStore(clock)
+
+
+class TestMemoryKeyStore(KeyStoreSuite):
+    @pytest.fixture
+    @override
+    async def keys(self) -> MemoryKeyStore:
+        return MemoryKeyStore()
+
+
+class TestTwoStepDeliveryOnMemory(DeliverySuite):
+    @pytest.fixture
+    @override
+    async def stage(self, clock: ManualClock) -> Stage:
+        jobs, queue = MemoryJobStore(clock), MemoryQueue(clock)
+        tickets = count()
+        delivery = TwoStepDelivery(
+            jobs,
+            queue,
+            clock=clock,
+            new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
+            lease_s=LEASE_S,
+            max_lost_leases=MAX_LOST_LEASES,
+        )
+        return Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)

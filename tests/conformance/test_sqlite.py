@@ -1,0 +1,89 @@
+"""The SQLite adapters keep the contracts, with their threads and inline."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.sqlite.audit import SqliteAudit
+from headpond.adapters.sqlite.database import Database
+from headpond.adapters.sqlite.delivery import SqliteDelivery
+from headpond.adapters.sqlite.jobs import SqliteJobStore
+from headpond.adapters.sqlite.keys import SqliteKeyStore
+from headpond.adapters.sqlite.queue import SqliteQueue
+from headpond.domain.job import Ticket
+from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.testing.clocks import ManualClock
+from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.jobs_suite import JobStoreSuite
+from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.queue_suite import QueueSuite
+
+
+@pytest.fixture(params=["threads", "inline"])
+async def database(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    opened = Database(tmp_path / "headpond.db", inline=request.param == "inline")
+    opened.open()
+    yield opened
+    await opened.close()
+
+
+class TestSqliteQueue(QueueSuite):
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock, database: Database) -> SqliteQueue:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return SqliteQueue(database, clock)
+
+
+class TestSqliteJobStore(JobStoreSuite):
+    @pytest.fixture
+    @override
+    async def jobs(self, clock: ManualClock, database: Database) -> SqliteJobStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return SqliteJobStore(database, clock)
+
+
+class TestSqliteKeyStore(KeyStoreSuite):
+    @pytest.fixture
+    @override
+    async def keys(self, database: Database) -> SqliteKeyStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return SqliteKeyStore(database)
+
+
+class TestSqliteDelivery(DeliverySuite):
+    @pytest.fixture
+    @override
+    async def stage(self, clock: ManualClock, database: Database) -> Stage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        tickets = count()
+        delivery = SqliteDelivery(
+            database,
+            clock=clock,
+            new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
+            lease_s=LEASE_S,
+            max_lost_leases=MAX_LOST_LEASES,
+        )
+        return Stage(
+            delivery,
+            SqliteJobStore(database, clock),
+            SqliteQueue(database, clock),
+            SqliteAudit(database),
+            clock,
+        )
+
+
+class TestTwoStepDeliveryOnSqlite(DeliverySuite):
+    @pytest.fixture
+    @override
+    async def stage(self, clock: ManualClock, database: Database) -> Stage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        jobs, queue = SqliteJobStore(database, clock), SqliteQueue(database, clock)
+        tickets = count()
+        delivery = TwoStepDelivery(
+            jobs,
+            queue,
+            clock=clock,
+            new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
+            lease_s=LEASE_S,
+            max_lost_leases=MAX_LOST_LEASES,
+        )
+        return Stage(delivery, jobs, queue, SqliteAudit(database), clock)
