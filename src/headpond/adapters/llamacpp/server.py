@@ -87,17 +87,15 @@ class LlamaCppServer(EngineServer):
 
     @override
     async def watch(self) -> None:
-        delay_s = FIRST_RESTART_DELAY_S
+        delay_s = 0.0
         while (process := self._process) is not None:
             began = asyncio.get_running_loop().time()
             status = await process.wait()
             if self._process is not process:  # stopped on purpose
                 return
-            if asyncio.get_running_loop().time() - began >= STABLE_AFTER_S:
-                delay_s = FIRST_RESTART_DELAY_S
+            delay_s = restart_delay_s(delay_s, asyncio.get_running_loop().time() - began)
             log.error("embedded engine ended (status %s), restart in %g s", status, delay_s)
             await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, MAX_RESTART_DELAY_S)
             await self._spawn()
 
     @override
@@ -125,6 +123,13 @@ class LlamaCppServer(EngineServer):
             # Out of reach of the terminal's Ctrl-C: the worker finishes its requests first.
             start_new_session=True,
         )
+
+
+def restart_delay_s(last_delay_s: float, lived_s: float) -> float:
+    """Twice as long as last time, up to a bound; short again once the engine lived for a while."""
+    if lived_s >= STABLE_AFTER_S:
+        return FIRST_RESTART_DELAY_S
+    return min(max(FIRST_RESTART_DELAY_S, last_delay_s * 2), MAX_RESTART_DELAY_S)
 
 
 def check_gguf(path: Path) -> None:

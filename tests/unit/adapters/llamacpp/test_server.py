@@ -13,7 +13,12 @@ import pytest
 
 from headpond.adapters.llamacpp import server as server_module
 from headpond.adapters.llamacpp.serve import ServePlan
-from headpond.adapters.llamacpp.server import LlamaCppServer, check_gguf, default_threads
+from headpond.adapters.llamacpp.server import (
+    LlamaCppServer,
+    check_gguf,
+    default_threads,
+    restart_delay_s,
+)
 from headpond.adapters.openai.engine import OpenAIEngine
 from headpond.domain.outcome import Answered, Refused
 from headpond.errors import MissingExtra, SettingsError
@@ -196,3 +201,11 @@ def test_a_file_that_is_not_there_or_no_model_is_a_wrong_setting(tmp_path: Path)
 
 def test_there_is_always_a_thread():
     assert default_threads() >= 1
+
+
+def test_an_engine_that_keeps_dying_is_started_ever_later():
+    delays = [0.0]
+    while len(delays) < 9:
+        delays.append(restart_delay_s(delays[-1], lived_s=1.0))
+    assert delays[1:] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert restart_delay_s(30.0, lived_s=60.0) == 0.5
