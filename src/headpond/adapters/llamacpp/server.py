@@ -34,8 +34,8 @@ def default_threads() -> int:
     """Half of the cores that this process may use, at least 1.
 
     llama.cpp's threads spin while they wait for each other, so each needs a core to itself: on
-    2 cores that gateway and worker use too, 2 threads answered 16-150 requests/s and 1 thread
-    250-450 (a model of 2.8 M parameters).
+    2 cores that were busy otherwise too, 2 threads answered 12-33 requests/s and 1 thread 150-320
+    (a model of 2.8 M parameters, 16 requests in flight).
     """
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, cores // 2)
@@ -45,8 +45,8 @@ class LlamaCppServer(EngineServer):
     """Serves the GGUF file at `model` on a loopback port of its own, under the names `aliases`.
 
     `slots` is how many requests run at once, each with `context_tokens` of room; `max_connections`
-    how many clients may be connected, idle ones included. 16 slots gave the best throughput with
-    16 requests in flight (4 slots: -30 %, 32 slots: -20 %).
+    how many clients may be connected, idle ones included. The default of 16 slots matches what a
+    pool keeps in flight; on 2 cores, 4 to 32 slots made no difference beyond the noise.
     """
 
     def __init__(
