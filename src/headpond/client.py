@@ -6,12 +6,11 @@ Errors are the product's own: what the gateway refused is a `RequestError`, what
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 from msgspec import Raw
-from typing_extensions import Self
 
 from headpond.domain.job import JobError, JobState, Usage
 from headpond.domain.lane import Priority

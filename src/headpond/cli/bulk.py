@@ -1,7 +1,7 @@
 """Many jobs through one client: handed in a few at a time, then awaited together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -66,7 +66,7 @@ async def submit_patiently(client: Client, body: JobBody, key: str) -> str:
 
 
 @asynccontextmanager
-async def progress(*, quiet: bool) -> AsyncIterator[Progress]:
+async def progress(*, quiet: bool) -> AsyncGenerator[Progress]:
     """Bars on standard error, where a person looks at it."""
     bars = Progress(
         TextColumn("{task.description:>10}"),

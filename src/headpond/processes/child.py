@@ -26,8 +26,10 @@ class Exit(IntEnum):
 
 
 class Child:
-    """`python -m headpond ARGUMENTS`, in a session of its own: the terminal's Ctrl-C does not reach
-    it, because the supervisor decides who stops when. Its standard input ends when it should.
+    """`python -m headpond ARGUMENTS`; its standard input ends when it should.
+
+    It has a session of its own, out of reach of the terminal's Ctrl-C: the supervisor decides who
+    stops when.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """How a process learns that it should end.
 
 By SIGTERM or SIGINT; a second one means at once. A process under the supervisor also ends when its
-standard input does: that is a pipe whose other end only the supervisor holds, so it closes whichever
-way the supervisor goes, SIGKILL included.
+standard input does: that is a pipe whose other end only the supervisor holds, so it closes
+whichever way the supervisor goes, SIGKILL included.
 """
 
 import asyncio

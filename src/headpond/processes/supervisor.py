@@ -40,8 +40,11 @@ class Supervisor:
     @property
     def url(self) -> str:
         """Where the gateway is reached from this machine."""
+        host: str
+        port: int
         host, port = self._listening.getsockname()[:2]
-        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+        anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
+        local = anywhere.get(host, host)
         return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
     @contextlib.asynccontextmanager

@@ -24,6 +24,7 @@ from typing import Self, assert_never
 import msgspec
 
 from headpond.testing.http_server import Exchange, HttpServer
+from headpond.testing.vllm_pages import CannedAnswers, error_body, metrics_page, model_list
 
 CHARS_PER_TOKEN = 4
 
@@ -117,7 +118,8 @@ class FakeEngine:
         self.running = 0
         self.waiting = 0
         self._model = model
-        self._answers = _Answers(model, answer, logprob)
+        self._answers = CannedAnswers(model, answer, logprob)
+        self._models = model_list(model)
         self._pace = pace
         self._slots = asyncio.Semaphore(pace.slots) if pace else None
         self._authorization = None if api_key is None else f"Bearer {api_key}"
@@ -166,7 +168,7 @@ class FakeEngine:
             case "GET", "/health":
                 exchange.answer(200 if self.healthy else 503, b"")
             case "GET", "/v1/models":
-                exchange.answer(200, self._answers.models)
+                exchange.answer(200, self._models)
             case "GET", "/metrics":
                 exchange.answer(200, self._metrics(), content_type="text/plain; version=0.0.4")
             case _:
@@ -187,11 +189,11 @@ class FakeEngine:
         try:
             wanted = _wanted.decode(exchange.body)
         except msgspec.MsgspecError as error:
-            exchange.answer(400, _envelope(400, str(error)))
+            exchange.answer(400, error_body(400, str(error)))
             return
         if wanted.model != self._model:
             message = f"The model `{wanted.model}` does not exist."
-            exchange.answer(404, _envelope(404, message))
+            exchange.answer(404, error_body(404, message))
         elif self._pace is None:
             self._answer(exchange, wanted)
         else:
@@ -203,7 +205,7 @@ class FakeEngine:
                 headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
                 body = fault.body
                 if body is None:
-                    body = _envelope(fault.status, fault.message)
+                    body = error_body(fault.status, fault.message)
                 exchange.answer(fault.status, body, headers=headers)
             case Hang():
                 pass
@@ -269,71 +271,13 @@ class FakeEngine:
         kv_usage = self.kv_usage
         if kv_usage is None:
             kv_usage = min(1.0, self._running_tokens / self._kv_tokens)
-        labels = f'{{engine="0",model_name="{self._model}"}}'
-        return (
-            "# HELP vllm:num_requests_running Number of requests in model execution batches.\n"
-            "# TYPE vllm:num_requests_running gauge\n"
-            f"vllm:num_requests_running{labels} {float(self.running)}\n"
-            "# HELP vllm:num_requests_waiting Number of requests waiting to be processed.\n"
-            "# TYPE vllm:num_requests_waiting gauge\n"
-            f"vllm:num_requests_waiting{labels} {float(self.waiting)}\n"
-            "# HELP vllm:kv_cache_usage_perc KV-cache usage. 1 means 100 percent usage.\n"
-            "# TYPE vllm:kv_cache_usage_perc gauge\n"
-            f"vllm:kv_cache_usage_perc{labels} {kv_usage}\n"
-            "# HELP vllm:request_success_total Count of successfully processed requests.\n"
-            "# TYPE vllm:request_success_total counter\n"
-            f'vllm:request_success_total{{engine="0",finished_reason="stop",'
-            f'model_name="{self._model}"}} {float(self.answered)}\n'
-        ).encode()
-
-
-class _Answers:
-    """Bodies made once: only the prompt's token count differs between answers."""
-
-    def __init__(self, model: str, answer: str, logprob: float) -> None:
-        words = answer.split(" ")
-        self.tokens = len(words)
-        spoken = [word if at == 0 else f" {word}" for at, word in enumerate(words)]
-        content = [{"token": token, "logprob": logprob} for token in spoken]
-        self._plain = self._halves(model, answer, None)
-        self._with_logprobs = self._halves(model, answer, {"content": content})
-        listed = {"id": model, "object": "model", "created": 1, "owned_by": "vllm"}
-        self.models = msgspec.json.encode({"object": "list", "data": [listed]})
-
-    def completion(self, prompt_tokens: int, *, logprobs: bool) -> bytes:
-        """A chat completion."""
-        before, after = self._with_logprobs if logprobs else self._plain
-        return b'%b%d,"completion_tokens":%d,"total_tokens":%d}%b' % (
-            before,
-            prompt_tokens,
-            self.tokens,
-            prompt_tokens + self.tokens,
-            after,
+        return metrics_page(
+            self._model,
+            running=self.running,
+            waiting=self.waiting,
+            kv_usage=kv_usage,
+            answered=self.answered,
         )
-
-    def _halves(self, model: str, answer: str, logprobs: object) -> tuple[bytes, bytes]:
-        choice = {
-            "index": 0,
-            "message": {"role": "assistant", "content": answer},
-            "logprobs": logprobs,
-            "finish_reason": "stop",
-        }
-        body = {
-            "id": "chatcmpl-fake",
-            "object": "chat.completion",
-            "created": 1,
-            "model": model,
-            "choices": [choice],
-        }
-        return msgspec.json.encode(body)[:-1] + b',"usage":{"prompt_tokens":', b"}"
-
-
-def _envelope(status: int, message: str) -> bytes:
-    kind = "BadRequestError" if status == 400 else "InternalServerError"
-    if status == 404:
-        kind = "NotFoundError"
-    error = {"message": message, "type": kind, "param": None, "code": status}
-    return msgspec.json.encode({"error": error})
 
 
 class _Arguments(argparse.Namespace):

@@ -93,7 +93,10 @@ class HttpServer:
     async def start(self) -> None:
         """Listen; `port` is the real one afterwards."""
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(self._handler, self._connections), "127.0.0.1", self.port
+            lambda: _Connection(self._handler, self._connections),
+            "127.0.0.1",
+            self.port,
+            backlog=1024,  # a benchmark's clients all come at once
         )
         self.port = int(self._server.sockets[0].getsockname()[1])
 

@@ -149,6 +149,20 @@ async def test_an_unknown_host_is_nobodys_fault():
         assert isinstance(await ask(engine), NotNow)
 
 
+async def test_a_host_that_does_not_take_the_connection_is_nobodys_fault(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(engine_module, "CONNECT_TIMEOUT_S", 0.001)
+    monkeypatch.setattr("aiohappyeyeballs.start_connection", never)
+    async with engine_at("http://127.0.0.1:1") as engine:
+        outcome = await ask(engine)
+    assert isinstance(outcome, NotNow)
+    assert outcome.reason.startswith("ConnectionTimeoutError")
+
+
 async def test_an_engine_that_dies_with_requests_in_flight_charges_nobody(
     engine: OpenAIEngine, server: FakeEngine
 ):
