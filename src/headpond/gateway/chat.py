@@ -24,6 +24,8 @@ from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
 from headpond.services.desk import Desk
 from headpond.settings import GatewaySettings
 
+FOR_HEADPOND = ("model", "stream", "stream_options", "metadata", "service_tier")
+
 
 class ChatRoutes:
     """OpenAI's chat API, without streams."""
@@ -59,10 +61,12 @@ class ChatRoutes:
         body = await self._bodies.read(call)
         request = self._bodies.decode(body, self._decoder)
         asked = Asked(
-            parameters=request,
             body=body,
-            request=engine_request(body),
+            request=engine_request(body, FOR_HEADPOND),
             prompt_chars=self._intake.prompt_chars(request.messages, "messages"),
+            answer_tokens=self._intake.answer_tokens(*request.answer_limit, request.n or 1),
+            metadata=request.metadata,
+            stream=request.stream,
             model=request.model,
             priority=priority_of(request.service_tier, Priority.INTERACTIVE),
         )

@@ -111,9 +111,11 @@ class ChatParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     web_search_options: Open | None = None
 
     @property
-    def answer_limit(self) -> int | None:
-        """The newer of the two names for one limit goes first."""
-        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+    def answer_limit(self) -> tuple[int | None, str]:
+        """The limit of one answer and its name: there are two, and the newer goes first."""
+        if self.max_completion_tokens is None:
+            return self.max_tokens, "max_tokens"
+        return self.max_completion_tokens, "max_completion_tokens"
 
 
 class ChatRequest(ChatParameters, frozen=True, kw_only=True):

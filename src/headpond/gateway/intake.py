@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -13,7 +13,7 @@ from headpond.domain.lane import Priority
 from headpond.domain.ratelimit import Bucket
 from headpond.domain.work import DEFAULT_ANSWER_TOKENS
 from headpond.errors import InvalidRequest
-from headpond.gateway.chat_schema import ChatParameters, Message
+from headpond.gateway.chat_schema import Message
 from headpond.gateway.endpoint import Call, Parameter
 from headpond.gateway.reply import Header
 from headpond.services.rate_limits import Allowance
@@ -31,28 +31,16 @@ _KEY = re.compile(rb"[!-~]{1,255}")
 _encode = msgspec.json.Encoder().encode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
-NOT_FOR_THE_ENGINE = (
-    "model",
-    "stream",
-    "stream_options",
-    "metadata",
-    "service_tier",
-    "prompt",
-    "task_type",
-    "priority",
-    "deadline",
-    "expires_in",
-    "callback",
-)
-
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What the front doors have in common. `body` is the client's, `request` the engine's."""
 
-    parameters: ChatParameters
     body: bytes
     request: bytes
     prompt_chars: int
+    answer_tokens: int | None
+    metadata: dict[str, str] | None
+    stream: bool | None
     model: str | None
     priority: Priority
     task_type: str | None = None
@@ -69,8 +57,7 @@ class Intake:
 
     async def submit(self, call: Call, asked: Asked) -> Receipt:
         """Make it a job. Raises what Submission raises, and InvalidRequest."""
-        parameters = asked.parameters
-        if parameters.stream:
+        if asked.stream:
             message = "Streaming is not supported yet; send stream=false."
             raise InvalidRequest(message, code="unsupported_parameter", param="stream")
         key = _idempotency_key(call)
@@ -79,11 +66,11 @@ class Intake:
                 request=asked.request,
                 prompt_chars=asked.prompt_chars,
                 model=asked.model,
-                max_tokens=self._answer_tokens(parameters),
+                max_tokens=asked.answer_tokens,
                 priority=asked.priority,
                 task_type=asked.task_type,
                 deadline=asked.deadline,
-                metadata=parameters.metadata or {},
+                metadata=asked.metadata or {},
                 idempotency_key=key,
                 fingerprint=_fingerprint(call.path, asked.body) if key else "",
             ),
@@ -105,25 +92,28 @@ class Intake:
             raise InvalidRequest(text, code="empty_prompt", param=param)
         return chars
 
-    def _answer_tokens(self, parameters: ChatParameters) -> int | None:
-        limit = parameters.answer_limit
+    def answer_tokens(self, limit: int | None, param: str, choices: int = 1) -> int | None:
+        """Tokens of all choices together; None where the client set no limit for its one.
+
+        `limit` is for one choice and came in the field `param`. Raises InvalidRequest.
+        """
         if limit is not None and limit > self._max_output_tokens:
             message = f"{limit} output tokens are asked for; {self._max_output_tokens} are allowed."
-            name = "max_tokens" if limit == parameters.max_tokens else "max_completion_tokens"
-            raise InvalidRequest(message, code="too_many_tokens", param=name)
-        if parameters.n is None or parameters.n == 1:
+            raise InvalidRequest(message, code="too_many_tokens", param=param)
+        if choices == 1:
             return limit
-        return parameters.n * (DEFAULT_ANSWER_TOKENS if limit is None else limit)
+        return choices * (DEFAULT_ANSWER_TOKENS if limit is None else limit)
 
 
-def engine_request(body: bytes, prompt: str | None = None) -> bytes:
-    """The client's own JSON without what is not for the engine, each value byte for byte."""
+def engine_request(body: bytes, ours: Iterable[str]) -> bytes:
+    """The client's own JSON without the fields that are for us, each value byte for byte.
+
+    A `prompt` among ours becomes the one message.
+    """
     fields = _decode_fields(body)
-    if prompt is not None:
-        content = fields["prompt"]
-        fields["messages"] = Raw(b'[{"role":"user","content":%b}]' % bytes(content))
-    for name in NOT_FOR_THE_ENGINE:
-        fields.pop(name, None)
+    removed = {name: fields.pop(name) for name in ours if name in fields}
+    if prompt := removed.get("prompt"):
+        fields.setdefault("messages", Raw(b'[{"role":"user","content":%b}]' % bytes(prompt)))
     return _encode(fields)
 
 

@@ -36,6 +36,18 @@ from headpond.ports.jobs import JobQuery
 from headpond.services.desk import Desk
 from headpond.settings import GatewaySettings
 
+FOR_HEADPOND = (
+    "model",
+    "stream",
+    "metadata",
+    "prompt",
+    "task_type",
+    "priority",
+    "deadline",
+    "expires_in",
+    "callback",
+)
+
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -126,10 +138,12 @@ class JobRoutes:
         body = await self._bodies.read(call)
         request = self._bodies.decode(body, self._decoder)
         asked = Asked(
-            parameters=request,
             body=body,
-            request=engine_request(body, request.prompt),
+            request=engine_request(body, FOR_HEADPOND),
             prompt_chars=self._intake.prompt_chars(*_prompt(request)),
+            answer_tokens=self._intake.answer_tokens(*request.answer_limit, request.n or 1),
+            metadata=request.metadata,
+            stream=request.stream,
             model=request.model,
             priority=request.priority,
             task_type=request.task_type,

@@ -6,6 +6,7 @@ from typing import assert_never
 import msgspec
 
 from headpond.domain.job import Job, JobState
+from headpond.errors import InvalidRequest
 from headpond.gateway.chat_schema import (
     ChatCompletion,
     Choice,
@@ -15,12 +16,9 @@ from headpond.gateway.chat_schema import (
     completion,
 )
 from headpond.gateway.response_schema import (
-    FunctionCall,
-    FunctionCallOutput,
     FunctionTool,
     IncompleteDetails,
     InputItem,
-    InputMessage,
     NamedFunction,
     OutputCall,
     OutputMessage,
@@ -129,19 +127,20 @@ def response_id(job: Job) -> str:
 
 def _message(item: InputItem) -> Open:
     match item:
-        case InputMessage(role, content):
+        case InputItem(type="message", role=str(role), content=str() | list() as content):
             # Chat templates of open models know no developer.
             role = "system" if role == "developer" else role
             text = content if isinstance(content, str) else "".join(part.text for part in content)
             return {"role": role, "content": text}
-        case FunctionCall(call_id, name, arguments):
-            called = {"name": name, "arguments": arguments}
-            call = {"id": call_id, "type": "function", "function": called}
+        case InputItem(type="function_call", call_id=str(), name=str(), arguments=str()):
+            called = {"name": item.name, "arguments": item.arguments}
+            call = {"id": item.call_id, "type": "function", "function": called}
             return {"role": "assistant", "content": None, "tool_calls": [call]}
-        case FunctionCallOutput(call_id, output):
-            return {"role": "tool", "tool_call_id": call_id, "content": output}
-        case _:  # pragma: no cover
-            assert_never(item)
+        case InputItem(type="function_call_output", call_id=str(), output=str()):
+            return {"role": "tool", "tool_call_id": item.call_id, "content": item.output}
+        case _:
+            message = f"An input item of type {item.type!r} lacks a field."
+            raise InvalidRequest(message, code="missing_required_parameter", param="input")
 
 
 def _response_format(text: TextConfig | None) -> Open | None:

@@ -19,33 +19,23 @@ Kept: TypeAlias = Annotated[
 ]
 
 
-class InputText(msgspec.Struct, frozen=True, tag_field="type", tag="input_text"):
+class InputPart(msgspec.Struct, frozen=True):
+    """Text, of the user or of an earlier answer that is sent back as context."""
+
+    type: Literal["input_text", "output_text"]
     text: str
 
 
-class OutputText(msgspec.Struct, frozen=True, tag_field="type", tag="output_text"):
-    """Text of an earlier answer, sent back as context."""
+class InputItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One struct for three kinds, because a message may leave its type out."""
 
-    text: str
-
-
-class InputMessage(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
-    role: Literal["user", "assistant", "system", "developer"]
-    content: str | list[InputText | OutputText]
-
-
-class FunctionCall(msgspec.Struct, frozen=True, tag_field="type", tag="function_call"):
-    call_id: str
-    name: str
-    arguments: str
-
-
-class FunctionCallOutput(msgspec.Struct, frozen=True, tag_field="type", tag="function_call_output"):
-    call_id: str
-    output: str
-
-
-InputItem: TypeAlias = InputMessage | FunctionCall | FunctionCallOutput
+    type: Literal["message", "function_call", "function_call_output"] = "message"
+    role: Literal["user", "assistant", "system", "developer"] | None = None
+    content: str | list[InputPart] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
 
 
 class FunctionTool(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from headpond.domain.lane import Priority
 from headpond.errors import InvalidRequest
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
-from headpond.gateway.chat_schema import ChatParameters, Message
+from headpond.gateway.chat_schema import Message
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.intake import IDEMPOTENCY_KEY, Asked, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
@@ -96,14 +96,14 @@ class ResponseRoutes:
         messages = msgspec.convert(chat_messages(request), list[Message])
         default = Priority.BATCH if request.background else Priority.INTERACTIVE
         return Asked(
-            parameters=ChatParameters(
-                metadata=request.metadata,
-                max_tokens=request.max_output_tokens,
-                stream=request.stream,
-            ),
             body=body,
             request=_encode(chat_request(request)),
             prompt_chars=self._intake.prompt_chars(messages, "input"),
+            answer_tokens=self._intake.answer_tokens(
+                request.max_output_tokens, "max_output_tokens"
+            ),
+            metadata=request.metadata,
+            stream=request.stream,
             model=request.model,
             priority=priority_of(request.service_tier, default),
         )
