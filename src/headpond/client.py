@@ -10,7 +10,6 @@ from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
-from msgspec import Raw
 
 from headpond.domain.job import JobError, JobState, Usage
 from headpond.domain.lane import Priority
@@ -58,7 +57,7 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None
     error: JobError | None
     text: str | None = None
-    result: Raw | None = None
+    result: dict[str, object] | None = None
 
 
 class _Accepted(msgspec.Struct):

@@ -8,17 +8,21 @@ so that a process loads only what it uses.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
 from headpond.adapters.jwks.key_set import key_set_at
 from headpond.adapters.local.clock import SystemClock
+from headpond.adapters.logs.events import LogListener
+from headpond.adapters.logs.setup import configure
 from headpond.adapters.openai.engine import OpenAIEngine
+from headpond.adapters.prometheus.events import PrometheusListener
 from headpond.demo.files import EXAMPLE_MODEL, model_file
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.identity import time_ordered_id
@@ -43,7 +47,7 @@ from headpond.services.reaper import Reaper
 from headpond.services.submission import Submission
 from headpond.services.tokens import Tokens
 from headpond.services.worker import Worker
-from headpond.settings import PoolSettings, Settings
+from headpond.settings import PoolSettings, Settings, WorkerSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,10 +64,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who hears the facts of this process, and its metrics as Prometheus text."""
+    """Who hears the facts of this process: the log, and metrics."""
 
     listener: Listener
-    render_metrics: Callable[[], bytes]
+    metrics: PrometheusListener
 
 
 @asynccontextmanager
@@ -139,16 +143,18 @@ async def open_engine(pool: PoolSettings) -> AsyncGenerator[Engine]:
 async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGenerator[Worker]:
     """A worker of the pool, not started yet. Raises SettingsError, MissingExtra."""
     pool_settings = settings.pools[pool]
+    heard = observers()
     async with open_store(settings) as store, open_engine(pool_settings) as engine:
-        yield Worker(
-            store.delivery(pool_settings),
-            engine,
-            name=name,
-            lanes=lanes_of(pool),
-            settings=pool_settings,
-            clock=store.clock,
-            listener=observers().listener,
-        )
+        with metrics_page(settings.worker, heard.metrics):
+            yield Worker(
+                store.delivery(pool_settings),
+                engine,
+                name=name,
+                lanes=lanes_of(pool),
+                settings=pool_settings,
+                clock=store.clock,
+                listener=heard.listener,
+            )
 
 
 @asynccontextmanager
@@ -179,7 +185,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
             lanes=[lane for pool in settings.pools for lane in lanes_of(pool)],
             clock=clock,
             listener=heard.listener,
-            render_metrics=heard.render_metrics,
+            render_metrics=lambda: heard.metrics.render()[0],
         )
         reaper = Reaper(
             store.jobs,
@@ -203,8 +209,35 @@ async def models_at(pool: PoolSettings) -> list[str]:
 
 
 def observers() -> Observers:
-    """Logs and metrics of this process."""
-    return Observers(Broadcast(()), lambda: b"")
+    """New ones, for one process."""
+    metrics = PrometheusListener()
+    return Observers(Broadcast((metrics, LogListener())), metrics)
+
+
+def start_logging(settings: Settings) -> None:
+    """Send this process's logs where the settings say."""
+    configure(settings.log)
+
+
+@contextlib.contextmanager
+def metrics_page(settings: WorkerSettings, metrics: PrometheusListener) -> Generator[None]:
+    """Serve a worker's metrics, if the settings name a port. Raises SettingsError."""
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(
+            settings.metrics_port, settings.metrics_host, metrics.registry
+        )
+    except OSError as error:
+        message = f"worker.metrics_port: cannot listen on {settings.metrics_port}: {error}."
+        raise SettingsError(message) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def catalogue_of(settings: Settings) -> Catalogue:
