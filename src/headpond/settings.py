@@ -103,7 +103,11 @@ class WorkerSettings(Section, frozen=True):
     """What all workers share; the rest stands with each pool."""
 
     drain_s: Annotated[Seconds, Meta(description="Time to finish work after SIGTERM")] = 25.0
-    metrics_port: Annotated[Port | None, Meta(description="Serve the worker's metrics here")] = None
+    metrics_port: Annotated[
+        Port | None,
+        Meta(description="Serve the worker's metrics here; the next worker of `up` one higher"),
+    ] = None
+    metrics_host: Annotated[str, Meta(description="Address to bind for that")] = "127.0.0.1"
 
 
 class ReaperSettings(Section, frozen=True):

@@ -1,5 +1,6 @@
 """What all commands say in the same way: tables, JSON, complaints, times."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -7,7 +8,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False)
+PIPE_WIDTH = 100_000
+"""Nothing is cut or wrapped for a program that reads the output."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
@@ -24,7 +28,9 @@ def show_line(value: object) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table; None shows as nothing."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     out.print(table, markup=False)

@@ -30,6 +30,7 @@ async def run_gateway(
 
     Raises SettingsError before anything is served.
     """
+    wiring.start_logging(settings)
     async with wiring.open_gateway(settings) as app:
         await _serve(app, listening or listen(settings.gateway), stopping)
 
@@ -64,6 +65,7 @@ async def _serve(app: ASGIApp, listening: socket.socket, stopping: Stopping) -> 
         lifespan="off",
         access_log=False,
         log_config=None,
+        log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
 
+from headpond import wiring
 from headpond.configuration.environment import variable_of
 from headpond.processes.child import Child
 from headpond.processes.gateway import listen
@@ -31,6 +32,7 @@ class Supervisor:
     """`environ` is what the children load the same settings from; `workers` are per pool."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], *, workers: int) -> None:
+        wiring.start_logging(settings)
         self._settings = settings
         self._environ = environ
         self._listening = listen(settings.gateway)

@@ -16,6 +16,7 @@ from headpond.settings import Settings
 
 async def run_worker(settings: Settings, pool: str, stopping: Stopping) -> None:
     """Work for the pool until asked to stop. Raises SettingsError, MissingExtra."""
+    wiring.start_logging(settings)
     name = f"{socket.gethostname()}-{os.getpid()}"
     async with wiring.open_worker(settings, pool, name=name) as worker:
         worker.start()
