@@ -32,7 +32,9 @@ class EngineSettings(Section, frozen=True):
     timeout_s: Annotated[Seconds, Meta(description="Longest time for one answer")] = 600.0
     start_grace_s: Annotated[Seconds, Meta(description="Longest time to become healthy")] = 600.0
     context_tokens: Annotated[Count, Meta(description="Embedded: context of one request")] = 512
-    threads: Annotated[Count | None, Meta(description="Embedded: CPU threads, default all")] = None
+    threads: Annotated[
+        Count | None, Meta(description="Embedded: CPU threads, default half of the cores")
+    ] = None
 
 
 class PoolSettings(Section, frozen=True):

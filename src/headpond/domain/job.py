@@ -68,7 +68,7 @@ class JobError(msgspec.Struct, frozen=True):
     message: str
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is known of one request, but for the bodies of request and response.
 
     Times are Unix seconds. `work_tokens` is an estimate at submit (prompt and answer), for

@@ -1,4 +1,4 @@
-"""The audit log in a SQLite file; a trigger of the schema writes it."""
+"""The audit log in a SQLite file: the records of jobs that ended."""
 
 from collections.abc import AsyncIterator
 
@@ -21,13 +21,13 @@ class SqliteAudit(Audit):
     @override
     async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
         left = query.limit
-        after = 0
+        after_time, after_seq = query.since or 0.0, -1
         while left is None or left > 0:
             parameters = {
-                "after": after,
+                "after_time": after_time,
+                "after_seq": after_seq,
                 "team": query.team,
                 "model": query.model,
-                "since": query.since,
                 "until": query.until,
                 "limit": PAGE if left is None else min(PAGE, left),
             }
@@ -36,9 +36,9 @@ class SqliteAudit(Audit):
                     sql("read_audit"), parameters
                 ).fetchall()
             )
-            for seq, request, response, *columns in rows:
-                after = seq
-                yield AuditEntry(records.job_of(columns), request or b"", response)
+            for seq, finished_at, record, request, response in rows:
+                after_time, after_seq = finished_at, seq
+                yield AuditEntry(records.job_of(record), request or b"", response)
             if len(rows) < PAGE:
                 return
             left = None if left is None else left - len(rows)

@@ -94,4 +94,4 @@ class SqliteJobStore(JobStore):
 def _jobs(
     connection: sqlite3.Connection, statement: str, parameters: Mapping[str, object]
 ) -> list[Job]:
-    return [records.job_of(row) for row in connection.execute(statement, parameters)]
+    return [records.job_of(record) for (record,) in connection.execute(statement, parameters)]

@@ -1,6 +1,8 @@
 -- Records, bodies and messages.
 --
--- jobs       the truth, a row a job; changed by compare-and-set on `version`
+-- jobs       the truth, a row a job; changed by compare-and-set on `version`. `record` is the
+--            whole record as JSON; the other columns are those of its fields that a statement
+--            looks for. The view `job_records` shows the fields as columns, for people.
 -- requests   what goes to the engine; written once, so that changing a record never copies it
 -- responses  what came back; likewise
 -- messages   what waits or is leased; a row is deleted when its message is acknowledged, so the
@@ -11,33 +13,43 @@
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
-    ticket TEXT NOT NULL,
-    team TEXT NOT NULL,
-    feature TEXT,
-    pool TEXT NOT NULL,
-    priority TEXT NOT NULL,
-    model TEXT NOT NULL,
-    task_type TEXT,
-    metadata TEXT NOT NULL,
-    work_tokens INTEGER NOT NULL,
-    max_attempts INTEGER NOT NULL,
-    deadline REAL,
-    accepted_at REAL NOT NULL,
     version INTEGER NOT NULL,
+    team TEXT NOT NULL,
+    model TEXT NOT NULL,
     state TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    lost_leases INTEGER NOT NULL,
-    worker TEXT,
-    engine TEXT,
-    queued_at REAL,
-    started_at REAL,
+    accepted_at REAL NOT NULL,
+    deadline REAL,
     finished_at REAL,
-    prompt_tokens INTEGER,
-    completion_tokens INTEGER,
-    confidence REAL,
-    error_code TEXT,
-    error_message TEXT
+    record TEXT NOT NULL
 ) STRICT;
+
+CREATE VIEW job_records AS
+SELECT
+    id,
+    state,
+    team,
+    record ->> 'feature' AS feature,
+    record ->> 'pool' AS pool,
+    record ->> 'priority' AS priority,
+    model,
+    record ->> 'task_type' AS task_type,
+    record -> 'metadata' AS metadata,
+    coalesce(record ->> 'attempts', 0) AS attempts,
+    coalesce(record ->> 'lost_leases', 0) AS lost_leases,
+    record ->> 'worker' AS worker,
+    record ->> 'engine' AS engine,
+    accepted_at,
+    record ->> 'queued_at' AS queued_at,
+    record ->> 'started_at' AS started_at,
+    finished_at,
+    deadline,
+    coalesce(record ->> '$.usage.prompt_tokens', 0) AS prompt_tokens,
+    coalesce(record ->> '$.usage.completion_tokens', 0) AS completion_tokens,
+    record ->> 'confidence' AS confidence,
+    record ->> '$.error.code' AS error_code,
+    record ->> '$.error.message' AS error_message,
+    version
+FROM jobs;
 
 CREATE INDEX jobs_of_team ON jobs (team, seq);
 

@@ -1,8 +1,4 @@
-SELECT
-    requests.body, id, ticket, team, feature, pool, priority, model, task_type, metadata, work_tokens,
-    max_attempts, deadline, accepted_at, version, state, attempts, lost_leases, worker, engine,
-    queued_at, started_at, finished_at, prompt_tokens, completion_tokens, confidence, error_code,
-    error_message
+SELECT jobs.record, requests.body
 FROM jobs
 INNER JOIN requests USING (seq)
-WHERE id = ?
+WHERE jobs.id = ?

@@ -1,7 +1,4 @@
 INSERT INTO jobs (
-    seq, id, ticket, team, feature, pool, priority, model, task_type, metadata, work_tokens,
-    max_attempts, deadline, accepted_at, version, state, attempts, lost_leases, worker, engine,
-    queued_at, started_at, finished_at, prompt_tokens, completion_tokens, confidence, error_code,
-    error_message
+    id, version, team, model, state, accepted_at, deadline, finished_at, record
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

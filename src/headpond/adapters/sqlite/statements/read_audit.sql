@@ -1,17 +1,12 @@
-SELECT
-    audit.seq, requests.body, responses.body,
-    id, ticket, team, feature, pool, priority, model, task_type, metadata, work_tokens,
-    max_attempts, deadline, accepted_at, version, state, attempts, lost_leases, worker, engine,
-    queued_at, started_at, finished_at, prompt_tokens, completion_tokens, confidence, error_code,
-    error_message
-FROM audit
-LEFT JOIN requests ON audit.job_seq = requests.seq
-LEFT JOIN responses ON audit.job_seq = responses.seq
+SELECT seq, finished_at, record, requests.body, responses.body
+FROM jobs
+LEFT JOIN requests USING (seq)
+LEFT JOIN responses USING (seq)
 WHERE
-    audit.seq > :after
+    finished_at IS NOT NULL
+    AND (finished_at, seq) > (:after_time, :after_seq)
     AND (:team IS NULL OR team = :team)
     AND (:model IS NULL OR model = :model)
-    AND (:since IS NULL OR finished_at >= :since)
     AND (:until IS NULL OR finished_at < :until)
-ORDER BY audit.seq
+ORDER BY finished_at, seq
 LIMIT :limit

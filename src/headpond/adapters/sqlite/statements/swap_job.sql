@@ -1,19 +1,4 @@
 -- Compare-and-set: the last two parameters are the id and the version that was read.
 UPDATE jobs
-SET
-    ticket = ?,
-    version = ?,
-    state = ?,
-    attempts = ?,
-    lost_leases = ?,
-    worker = ?,
-    engine = ?,
-    queued_at = ?,
-    started_at = ?,
-    finished_at = ?,
-    prompt_tokens = ?,
-    completion_tokens = ?,
-    confidence = ?,
-    error_code = ?,
-    error_message = ?
+SET version = ?, state = ?, finished_at = ?, record = ?
 WHERE id = ? AND version = ?
