@@ -10,7 +10,6 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
-from headpond.adapters.local.clock import SystemClock
 from headpond.domain.outcome import Broke, Outcome, Refused
 from headpond.ports.engine import Engine, Gauges
 from headpond.services.worker import Worker
@@ -34,7 +33,7 @@ class ScriptedEngine(Engine):
     @override
     async def complete(self, model: str, request: bytes) -> Outcome:
         asked = msgspec.json.decode(request)
-        text = asked["messages"][-1]["content"]
+        text = asked["messages"][-1].get("content")
         self.asked.set()
         await self.gate.wait()
         match text:
@@ -96,9 +95,8 @@ async def serving(app: ASGIApp) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def running_gateway() -> AsyncGenerator[Running]:
-    """All of it; stopped in the order gateway last, so that nobody waits in vain."""
-    stage = Stage(clock=SystemClock())
+async def running_gateway(stage: Stage) -> AsyncGenerator[Running]:
+    """All of it; the gateway stops last, so that nobody waits in vain."""
     engine = ScriptedEngine()
     worker = Worker(
         stage.delivery,

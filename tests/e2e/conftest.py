@@ -4,11 +4,13 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from headpond.adapters.local.clock import SystemClock
 from servers import Running, running_gateway
+from stages import Stage
 
 
 @pytest.fixture
 async def running() -> AsyncGenerator[Running]:
     """A gateway, a worker and an engine."""
-    async with running_gateway() as running:
+    async with running_gateway(Stage(clock=SystemClock())) as running:
         yield running

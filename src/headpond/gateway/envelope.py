@@ -70,8 +70,10 @@ def _request_headers(error: RequestError) -> list[Header]:
             return [(b"allow", error.allowed.encode())]
         case RequestError(status=401):
             return [(b"www-authenticate", b"Bearer")]
-        case RequestError(status=408 | 413):
-            # The rest of the body may still be on its way; nobody wants to read it.
+        case RequestError(status=408):
+            # Nobody knows where in the stream the next request would begin. After a 413 the server
+            # reads on and throws away: closing would reset the connection under a client that
+            # still sends, and it would never see the answer.
             return [(b"connection", b"close")]
         case _:
             return []

@@ -50,11 +50,13 @@ FOR_HEADPOND = (
 
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?(e[-+]?[0-9]{1,2})?")
+
+SECONDS = {"type": "number", "minimum": 0, "maximum": 86_400}
 
 WAIT = Parameter(
     name="wait",
-    schema={"type": "number", "minimum": 0, "maximum": 86_400},
+    schema=SECONDS,
     description="Hold the answer until the job has ended, for at most this many seconds.",
 )
 LIMIT = Parameter(

@@ -6,13 +6,13 @@ from headpond.domain.job import Job, JobState
 from headpond.gateway.endpoint import Call, Parameter
 from headpond.gateway.envelope import DO_NOT_RETRY, ErrorBody, ErrorEnvelope
 from headpond.gateway.intake import poll_url
-from headpond.gateway.jobs import seconds
+from headpond.gateway.jobs import SECONDS, seconds
 from headpond.gateway.reply import Header, Reply, json_reply
 
 WAIT_HEADER = Parameter(
     name="x-headpond-wait",
     place="header",
-    schema={"type": "string", "pattern": "^[0-9]{1,9}([.][0-9]{1,9})?$"},
+    schema=SECONDS,
     description="Wait at most this many seconds; the job goes on all the same.",
 )
 

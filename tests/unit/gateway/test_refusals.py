@@ -1,15 +1,20 @@
 """Bad input: one envelope, the field at fault by name, nothing left behind."""
 
 import asyncio
+import json
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.types import Message
 from typing_extensions import override
 
 from headpond.domain.facts import RequestRefused
 from headpond.errors import Unavailable
+from headpond.gateway.job_schema import JobRequest
 from headpond.ports.delivery import Delivery
 from headpond.ports.jobs import Added, Existing, NewJob
 from headpond.settings import GatewaySettings
@@ -171,12 +176,11 @@ async def test_a_body_is_not_read_beyond_its_limit() -> None:
         assert error["code"] == "body_too_large"
 
 
-async def test_a_refused_body_ends_its_connection() -> None:
+async def test_a_body_that_is_announced_too_large_is_not_read() -> None:
     stage = Stage(settings=GatewaySettings(max_body_bytes=100))
     reply = await stage.request("POST", "/jobs", body=b"", headers={"content-length": "1" * 30})
 
     assert reply.status == 413
-    assert reply.headers["connection"] == "close"
 
 
 async def test_a_body_without_a_length_may_come_in_pieces(stage: Stage) -> None:
@@ -283,3 +287,38 @@ async def test_a_store_that_is_away_is_a_503(stage: Stage) -> None:
     assert reply.status == 503
     assert reply.headers["retry-after"] == "2"
     assert reply.error["code"] == "store_unavailable"
+
+
+WORDS = st.sampled_from([field.name for field in msgspec.structs.fields(JobRequest)])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=10,
+)
+BODIES = st.binary(max_size=200) | st.dictionaries(WORDS, VALUES, max_size=5).map(
+    lambda value: json.dumps(value).encode()
+)
+
+
+@given(
+    url=st.sampled_from(["/jobs", "/v1/chat/completions", "/v1/responses"]),
+    body=BODIES,
+    policy=st.sampled_from(["refuse", "pass"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_body_is_a_server_error_or_leaves_half_a_job(
+    url: str, body: bytes, policy: Literal["refuse", "pass"]
+) -> None:
+    async def experiment() -> None:
+        stage = Stage(settings=GatewaySettings(max_wait_s=0.001, unknown_parameters=policy))
+        reply = await stage.request("POST", url, body=body)
+        # 504 says that nobody works here; the job is stored and queued.
+        assert reply.status in {202, 504} or 400 <= reply.status < 500
+        assert await stage.empty() == (reply.status not in {202, 504})
+
+    asyncio.run(experiment())
