@@ -1,17 +1,17 @@
 """Runs `headpond` commands as real processes, with nothing of the user's around them."""
 
+import asyncio
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-PATIENCE_S = 45
+PIPE = asyncio.subprocess.PIPE
 
 
 class Ended(msgspec.Struct):
@@ -33,54 +33,57 @@ class Ready(msgspec.Struct):
 class Up:
     """A system that is up."""
 
-    process: "subprocess.Popen[str]"
-    url: str
-    models: list[str]
-    home: Path
+    process: asyncio.subprocess.Process
+    ready: Ready
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    @property
+    def url(self) -> str:
+        """Where its gateway is."""
+        return self.ready.url
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; returns the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE_S)
-
-    def headpond(self, *arguments: str, **environ: str) -> Ended:
-        """Run a command against it."""
-        return headpond(*arguments, HEADPOND_URL=self.url, HEADPOND_HOME=str(self.home), **environ)
+        return await self.process.wait()
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without Headpond's variables and without a settings file."""
+    """The environment of these tests without Headpond's variables and without a settings file."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("HEADPOND")}
     return {**others, "HEADPOND_CONFIG": os.devnull, **more}
 
 
-def headpond(*arguments: str, stdin: str = "", **environ: str) -> Ended:
+async def headpond(*arguments: str, **environ: str) -> Ended:
     """Run a command to its end."""
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "headpond", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=environment(environ),
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    process = await _start(*arguments, environ=environ, stderr=PIPE)
+    out, err = await process.communicate()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
-@contextmanager
-def up(home: Path, *options: str, **environ: str) -> Iterator[Up]:
+@asynccontextmanager
+async def up(home: Path, *options: str, **environ: str) -> AsyncGenerator[Up]:
     """`headpond up` on a free port; killed at the end if it is still there."""
-    command = [sys.executable, "-m", "headpond", "up", "--json", "--port", "0"]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [*command, "--home", str(home), *options],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(environ),
-    ) as process:
-        try:
-            assert process.stdout is not None
-            ready = msgspec.json.decode(process.stdout.readline(), type=Ready)
-            yield Up(process, ready.url, ready.models, home)
-        finally:
+    arguments = ("up", "--json", "--port", "0", "--home", str(home), *options)
+    process = await _start(*arguments, environ=environ)
+    try:
+        assert process.stdout is not None
+        yield Up(process, msgspec.json.decode(await process.stdout.readline(), type=Ready))
+    finally:
+        if process.returncode is None:
             process.kill()
+        await process.communicate()
+
+
+async def _start(
+    *arguments: str, environ: Mapping[str, str], stderr: int | None = None
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "headpond",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=stderr,
+        env=environment(environ),
+    )

@@ -1,7 +1,7 @@
 """A process's children, and waiting for their end."""
 
+import asyncio
 import os
-import select
 import signal
 from pathlib import Path
 
@@ -17,11 +17,13 @@ class Relative:
         """SIGKILL."""
         signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
 
-    def ended(self, timeout_s: float) -> bool:
+    async def ended(self) -> None:
         """Wait for its end."""
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        return bool(poll.poll(timeout_s * 1000))
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(self._descriptor, ended.set)
+        await ended.wait()
+        loop.remove_reader(self._descriptor)
 
 
 def children(pid: int) -> list[Relative]:

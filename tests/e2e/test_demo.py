@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from commands import headpond
+from tests.e2e.commands import headpond
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def test_the_demo_measures_what_it_does() -> None:
+async def test_the_demo_measures_what_it_does() -> None:
     pytest.importorskip("xllamacpp", reason="needs the extra llamacpp")
-    done = headpond("demo", "--titles", "60", "--json", HEADPOND_HOME="/proc/not-used")
+    done = await headpond("demo", "--titles", "60", "--json", HEADPOND_HOME="/proc/not-used")
     measured = json.loads(done.out)
     assert done.status == 0
     assert (measured["titles"], measured["succeeded"]) == (60, 60)
