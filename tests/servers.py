@@ -14,7 +14,7 @@ from headpond.domain.outcome import Broke, Outcome, Refused
 from headpond.ports.engine import Engine, Gauges
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings
-from stages import LANES, Stage, answered
+from tests.stages import LANES, Stage, answered
 
 
 class ScriptedEngine(Engine):

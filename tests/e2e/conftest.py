@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from headpond.adapters.local.clock import SystemClock
-from servers import Running, running_gateway
-from stages import Stage
+from tests.servers import Running, running_gateway
+from tests.stages import Stage
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from headpond.adapters.local.clock import SystemClock
 from headpond.gateway.app import _operations
 from headpond.gateway.openapi import document
 from headpond.settings import GatewaySettings
-from servers import Running, running_gateway
-from stages import Stage
+from tests.servers import Running, running_gateway
+from tests.stages import Stage
 
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 

@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from servers import Running
+from tests.servers import Running
 
 ASKED = "What is a headpond?"
 SCHEMA: dict[str, object] = {"type": "object"}

@@ -11,7 +11,7 @@ from headpond.errors import Unavailable
 from headpond.gateway.app import Hook, Parts, create_app
 from headpond.gateway.health import _labels
 from headpond.ports.queue import Depth
-from stages import Reply, Stage
+from tests.stages import Reply, Stage
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from headpond.domain.lane import Priority
 from headpond.domain.outcome import Broke, Outcome, Refused
 from headpond.gateway.chat_schema import ChatRequest
 from headpond.settings import GatewaySettings
-from stages import Stage, answered
+from tests.stages import Stage, answered
 
 URL = "/v1/chat/completions"
 ASKED: dict[str, object] = {"model": "model", "messages": [{"role": "user", "content": "hello"}]}

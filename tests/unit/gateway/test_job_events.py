@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from headpond.testing.virtual_time import LoopClock, run_virtually
-from stages import Stage, answered
+from tests.stages import Stage, answered
 
 
 def events(body: bytes) -> list[tuple[int, Any]]:

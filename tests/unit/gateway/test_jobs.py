@@ -10,7 +10,7 @@ from headpond.domain.identity import Limits
 from headpond.domain.lane import Priority
 from headpond.domain.outcome import Broke, Refused
 from headpond.settings import GatewaySettings, LimitSettings
-from stages import Stage, answered
+from tests.stages import Stage, answered
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from headpond.ports.delivery import Delivery
 from headpond.ports.jobs import Added, Existing, NewJob
 from headpond.settings import GatewaySettings
 from headpond.testing.virtual_time import LoopClock, run_virtually
-from stages import Stage
+from tests.stages import Stage
 
 DEEP = 32
 BAD_FIELDS: list[tuple[dict[str, object], str]] = [

@@ -8,7 +8,7 @@ import pytest
 
 from headpond.domain.outcome import Broke, Outcome, Refused
 from headpond.settings import GatewaySettings
-from stages import Reply, Stage, answered
+from tests.stages import Reply, Stage, answered
 
 URL = "/v1/responses"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
