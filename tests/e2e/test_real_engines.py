@@ -20,8 +20,9 @@ from headpond.adapters.openai.engine import OpenAIEngine
 from headpond.client import Client
 from headpond.demo.files import EXAMPLE_MODEL, held_out_file
 from headpond.demo.titles import Title, job_for, read_titles
-from headpond.domain.job import Usage
+from headpond.domain.job import JobState, Usage
 from headpond.domain.outcome import Answered
+from headpond.ports.engine import Engine
 from headpond.settings import EngineSettings, GatewaySettings, PoolSettings, Settings
 from headpond.wiring import open_engine, open_gateway, open_worker
 from tests.chaos.processes import free_port
@@ -50,21 +51,26 @@ def vllm_url() -> Generator[str]:
         command, env={**os.environ, **environ}, start_new_session=True
     )
     try:
-        asyncio.run(until_healthy(f"http://127.0.0.1:{port}", server))
+        asyncio.run(until_ready(f"http://127.0.0.1:{port}", server))
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 
-async def until_healthy(url: str, server: "subprocess.Popen[bytes]") -> None:
+async def until_ready(url: str, server: "subprocess.Popen[bytes]") -> None:
     """Returns when the server can take requests; fails if it ends first."""
     engine = OpenAIEngine("vllm", url)
+    await until_healthy(engine, server)
+    await engine.close()
+
+
+async def until_healthy(engine: Engine, server: "subprocess.Popen[bytes] | None" = None) -> None:
+    """Ask the engine again and again."""
     async with asyncio.timeout(VLLM_READY_S):
         while not await engine.healthy():
-            assert server.poll() is None, "vLLM ended at start"
-            await asyncio.sleep(0.5)
-    await engine.close()
+            assert server is None or server.poll() is None, "the engine ended at start"
+            await asyncio.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -76,12 +82,15 @@ class System:
 
 
 @pytest.fixture(params=["llamacpp", "vllm"])
-async def system(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[System]:
+def engine_url(request: pytest.FixtureRequest) -> str | None:
+    """Where the engine is; None for the embedded one."""
+    return None if request.param == "llamacpp" else request.getfixturevalue("vllm_url")
+
+
+@pytest.fixture
+async def system(engine_url: str | None, tmp_path: Path) -> AsyncGenerator[System]:
     """Gateway and worker on SQLite, in front of each engine."""
-    url: str | None = None
-    if request.param == "vllm":
-        url = request.getfixturevalue("vllm_url")
-    pool = PoolSettings(engine=EngineSettings(url=url), models=(EXAMPLE_MODEL,))
+    pool = PoolSettings(engine=EngineSettings(url=engine_url), models=(EXAMPLE_MODEL,))
     settings = Settings(
         home=str(tmp_path), gateway=GatewaySettings(port=0), pools={"default": pool}
     )
@@ -97,11 +106,10 @@ async def system(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerat
 
 async def answered(client: Client, title: Title) -> tuple[bool, float]:
     """Run one title through the gateway: whether the label is right, and its confidence."""
-    accepted = await client.submit(job_for(title))
-    job = await client.get(accepted.id, wait_s=60)
-    assert job.status == "succeeded", job
+    job = await client.ended(await client.submit(job_for(title)))
+    assert job.status is JobState.SUCCEEDED, job.error
     assert job.confidence is not None
-    return job.text == title.label, job.confidence
+    return job.text == title.category, job.confidence
 
 
 async def test_held_out_titles_get_their_labels(system: System) -> None:
@@ -150,14 +158,10 @@ async def test_a_request_that_the_engine_refuses_fails_at_once(system: System) -
     assert job["error"]["message"]
 
 
-async def test_the_gauges_of_the_engine_are_read(
-    system: System, request: pytest.FixtureRequest
-) -> None:
+async def test_the_gauges_of_the_engine_are_read(system: System) -> None:
     # SPEC W2
     async with open_engine(system.pool) as engine:
-        async with asyncio.timeout(60):
-            while not await engine.healthy():
-                await asyncio.sleep(0.1)
+        await until_healthy(engine)
         outcome = await engine.complete(
             EXAMPLE_MODEL, b'{"messages":[{"role":"user","content":"hello"}],"max_tokens":4}'
         )
