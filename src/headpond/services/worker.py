@@ -71,6 +71,7 @@ class Worker:
         self._running: dict[LeaseToken, tuple[Claim, asyncio.Task[None]]] = {}
         self._gauges = Gauges()
         self._open = False
+        self._was_healthy: bool | None = None
         self._paused_until = 0.0
         self._stopping = False
         self._freed = asyncio.Event()
@@ -164,7 +165,9 @@ class Worker:
             return False
         if not self._open:
             self._open = await self._engine.healthy()
-            self._listener.hear(EngineHealth(self._engine.name, self._open))
+            if self._open is not self._was_healthy:
+                self._was_healthy = self._open
+                self._listener.hear(EngineHealth(self._engine.name, self._open))
             if not self._open:
                 await self._pause(HEALTH_EVERY_S)
         return self._open

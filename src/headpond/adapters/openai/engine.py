@@ -90,7 +90,7 @@ class OpenAIEngine(Engine):
     async def gauges(self) -> Gauges:
         status, page = await self._get("/metrics")
         gauges = read_gauges(page)
-        if gauges.kv_usage is None and status is not None:
+        if gauges.kv_usage is None and status is not None and status < 500:  # noqa: PLR2004
             self._tell_missing_kv(page)
         return gauges
 
