@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from typing import assert_never
 
 import msgspec
 
@@ -83,7 +84,8 @@ class Submission:
         job = self._job(order, identity, work_tokens, now)
         allowance = self._limits.take(identity, work_tokens)
         new = NewJob(job, order.request, self._idempotency(order, now))
-        match await self._delivery.submit(new):
+        stored = await self._delivery.submit(new)
+        match stored:
             case Added(job):
                 receipt = Receipt(job, allowance)
             case Existing(job, fingerprint):
@@ -94,6 +96,8 @@ class Submission:
                     )
                     raise InvalidRequest(message, code="idempotency_key_reused", status=422)
                 receipt = Receipt(job, allowance, replayed=True)
+            case _:  # pragma: no cover
+                assert_never(stored)
         self._listener.hear(JobSubmitted(receipt.job, receipt.replayed))
         return receipt
 
