@@ -1,5 +1,6 @@
 """Submission: from a checked request to a durable, queued job."""
 
+import random
 import secrets
 from collections.abc import Callable
 from typing import assert_never
@@ -62,7 +63,7 @@ class Submission:
         clock: Clock,
         listener: Listener,
         idempotency_ttl_s: float,
-        random_bits: Callable[[int], int] = secrets.randbits,
+        random_bits: Callable[[int], int] | None = None,
     ) -> None:
         self._delivery = delivery
         self._pools = pools
@@ -71,7 +72,7 @@ class Submission:
         self._clock = clock
         self._listener = listener
         self._idempotency_ttl_s = idempotency_ttl_s
-        self._random_bits = random_bits
+        self._random_bits = random_bits or random.Random(secrets.randbits(256)).getrandbits
 
     async def submit(self, order: Order, identity: Identity) -> Receipt:
         """Make the order a job; the same job again for the same key and body.
@@ -113,9 +114,12 @@ class Submission:
         if order.deadline is not None and order.deadline <= now:
             message = "The deadline is in the past."
             raise InvalidRequest(message, code="deadline_in_the_past", param="deadline")
+        # Ids need to be unique, not secret: a team sees its own jobs only. The system's source of
+        # randomness would be a system call for each.
+        name = time_ordered_id(now, self._random_bits(74))
         return Job(
-            id=JobId("job_" + self._new_id(now)),
-            ticket=Ticket(self._new_id(now)),
+            id=JobId("job_" + name),
+            ticket=Ticket(name),
             team=identity.team,
             feature=identity.feature,
             pool=route.pool,
@@ -133,6 +137,3 @@ class Submission:
         if order.idempotency_key is None:
             return None
         return Idempotency(order.idempotency_key, order.fingerprint, now + self._idempotency_ttl_s)
-
-    def _new_id(self, now: float) -> str:
-        return time_ordered_id(now, self._random_bits(74))
