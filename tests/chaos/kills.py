@@ -24,7 +24,7 @@ from tests.chaos.processes import Part, free_port
 
 SUBMITTERS = 8
 WORKERS = 2
-PAUSE_S = (0.2, 0.8)
+PAUSE_S = (0.5, 2.0)
 PATIENCE_S = 180.0
 
 

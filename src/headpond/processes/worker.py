@@ -9,19 +9,31 @@ import os
 import socket
 
 from headpond import wiring
+from headpond.errors import Unavailable
 from headpond.processes.stopping import Stopping
 from headpond.services.worker import Worker
 from headpond.settings import Settings
 
 
 async def run_worker(settings: Settings, pool: str, stopping: Stopping) -> None:
-    """Work for the pool until asked to stop. Raises SettingsError, MissingExtra."""
+    """Work for the pool until asked to stop. Raises SettingsError, MissingExtra, Unavailable."""
     wiring.start_logging(settings)
     name = f"{socket.gethostname()}-{os.getpid()}"
     async with wiring.open_worker(settings, pool, name=name) as worker:
         worker.start()
-        await stopping.asked.wait()
+        await _first_of(stopping.asked, worker.gave_up)
         await _drain(worker, settings.worker.drain_s, stopping)
+        if worker.gave_up.is_set():
+            grace_s = settings.pools[pool].engine.start_grace_s
+            message = f"The engine of pool {pool!r} was not healthy within {grace_s:g} s."
+            raise Unavailable(message, code="engine_never_healthy")
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 async def _drain(worker: Worker, grace_s: float, stopping: Stopping) -> None:

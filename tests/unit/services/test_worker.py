@@ -22,7 +22,7 @@ from headpond.errors import Unavailable
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Gauges
 from headpond.services.worker import Worker
-from headpond.settings import PoolSettings
+from headpond.settings import EngineSettings, PoolSettings
 from headpond.testing.records import RESPONSE, a_job
 from headpond.testing.virtual_time import run_virtually
 from tests.unit.services.pond import ANSWER, Pond, ScriptedEngine
@@ -41,11 +41,11 @@ def virtually(test: Callable[P, Coroutine[object, object, None]]) -> Callable[P,
 
 
 @asynccontextmanager
-async def working(worker: Worker) -> AsyncGenerator[None]:
+async def working(worker: Worker) -> AsyncGenerator[Worker]:
     """The worker runs inside the block and is drained at its end."""
     worker.start()
     try:
-        yield
+        yield worker
     finally:
         await worker.stop(grace_s=60)
 
@@ -114,6 +114,35 @@ async def test_nothing_is_pulled_before_the_engine_is_healthy() -> None:
         engine.is_healthy = True
         await pond.ended(job_id)
     assert [fact.healthy for fact in pond.ear.heard(EngineHealth)] == [False, True]
+
+
+@virtually
+async def test_an_engine_that_never_gets_healthy_is_given_up() -> None:
+    # SPEC W3
+    settings = PoolSettings(engine=EngineSettings(start_grace_s=300))
+    pond, engine = Pond(settings), ScriptedEngine(is_healthy=False)
+    job_id = await pond.submit()
+    async with working(pond.worker(engine)) as worker:
+        began = pond.clock.now()
+        await worker.gave_up.wait()
+        assert 300 <= pond.clock.now() - began <= 301
+        engine.is_healthy = True
+        await asyncio.sleep(60)
+    assert (await pond.record(job_id)).state is JobState.QUEUED
+
+
+@virtually
+async def test_an_engine_that_was_healthy_once_is_never_given_up() -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    async with working(pond.worker(engine)) as worker:
+        await pond.ended(await pond.submit())
+        engine.is_healthy = False
+        engine.script = says(NotNow("gone"))
+        job_id = await pond.submit()
+        await asyncio.sleep(86_400)
+        assert not worker.gave_up.is_set()
+        engine.is_healthy = True
+        await pond.ended(job_id)
 
 
 @virtually
