@@ -53,7 +53,11 @@ def _uv(*arguments: str) -> None:
         message = "uv is not on the path; it makes the environments of the peers"
         raise CannotRunError(message)
     done = subprocess.run(  # noqa: S603 - the arguments are the harness's own
-        [uv, "--quiet", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False
+        [uv, "--quiet", "--no-config", *arguments],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         message = f"uv {arguments[0]} failed: {tail(done.stderr)}"

@@ -11,15 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from tests.command_line import Ended
+
 PIPE = asyncio.subprocess.PIPE
-
-
-class Ended(msgspec.Struct):
-    """A command that ran to its end."""
-
-    status: int
-    out: str
-    err: str
 
 
 class Ready(msgspec.Struct):

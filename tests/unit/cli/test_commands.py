@@ -1,38 +1,11 @@
 """Commands that need no running system, in this process."""
 
 import json
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from headpond.cli import main
-from tests.e2e.commands import Ended
-
-Headpond = Callable[..., Ended]
-
-
-@pytest.fixture
-def headpond(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Headpond:
-    """Runs a command line; its data folder is this test's own."""
-    monkeypatch.setenv("HEADPOND_CONFIG", os.devnull)
-    monkeypatch.setenv("HEADPOND_HOME", str(tmp_path / "home"))
-
-    def run(*arguments: str, **environ: str) -> Ended:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["headpond", *arguments])
-            for name, value in environ.items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as exited:
-                main()
-        out, err = capsys.readouterr()
-        return Ended(int(exited.value.code or 0), out, err)
-
-    return run
+from tests.command_line import Headpond
 
 
 def test_keys_are_made_listed_and_revoked(headpond: Headpond) -> None:

@@ -1,0 +1,88 @@
+"""`headpond submit`, `get`, `jobs` and `cancel` against a gateway with a worker."""
+
+import asyncio
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import Ended, Headpond
+from tests.servers import Running
+
+
+class Commands:
+    """Runs commands beside the gateway that they talk to."""
+
+    def __init__(self, headpond: Headpond, running: Running) -> None:
+        self._headpond = headpond
+        self._url = running.url
+
+    async def __call__(self, *arguments: str) -> Ended:
+        """Run a command to its end."""
+        return await asyncio.to_thread(self._headpond, *arguments, HEADPOND_URL=self._url)
+
+
+@pytest.fixture
+def commands(headpond: Headpond, running: Running) -> Commands:
+    return Commands(headpond, running)
+
+
+async def test_a_prompt_is_submitted_and_its_answer_shown(commands: Commands) -> None:
+    done = await commands("submit", "Echo.", "--system", "Be brief.", "--max-tokens", "9", "--wait")
+    assert (done.status, done.out.splitlines()[-1]) == (0, "echo: Echo.")
+    job_id = done.out.split()[0]
+    shown = json.loads((await commands("get", job_id, "--json")).out)
+    assert (shown["status"], shown["text"]) == ("succeeded", "echo: Echo.")
+    assert job_id in (await commands("jobs", "--state", "succeeded")).out
+
+
+async def test_a_prompt_comes_from_standard_input(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("from a pipe"))
+    job_id = json.loads((await commands("submit", "-", "--json")).out)["job_id"]
+    assert (await commands("get", job_id, "--wait")).out.endswith("echo: from a pipe\n")
+
+
+async def test_a_job_is_cancelled(commands: Commands, running: Running) -> None:
+    running.engine.gate.clear()
+    job_id = (await commands("submit", "Echo.")).out.strip()
+    cancelled = await commands("cancel", job_id)
+    assert cancelled.status == 1
+    assert "cancelled: The job was cancelled by its owner." in cancelled.out
+    running.engine.gate.set()
+
+
+async def test_prompts_come_from_a_text_file(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("one\n\ntwo\n")
+    done = await commands("submit", "--file", str(file), "--wait", "--json")
+    assert [json.loads(line)["text"] for line in done.out.splitlines()] == ["echo: one", "echo: two"]
+    table = (await commands("submit", "--file", str(file), "--wait")).out
+    assert "two" in table
+    ids = (await commands("submit", "--file", str(file))).out.split()
+    assert len(set(ids)) == 2
+
+
+async def test_jobs_come_from_a_file_of_json_lines(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('"one"\n{"prompt": "two", "priority": "interactive"}\n')
+    done = await commands("submit", "--file", str(file), "--system", "S", "--wait", "--json")
+    jobs = [json.loads(line) for line in done.out.splitlines()]
+    assert [(job["text"], job["priority"]) for job in jobs] == [
+        ("echo: one", "batch"),
+        ("echo: two", "interactive"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [("{", "line 2: this is not JSON"), ("7", "line 2: an object or a string is expected")],
+)
+async def test_a_bad_line_is_told(commands: Commands, tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(f'"one"\n{line}\n')
+    done = await commands("submit", "--file", str(file))
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
