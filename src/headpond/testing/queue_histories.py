@@ -14,6 +14,7 @@ there the mistakes are. Tokens are the backend's own, so messages are told by th
 """
 
 import asyncio
+import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -22,11 +23,10 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
     RuleBasedStateMachine,
+    initialize,
     invariant,
-    multiple,
+    precondition,
     rule,
 )
 from typing_extensions import override
@@ -53,8 +53,8 @@ class LeasePair:
     real: Lease
 
 
-PAIRS: Bundle[LeasePair] = Bundle("leases")
-SOME_PAIRS = st.lists(PAIRS, min_size=1, max_size=3, unique_by=id)
+SOME = st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True)
+"""Which of the leases that were ever handed out, counted from the newest."""
 
 
 class QueueHistories(RuleBasedStateMachine):
@@ -73,17 +73,26 @@ class QueueHistories(RuleBasedStateMachine):
         self.model = MemoryQueue(self.clock)
         self.numbers = count(1)
         self.unacknowledged: set[str] = set()
+        self.pairs: list[LeasePair] = []
         # What each message's newest lease promises: the lease and its end.
         self.holders: dict[str, tuple[Lease, float]] = {}
 
     @override
     def teardown(self) -> None:
-        self.wait(self.opened.__aexit__(None, None, None))
-        self.runner.close()
+        try:
+            if sys.exc_info()[0] is None:
+                self.everything_unacknowledged_comes_again()
+        finally:
+            self.wait(self.opened.__aexit__(None, None, None))
+            self.runner.close()
 
     def wait(self, step: Coroutine[object, object, T]) -> T:
         """Run a step on the machine's own event loop."""
-        return self.runner.run(step)
+        return self.runner.get_loop().run_until_complete(step)
+
+    @initialize(lane=st.sampled_from(LANES[:2]))
+    def begin(self, lane: Lane) -> None:
+        self.send([lane, BATCH], 0.0)
 
     @rule(lanes=st.lists(st.sampled_from(LANES), min_size=1, max_size=3), delay_s=DELAYS)
     def send(self, lanes: Sequence[Lane], delay_s: float) -> None:
@@ -92,12 +101,19 @@ class QueueHistories(RuleBasedStateMachine):
         self.wait(self.real.send(messages, delay_s=delay_s))
         self.unacknowledged |= {sent.job_id for sent in messages}
 
-    @rule(target=PAIRS, lanes=st.sampled_from(LOOKS), limit=st.integers(1, 3))
-    def receive(self, lanes: Sequence[Lane], limit: int) -> MultipleResults[LeasePair]:
-        return multiple(*self.take(lanes, limit))
+    @rule(lanes=st.sampled_from(LOOKS), limit=st.integers(1, 3))
+    def receive(self, lanes: Sequence[Lane], limit: int) -> None:
+        self.pairs += self.take(lanes, limit)
 
-    @rule(pairs=SOME_PAIRS)
-    def extend(self, pairs: Sequence[LeasePair]) -> None:
+    @rule(seconds=st.integers(0, 4))
+    def receive_later(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+        self.pairs += self.take(LANES, limit=2)
+
+    @precondition(lambda self: self.pairs)
+    @rule(some=SOME)
+    def extend(self, some: Sequence[int]) -> None:
+        pairs = self.picked(some)
         until = self.clock.now() + LEASE_S
         expected = self.wait(self.model.extend([pair.model for pair in pairs], lease_s=LEASE_S))
         kept = self.wait(self.real.extend([pair.real for pair in pairs], lease_s=LEASE_S))
@@ -106,14 +122,18 @@ class QueueHistories(RuleBasedStateMachine):
             assert self.holds(lease), f"{lease} was extended after it had ended"
             self.holders[lease.message.job_id] = (lease, until)
 
-    @rule(pairs=SOME_PAIRS)
-    def ack(self, pairs: Sequence[LeasePair]) -> None:
+    @precondition(lambda self: self.pairs)
+    @rule(some=SOME)
+    def ack(self, some: Sequence[int]) -> None:
+        pairs = self.picked(some)
         self.wait(self.model.ack([pair.model for pair in pairs]))
         self.wait(self.real.ack([pair.real for pair in pairs]))
         self.unacknowledged -= {pair.real.message.job_id for pair in self.released(pairs)}
 
-    @rule(pairs=SOME_PAIRS, delay_s=DELAYS)
-    def give_back(self, pairs: Sequence[LeasePair], delay_s: float) -> None:
+    @precondition(lambda self: self.pairs)
+    @rule(some=SOME, delay_s=DELAYS)
+    def give_back(self, some: Sequence[int], delay_s: float) -> None:
+        pairs = self.picked(some)
         self.wait(self.model.give_back([pair.model for pair in pairs], delay_s=delay_s))
         self.wait(self.real.give_back([pair.real for pair in pairs], delay_s=delay_s))
         self.released(pairs)
@@ -126,17 +146,20 @@ class QueueHistories(RuleBasedStateMachine):
     def the_clock_jumps_back(self, seconds: int) -> None:
         self.clock.advance(-seconds)
 
-    @rule()
-    def everything_unacknowledged_comes_again(self) -> None:
-        self.clock.advance(100)
-        pairs = self.take(LANES, limit=1_000)
-        assert {pair.real.message.job_id for pair in pairs} == self.unacknowledged
-        self.give_back(pairs, 0.0)
-
     @invariant()
     def depths_are_equal(self) -> None:
         for lane in LANES:
             assert self.wait(self.real.depth(lane)) == self.wait(self.model.depth(lane))
+
+    def everything_unacknowledged_comes_again(self) -> None:
+        """Nothing was lost, and nothing that was acknowledged is left."""
+        self.clock.advance(1_000)
+        pairs = self.take(LANES, limit=1_000)
+        assert {pair.real.message.job_id for pair in pairs} == self.unacknowledged
+
+    def picked(self, some: Sequence[int]) -> list[LeasePair]:
+        """Those leases, as far as there are so many."""
+        return [self.pairs[-1 - number] for number in some if number < len(self.pairs)]
 
     def take(self, lanes: Sequence[Lane], limit: int) -> list[LeasePair]:
         """Receive from both; the same messages must come, lane for lane."""
