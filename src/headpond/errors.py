@@ -82,10 +82,25 @@ class TryLater(HeadpondError):
 
 
 class RateLimited(TryLater):
-    """The team has used what its limits allow for now."""
+    """The team has used what its limits allow for now: `limit` of `unit` a minute."""
 
     status = 429
     type = "rate_limit_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        retry_after_s: float,
+        unit: str,
+        limit: int,
+        remaining: int = 0,
+    ) -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+        self.unit = unit
+        self.limit = limit
+        self.remaining = remaining
 
 
 class Unavailable(TryLater):

@@ -14,6 +14,7 @@ from headpond.domain.retry import RetryPolicy
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,11 +29,16 @@ class EngineSettings(Section, frozen=True):
 
     url: Annotated[str | None, Meta(description="Base URL of an OpenAI-compatible server")] = None
     gguf: Annotated[str | None, Meta(description="A GGUF file for the embedded engine")] = None
-    api_key: Annotated[str | None, Meta(description="Sent to the server as a bearer token")] = None
+    api_key: Annotated[
+        str | None,
+        Meta(description="Sent to the server as a bearer token", extra={"secret": True}),
+    ] = None
     timeout_s: Annotated[Seconds, Meta(description="Longest time for one answer")] = 600.0
     start_grace_s: Annotated[Seconds, Meta(description="Longest time to become healthy")] = 600.0
     context_tokens: Annotated[Count, Meta(description="Embedded: context of one request")] = 512
-    threads: Annotated[Count | None, Meta(description="Embedded: CPU threads, default all")] = None
+    threads: Annotated[
+        Count | None, Meta(description="Embedded: CPU threads, default half of the cores")
+    ] = None
 
 
 class PoolSettings(Section, frozen=True):
@@ -55,7 +61,7 @@ class GatewaySettings(Section, frozen=True):
     """The HTTP side."""
 
     host: Annotated[str, Meta(description="Address to bind")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="0 takes a free port")] = 8080
+    port: Annotated[Port, Meta(description="0 takes a free port")] = 8080
     max_body_bytes: Annotated[Count, Meta(description="Largest request body")] = 1_048_576
     max_json_depth: Annotated[Count, Meta(description="Deepest nesting of a body")] = 32
     max_prompt_chars: Annotated[Count, Meta(description="Longest prompt, all messages")] = 8_000
@@ -73,7 +79,9 @@ class JwtSettings(Section, frozen=True):
     jwks: Annotated[str, Meta(description="File or https URL of the JSON Web Key Set")]
     issuer: Annotated[str | None, Meta(description="Required `iss`")] = None
     audience: Annotated[str | None, Meta(description="Required `aud`")] = None
-    algorithms: tuple[Literal["RS256", "ES256"], ...] = ("RS256", "ES256")
+    algorithms: Annotated[
+        tuple[Literal["RS256", "ES256"], ...], Meta(description="Accepted signatures")
+    ] = ("RS256", "ES256")
     team_claim: Annotated[str, Meta(description="Claim that names the team")] = "team"
     feature_claim: Annotated[str, Meta(description="Claim that names the feature")] = "feature"
 
@@ -96,8 +104,10 @@ class WorkerSettings(Section, frozen=True):
 
     drain_s: Annotated[Seconds, Meta(description="Time to finish work after SIGTERM")] = 25.0
     metrics_port: Annotated[
-        int | None, Meta(ge=0, le=65535, description="Serve the worker's metrics here")
+        Port | None,
+        Meta(description="Serve the worker's metrics here; the next worker of `up` one higher"),
     ] = None
+    metrics_host: Annotated[str, Meta(description="Address to bind for that")] = "127.0.0.1"
 
 
 class ReaperSettings(Section, frozen=True):
@@ -112,8 +122,12 @@ class ReaperSettings(Section, frozen=True):
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
-    format: Literal["console", "json"] = "console"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Annotated[
+        Literal["console", "json"], Meta(description="For people, or a JSON object a line")
+    ] = "console"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least that is told")
+    ] = "info"
 
 
 class Settings(Section, frozen=True):

@@ -1,10 +1,12 @@
 """Who asks, and ids that sort by time."""
 
-from typing import NewType
+from typing import Annotated, NewType
 
 import msgspec
+from msgspec import Meta
 
 KeyId = NewType("KeyId", str)
+Limit = Annotated[int, Meta(ge=1)]
 
 LOCAL_TEAM = "local"
 """The team of everybody, where a gateway on the loopback address has no keys."""
@@ -13,8 +15,12 @@ LOCAL_TEAM = "local"
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a team may hand in a minute. None means no limit."""
 
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
+    requests_per_minute: Annotated[
+        Limit | None, Meta(description="Requests, with bursts of as many")
+    ] = None
+    tokens_per_minute: Annotated[
+        Limit | None, Meta(description="Tokens of prompts and answers, estimated at submit")
+    ] = None
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -1,20 +1,27 @@
 """When a failed job is tried again."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+Delay = Annotated[float, Meta(ge=0)]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Exponential back-off. Times in seconds.
+    """When a job that failed is tried again: exponential back-off."""
 
-    `max_lost_leases` bounds how often a job may take its worker down with it; `not_now_s` is the
-    pause after an engine said that it has no room, where it did not name one.
-    """
-
-    max_attempts: int = 3
-    first_delay_s: float = 1.0
-    max_delay_s: float = 60.0
-    not_now_s: float = 1.0
-    max_lost_leases: int = 5
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="Runs of a job before it is put among the dead letters")
+    ] = 3
+    first_delay_s: Annotated[Delay, Meta(description="Pause after the first failure")] = 1.0
+    max_delay_s: Annotated[Delay, Meta(description="Longest pause")] = 60.0
+    not_now_s: Annotated[
+        Delay, Meta(description="Pause after an engine said that it has no room, without a time")
+    ] = 1.0
+    max_lost_leases: Annotated[
+        int, Meta(ge=1, description="How often a job may take its worker down with it")
+    ] = 5
 
 
 def backoff_s(policy: RetryPolicy, attempts: int, chance: float) -> float:

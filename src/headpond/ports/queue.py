@@ -43,7 +43,10 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 class Queue(Protocol):
-    """Lanes of leased messages. Every verb takes effect durably before it returns."""
+    """Lanes of leased messages. Every verb takes effect durably before it returns.
+
+    A lease need not survive what its holder does not survive: the loss of power on one machine.
+    """
 
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         """Put the messages in their lanes; they can be received once `delay_s` has passed."""

@@ -77,4 +77,11 @@ def _check(bucket: Bucket | None, amount: int, unit: str) -> None:
         raise InvalidRequest(message, code="request_exceeds_limit", status=400)
     if wait_s > 0:
         message = f"Your team's limit is {bucket.per_minute} {unit} a minute."
-        raise RateLimited(message, code="rate_limit_exceeded", retry_after_s=wait_s)
+        raise RateLimited(
+            message,
+            code="rate_limit_exceeded",
+            retry_after_s=wait_s,
+            unit=unit,
+            limit=bucket.per_minute,
+            remaining=bucket.remaining,
+        )

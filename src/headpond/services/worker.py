@@ -1,6 +1,7 @@
 """The worker: pulls jobs at the pace of its engine and writes one result for each.
 
-    gate      waits until the engine is healthy; closes when it says "not now"
+    gate      waits until the engine is healthy; closes when it says "not now"; gives up if the
+              engine is not healthy once within `start_grace_s`
     pull      claims as much as the engine has room for, and runs each claim as a task
     heartbeat renews the leases of what runs; drops what is no longer ours
     gauges    reads the engine's load, which bounds the room
@@ -12,6 +13,7 @@ that leases hold until their jobs are settled.
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -46,7 +48,11 @@ STORE_AGAIN_S = 0.5
 
 
 class Worker:
-    """One per process and engine. `chance` is the source of jitter, in [0, 1)."""
+    """One per process and engine. `chance` is the source of jitter, in [0, 1).
+
+    `gave_up` is set when the engine never became healthy: nothing will be pulled any more, and
+    whoever runs the worker should stop it and begin anew.
+    """
 
     def __init__(
         self,
@@ -70,7 +76,10 @@ class Worker:
         self._chance = chance
         self._running: dict[LeaseToken, tuple[Claim, asyncio.Task[None]]] = {}
         self._gauges = Gauges()
+        self.gave_up = asyncio.Event()
+        self._give_up_at = 0.0
         self._open = False
+        self._was_healthy: bool | None = None
         self._paused_until = 0.0
         self._stopping = False
         self._freed = asyncio.Event()
@@ -88,6 +97,7 @@ class Worker:
     def start(self) -> None:
         """Begin; pulls once the engine is healthy."""
         if self._puller is None:
+            self._give_up_at = self._clock.now() + self._settings.engine.start_grace_s
             self._puller = asyncio.create_task(self._work(), name="pull")
             for duty in self._duties:
                 duty.start()
@@ -148,7 +158,7 @@ class Worker:
         )
 
     async def _work(self) -> None:
-        while not self._stopping:
+        while not self._stopping and not self.gave_up.is_set():
             try:
                 if await self._gate():
                     await self.pull()
@@ -164,10 +174,19 @@ class Worker:
             return False
         if not self._open:
             self._open = await self._engine.healthy()
-            self._listener.hear(EngineHealth(self._engine.name, self._open))
+            self._note_health(healthy=self._open)
             if not self._open:
                 await self._pause(HEALTH_EVERY_S)
         return self._open
+
+    def _note_health(self, *, healthy: bool) -> None:
+        if healthy:
+            self._give_up_at = math.inf
+        elif self._clock.now() >= self._give_up_at:
+            self.gave_up.set()
+        if healthy is not self._was_healthy:
+            self._was_healthy = healthy
+            self._listener.hear(EngineHealth(self._engine.name, healthy))
 
     def _close_gate(self, not_now: NotNow) -> None:
         pause_s = not_now.retry_after_s

@@ -1,1 +1,1 @@
-"""Shipped for whoever writes a backend: clocks, virtual time, one conformance suite per port."""
+"""Shipped for tests and benchmarks: clocks, virtual time, a fake engine, one suite per port."""

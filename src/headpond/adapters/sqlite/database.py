@@ -73,11 +73,14 @@ class Signal:
 class Write(Generic[T]):
     """An operation on its way through the writer, and where its result goes."""
 
-    __slots__ = ("error", "future", "operation", "result")
+    __slots__ = ("error", "future", "operation", "result", "synced")
 
-    def __init__(self, operation: Operation[T], future: "asyncio.Future[T]") -> None:
+    def __init__(
+        self, operation: Operation[T], future: "asyncio.Future[T]", *, synced: bool
+    ) -> None:
         self.operation = operation
         self.future = future
+        self.synced = synced
         self.result: T | None = None
         self.error: Exception | None = None
 
@@ -105,6 +108,7 @@ class Database:
         self._watched = threading.Event()
         self._waiters = 0
         self._wal_is_long = threading.Event()
+        self._synced = True
 
     def open(self) -> None:
         """Create or migrate the file, then start the threads.
@@ -138,13 +142,17 @@ class Database:
             self._reader.close()
         self._writer.close()
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], *, synced: bool = True) -> T:
         """Run the operation in a transaction that is durable when this returns.
+
+        Without `synced` it is safe from a crash of any process, but a power cut may undo it, and
+        nothing that was committed before it. That is right for leases: whoever held one is gone
+        after a power cut, and its message had better be ready.
 
         Raises what the operation raises, and Unavailable when the file cannot be written (full
         disk, locked for long, I/O error); then nothing was changed.
         """
-        write = Write(operation, self._loop.create_future())
+        write = Write(operation, self._loop.create_future(), synced=synced)
         if self._inline:
             self._commit([write])
             self._deliver([write])
@@ -219,6 +227,7 @@ class Database:
 
     def _transaction(self, group: Sequence[Write[Any]]) -> None:
         connection = self._writer
+        self._set_synced(any(write.synced for write in group))
         connection.execute("BEGIN IMMEDIATE")
         try:
             for write in group:
@@ -228,6 +237,11 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _set_synced(self, synced: bool) -> None:  # noqa: FBT001 - it is what is set
+        if synced != self._synced:
+            self._writer.execute(f"PRAGMA synchronous = {'full' if synced else 'normal'}")
+            self._synced = synced
 
     def _deliver(self, group: Sequence[Write[Any]]) -> None:
         for write in group:

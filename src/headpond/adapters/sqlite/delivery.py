@@ -74,7 +74,7 @@ class SqliteDelivery(Delivery):
             claims = [self._claim(connection, lease, worker, now) for lease in leases]
             return [claim for claim in claims if claim is not None]
 
-        return await self._database.write(claim)
+        return await self._database.write(claim, synced=False)
 
     @override
     async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
@@ -92,7 +92,7 @@ class SqliteDelivery(Delivery):
                 and job.version == claim.job.version
             ]
 
-        return await self._database.write(renew)
+        return await self._database.write(renew, synced=False)
 
     @override
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:

@@ -35,7 +35,8 @@ class SqliteQueue(Queue):
             leases = await self._database.write(
                 lambda connection, now=now: steps.receive(
                     connection, lanes, limit=limit, now=now, lease_s=lease_s
-                )
+                ),
+                synced=False,
             )
             if leases:
                 return leases
@@ -45,7 +46,8 @@ class SqliteQueue(Queue):
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
         now = self._clock.now()
         return await self._database.write(
-            lambda connection: steps.extend(connection, leases, now=now, lease_s=lease_s)
+            lambda connection: steps.extend(connection, leases, now=now, lease_s=lease_s),
+            synced=False,
         )
 
     @override

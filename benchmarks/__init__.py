@@ -1,0 +1,1 @@
+"""Benchmarks of Headpond and its peers; see README.md in this folder."""

@@ -1,0 +1,1 @@
+"""The HTTP servers that are compared, one a file; their applications are in `apps`."""

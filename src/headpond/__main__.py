@@ -1,0 +1,6 @@
+"""`python -m headpond`."""
+
+from headpond.cli import main
+
+if __name__ == "__main__":
+    main()

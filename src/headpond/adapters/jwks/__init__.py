@@ -1,0 +1,1 @@
+"""JSON Web Key Sets from a file or from an identity provider's URL."""

@@ -1,0 +1,1 @@
+"""Facts as log lines, and the standard library's logging set up for them."""

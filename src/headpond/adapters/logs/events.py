@@ -1,0 +1,113 @@
+"""Writes facts to the log: what an operator must see as a warning, each job's path at debug.
+
+Facts of every job are debug lines: at thousands of jobs a second they would drown the rest. No
+prompts, answers or metadata are logged.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import assert_never
+
+from typing_extensions import override
+
+from headpond.domain.facts import (
+    ClaimLost,
+    DutyFailed,
+    EngineAnswered,
+    EngineHealth,
+    EngineLoad,
+    Fact,
+    JobClaimed,
+    JobSettled,
+    JobSubmitted,
+    Reaped,
+    RequestRefused,
+)
+from headpond.domain.job import Job, JobState
+from headpond.ports.events import Listener
+
+SETTLED_LEVELS = {
+    JobState.DEAD: logging.WARNING,
+    JobState.FAILED: logging.INFO,
+    JobState.EXPIRED: logging.INFO,
+}
+
+log = logging.getLogger(__name__)
+
+
+class LogListener(Listener):
+    """One line for each fact, if its level is on."""
+
+    @override
+    def hear(self, fact: Fact) -> None:
+        level = level_of(fact)
+        if log.isEnabledFor(level):
+            event, fields = describe(fact)
+            log.log(level, event, extra={"fields": fields})
+
+
+def level_of(fact: Fact) -> int:
+    """How much an operator should care."""
+    match fact:
+        case JobSettled(job):
+            return SETTLED_LEVELS.get(job.state, logging.DEBUG)
+        case EngineHealth(healthy=healthy):
+            return logging.INFO if healthy else logging.WARNING
+        case DutyFailed():
+            return logging.WARNING
+        case ClaimLost() | Reaped():
+            return logging.INFO
+        case JobSubmitted() | JobClaimed() | RequestRefused() | EngineAnswered() | EngineLoad():
+            return logging.DEBUG
+        case _:  # pragma: no cover
+            assert_never(fact)
+
+
+def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR0911 - an arm a fact
+    """The event's name and its fields."""
+    match fact:
+        case JobSubmitted(job, replayed):
+            return "job submitted", {**_job(job), "team": job.team, "replayed": replayed}
+        case JobClaimed(job, waited_s):
+            return "job claimed", {**_job(job), "worker": job.worker, "waited_s": waited_s}
+        case JobSettled(job, service_s):
+            return f"job {_end(job)}", {**_job(job), "service_s": service_s, **_error(job)}
+        case ClaimLost(job_id):
+            return "claim lost", {"job": job_id}
+        case RequestRefused(code, status):
+            return "request refused", {"code": code, "status": status}
+        case EngineAnswered(engine, outcome, duration_s):
+            return "engine answered", {
+                "engine": engine,
+                "outcome": outcome,
+                "duration_s": duration_s,
+            }
+        case EngineHealth(engine, healthy):
+            return "engine healthy" if healthy else "engine unhealthy", {"engine": engine}
+        case EngineLoad(engine, running, waiting, kv_usage, in_flight, room):
+            return "engine load", {
+                "engine": engine,
+                "running": running,
+                "waiting": waiting,
+                "kv_usage": kv_usage,
+                "in_flight": in_flight,
+                "room": room,
+            }
+        case Reaped(job, action):
+            return f"job {action}", _job(job)
+        case DutyFailed(duty, error):
+            return "duty failed", {"duty": duty, "error": error}
+        case _:  # pragma: no cover
+            assert_never(fact)
+
+
+def _job(job: Job) -> dict[str, object]:
+    return {"job": job.id, "lane": str(job.lane), "attempts": job.attempts}
+
+
+def _end(job: Job) -> str:
+    return "returned" if job.state is JobState.QUEUED else job.state.value
+
+
+def _error(job: Job) -> dict[str, object]:
+    return {} if job.error is None else {"code": job.error.code, "error": job.error.message}

@@ -1,0 +1,147 @@
+"""`headpond audit …`: what every team asked and got, directly from the store."""
+
+import sys
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import msgspec
+import typer
+from msgspec import Raw
+
+from headpond import wiring
+from headpond.cli.console import err, local_time, show_json, show_table
+from headpond.cli.options import ConfigOption, JsonOption, load_settings
+from headpond.domain.job import Job
+from headpond.errors import InvalidRequest
+from headpond.ports.audit import AuditEntry, AuditQuery
+from headpond.processes.loop import run
+
+app = typer.Typer(help="List and export the audit log.", no_args_is_help=True)
+
+TeamOption = Annotated[str | None, typer.Option(help="Only this team.")]
+ModelOption = Annotated[str | None, typer.Option(help="Only this model.")]
+SinceOption = Annotated[
+    str | None, typer.Option(help="Ended then or later; ISO 8601, such as 2030-01-31T08:00.")
+]
+UntilOption = Annotated[str | None, typer.Option(help="Ended before then.")]
+
+
+class AuditLine(msgspec.Struct, frozen=True):
+    """One line of an export."""
+
+    job: Job
+    request: Raw | None
+    response: Raw | None
+
+
+@app.command(name="list")
+def list_entries(
+    *,
+    team: TeamOption = None,
+    model: ModelOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs that ended, in the order in which they did."""
+    query = _query(team, model, since, until, limit)
+    found = run(_collect(config, query))
+    if as_json:
+        show_json([entry.job for entry in found])
+        return
+    columns = ("ended", "id", "team", "feature", "model", "state", "tokens in", "out", "attempts")
+    show_table(columns, [_row(entry.job) for entry in found])
+
+
+@app.command()
+def export(
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write.", show_default="standard output")
+    ] = None,
+    team: TeamOption = None,
+    model: ModelOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, show_default="all")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write entries with requests and responses as JSON, one a line."""
+    del as_json  # it always is
+    query = _query(team, model, since, until, limit)
+    if output is None:
+        run(_export(config, query, sys.stdout))
+        return
+    try:
+        with output.open("w") as file:
+            count = run(_export(config, query, file))
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}."
+        raise InvalidRequest(message, code="unwritable_file") from error
+    err.print(f"{count} entries written to {output}.", markup=False)
+
+
+def _row(job: Job) -> tuple[object, ...]:
+    usage = job.usage
+    return (
+        local_time(job.finished_at),
+        job.id,
+        job.team,
+        job.feature,
+        job.model,
+        job.state,
+        None if usage is None else usage.prompt_tokens,
+        None if usage is None else usage.completion_tokens,
+        job.attempts,
+    )
+
+
+def _query(
+    team: str | None, model: str | None, since: str | None, until: str | None, limit: int | None
+) -> AuditQuery:
+    return AuditQuery(
+        team=team,
+        model=model,
+        since=_moment(since, "--since"),
+        until=_moment(until, "--until"),
+        limit=limit,
+    )
+
+
+def _moment(text: str | None, option: str) -> float | None:
+    """Unix seconds; a time without an offset is this machine's."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        message = f"{option} takes a time in ISO 8601, such as 2030-01-31T08:00, not {text!r}."
+        raise InvalidRequest(message, code="invalid_value", param=option) from error
+
+
+async def _collect(config: str | None, query: AuditQuery) -> list[AuditEntry]:
+    return [entry async for entry in _entries(config, query)]
+
+
+async def _export(config: str | None, query: AuditQuery, file: TextIO) -> int:
+    count = 0
+    async for entry in _entries(config, query):
+        line = AuditLine(
+            entry.job,
+            Raw(entry.request) if entry.request else None,
+            None if entry.response is None else Raw(entry.response),
+        )
+        file.write(msgspec.json.encode(line).decode().replace("\n", "") + "\n")
+        count += 1
+    return count
+
+
+async def _entries(config: str | None, query: AuditQuery) -> AsyncIterator[AuditEntry]:
+    async with wiring.open_store(load_settings(config).settings) as store:
+        async for entry in store.audit.read(query):
+            yield entry

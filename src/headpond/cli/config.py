@@ -1,0 +1,37 @@
+"""`headpond config …`."""
+
+import typer
+
+from headpond.cli.console import out, show_json, show_table
+from headpond.cli.options import ConfigOption, JsonOption, load_settings
+from headpond.configuration.reference import reference_page
+from headpond.configuration.showing import DEFAULT, shown
+
+app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
+
+
+@app.command()
+def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say whether the settings are right, and if not, what is wrong and where."""
+    file = load_settings(config).file
+    if as_json:
+        show_json({"ok": True, "file": file})
+    else:
+        out.print(f"The settings are right ({file or 'no file, defaults and environment'}).")
+
+
+@app.command()
+def show(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the settings in force and where each comes from; secrets are not shown."""
+    settings = list(shown(load_settings(config)))
+    if as_json:
+        show_json(settings)
+        return
+    rows = [(s.setting, s.value, "" if s.origin == DEFAULT else s.origin) for s in settings]
+    show_table(("setting", "value", "from"), rows)
+
+
+@app.command()
+def reference() -> None:
+    """Print the page that documents every setting, in Markdown."""
+    typer.echo(reference_page(), nl=False)

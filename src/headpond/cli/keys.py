@@ -1,0 +1,102 @@
+"""`headpond keys …`: directly on the store, so that the first key needs no gateway."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import msgspec
+import typer
+
+from headpond import wiring
+from headpond.cli.console import local_time, out, show_json, show_table
+from headpond.cli.options import ConfigOption, JsonOption, load_settings
+from headpond.domain.identity import ApiKey, KeyId, Limits
+from headpond.processes.loop import run
+from headpond.services.keys import Keys, NewKey
+
+app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    *,
+    team: Annotated[str, typer.Option(help="Whose jobs the key's jobs are.")],
+    feature: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key. The secret is shown this once; with the first key, everybody needs one."""
+    limits = Limits(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
+    new = run(_create(config, team, feature, None if limits == Limits() else limits))
+    if as_json:
+        show_json({"id": new.key.id, "secret": new.secret, "team": team, "feature": feature})
+    else:
+        out.print(f"{new.secret}\n", soft_wrap=True)
+        out.print("Keep it: it is stored as a hash and cannot be shown again.", style="dim")
+
+
+@app.command(name="list")
+def list_keys(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the keys, revoked ones too."""
+    keys = run(_all(config))
+    if as_json:
+        show_json([_without_digest(key) for key in keys])
+        return
+    rows = [
+        (
+            key.id,
+            f"{key.hint}…",
+            key.team,
+            key.feature,
+            local_time(key.created_at),
+            local_time(key.revoked_at),
+        )
+        for key in keys
+    ]
+    show_table(("id", "secret", "team", "feature", "created", "revoked"), rows)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id from `headpond keys list`.")],
+    *,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke a key; a gateway that runs notices within a second."""
+    run(_revoke(config, KeyId(key_id)))
+    if as_json:
+        show_json({"id": key_id, "revoked": True})
+    else:
+        out.print(f"{key_id} is revoked.")
+
+
+async def _create(
+    config: str | None, team: str, feature: str | None, limits: Limits | None
+) -> NewKey:
+    async with _keys(config) as keys:
+        return await keys.create(team, feature, limits)
+
+
+async def _all(config: str | None) -> list[ApiKey]:
+    async with _keys(config) as keys:
+        return await keys.all()
+
+
+async def _revoke(config: str | None, key_id: KeyId) -> None:
+    async with _keys(config) as keys:
+        await keys.revoke(key_id)
+
+
+@asynccontextmanager
+async def _keys(config: str | None) -> AsyncGenerator[Keys]:
+    async with wiring.open_store(load_settings(config).settings) as store:
+        yield Keys(store.keys, store.clock)
+
+
+def _without_digest(key: ApiKey) -> dict[str, object]:
+    fields = msgspec.structs.asdict(key)
+    del fields["digest"]
+    return fields

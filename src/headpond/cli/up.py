@@ -1,0 +1,127 @@
+"""`headpond up`."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from headpond import wiring
+from headpond.cli.console import out, show_line
+from headpond.cli.gateway import bound_to
+from headpond.cli.options import ConfigOption, JsonOption, load_settings
+from headpond.configuration.environment import CONFIG, variable_of
+from headpond.demo.files import EXAMPLE_MODEL, EXAMPLE_PROMPT
+from headpond.errors import SettingsError
+from headpond.processes.child import Exit
+from headpond.processes.loop import run
+from headpond.processes.stopping import Stopping
+from headpond.processes.supervisor import Supervisor
+from headpond.settings import Settings
+
+POOL = "default"
+"""The pool that --engine and --model are about."""
+
+
+def up(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind; 0 takes a free one.")] = None,
+    home: Annotated[str | None, typer.Option(help="Folder for data.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="URL of an OpenAI-compatible server.", metavar="URL")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A GGUF file for the embedded engine.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes for each pool.")] = 1,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole system on this machine: a gateway, workers, their engines. Ctrl-C drains."""
+    options = bound_to(host, port)
+    if home is not None:
+        options[variable_of(("home",))] = home
+    if config is not None:
+        options[CONFIG] = config
+    options |= _engine_options(engine, model)
+    settings = load_settings(config, options).settings
+    if options.keys() & _engine_options("", None).keys() and POOL not in settings.pools:
+        raise SettingsError(f"--engine and --model need a pool named {POOL!r}.")
+    raise typer.Exit(run(_up(settings, options, workers, as_json=as_json)))
+
+
+commands = (up,)
+
+
+def _engine_options(url: str | None, gguf: Path | None) -> dict[str, str]:
+    """What is named replaces what the file says, in both settings."""
+    if url is not None and gguf is not None:
+        raise SettingsError("--engine and --model exclude each other.")
+    if url is None and gguf is None:
+        return {}
+    engine = ("pools", POOL, "engine")
+    return {
+        variable_of((*engine, "url")): url or "null",
+        variable_of((*engine, "gguf")): "null" if gguf is None else str(gguf),
+    }
+
+
+async def _up(settings: Settings, options: dict[str, str], workers: int, *, as_json: bool) -> Exit:
+    stopping = Stopping()
+    stopping.listen()
+    options = options | await _discovered(settings)
+    settings = load_settings(None, options).settings
+    supervisor = Supervisor(settings, {**os.environ, **options}, workers=workers)
+    async with supervisor.running(stopping) as refused:
+        asked = asyncio.create_task(stopping.asked.wait())
+        ready = asyncio.create_task(supervisor.ready())
+        await asyncio.wait({refused, asked, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            _announce(supervisor.url, settings, as_json=as_json)
+            await asyncio.wait({refused, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and not as_json:
+                out.print("Draining; once more to stop at once.", style="dim")
+        ready.cancel()
+        asked.cancel()
+    return Exit.DONE if stopping.asked.is_set() else Exit.REFUSED
+
+
+async def _discovered(settings: Settings) -> dict[str, str]:
+    """The models of engines that tell theirs, for pools that list none."""
+    found: dict[str, str] = {}
+    for name, pool in settings.pools.items():
+        if pool.engine.url is not None and not pool.models:
+            models = await wiring.models_at(pool)
+            if models:
+                found[variable_of(("pools", name, "models"))] = msgspec.json.encode(models).decode()
+    return found
+
+
+def _announce(url: str, settings: Settings, *, as_json: bool) -> None:
+    models = [route.model for route in wiring.catalogue_of(settings).models()]
+    if as_json:
+        show_line({"url": url, "models": models})
+        return
+    out.print(_welcome(url, models[0] if models else "MODEL"), markup=False, soft_wrap=True)
+
+
+def _welcome(url: str, model: str) -> str:
+    prompt = EXAMPLE_PROMPT if model == EXAMPLE_MODEL else "Say hello."
+    messages = f'[{{"role": "user", "content": "{prompt}"}}]'
+    return f"""\
+Headpond is up at {url}; it serves {model}. Ctrl-C drains and ends.
+
+From a shell:
+
+curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\
+  -d '{{"model": "{model}", "messages": {messages}}}'
+
+From Python (pip install openai):
+
+from openai import OpenAI
+client = OpenAI(base_url="{url}/v1", api_key="none-needed-here")
+messages = {messages}
+answer = client.chat.completions.create(model="{model}", messages=messages)
+print(answer.choices[0].message.content)
+"""

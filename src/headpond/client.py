@@ -1,0 +1,198 @@
+"""A client of the gateway's job API.
+
+Errors are the product's own: what the gateway refused is a `RequestError`, what may work later a
+`TryLater`. Nothing is retried here.
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from headpond.domain.job import JobError, JobState, Usage
+from headpond.domain.lane import Priority
+from headpond.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    RequestError,
+    TryLater,
+    Unauthenticated,
+    Unavailable,
+)
+
+T = TypeVar("T")
+
+CONNECTIONS = 64
+CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 60.0
+LONG_POLL_S = 30.0
+
+JobBody = Mapping[str, object]
+"""The body of POST /jobs."""
+
+
+class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as the gateway shows it. Lists leave `result` and `text` out."""
+
+    job_id: str
+    status: JobState
+    model: str
+    pool: str
+    priority: Priority
+    feature: str | None
+    task_type: str | None
+    metadata: dict[str, str]
+    attempts: int
+    max_attempts: int
+    deadline: float | None
+    accepted_at: float
+    queued_at: float | None
+    started_at: float | None
+    finished_at: float | None
+    usage: Usage | None
+    confidence: float | None
+    error: JobError | None
+    text: str | None = None
+    result: dict[str, object] | None = None
+
+
+class _Accepted(msgspec.Struct):
+    job_id: str
+
+
+class _JobList(msgspec.Struct):
+    data: list[RemoteJob]
+
+
+class _Error(msgspec.Struct):
+    message: str
+    code: str
+    param: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    error: _Error
+
+
+class Client:
+    """Talks to the gateway at `url`; use it as an async context manager."""
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+    async def submit(self, body: JobBody, *, idempotency_key: str | None = None) -> str:
+        """Submit a job; returns its id."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        answer = await self._call("POST", "/jobs", _Accepted, body=body, headers=headers)
+        return answer.job_id
+
+    async def job(self, job_id: str, *, wait_s: float = 0.0) -> RemoteJob:
+        """The job, once it has ended or `wait_s` seconds have passed."""
+        return await self._call(
+            "GET", f"/jobs/{job_id}", RemoteJob, query={"wait": f"{wait_s:g}"}, wait_s=wait_s
+        )
+
+    async def ended(self, job_id: str) -> RemoteJob:
+        """The job once it has ended, however long that takes."""
+        while True:
+            job = await self.job(job_id, wait_s=LONG_POLL_S)
+            if job.status.terminal:
+                return job
+
+    async def jobs(self, *, state: JobState | None = None, limit: int = 20) -> list[RemoteJob]:
+        """Jobs of the caller's team, newest first."""
+        query = {"limit": str(limit)} | ({} if state is None else {"state": state.value})
+        return (await self._call("GET", "/jobs", _JobList, query=query)).data
+
+    async def cancel(self, job_id: str) -> RemoteJob:
+        """Cancel the job; returns it as it stands then."""
+        return await self._call("POST", f"/jobs/{job_id}/cancel", RemoteJob)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        answer_type: type[T],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: JobBody | None = None,
+        headers: Mapping[str, str] | None = None,
+        wait_s: float = 0.0,
+    ) -> T:
+        data = None if body is None else msgspec.json.encode(body)
+        headers = {**(headers or {}), "Content-Type": "application/json"}
+        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S + wait_s)
+        try:
+            async with self._session.request(
+                method,
+                self._url + path,
+                params=query,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                answer = await response.read()
+        except aiohttp.InvalidURL as error:
+            message = f"{self._url!r} is no URL of a gateway; it looks like http://127.0.0.1:8080."
+            raise InvalidRequest(message, code="invalid_url") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            message = f"No gateway answers at {self._url} ({error or type(error).__name__})."
+            raise Unavailable(message, code="gateway_unreachable") from error
+        if response.status >= 300:  # noqa: PLR2004 - everything but success
+            raise error_of(response.status, response.headers, answer)
+        return self._decoded(answer, answer_type)
+
+    def _decoded(self, answer: bytes, answer_type: type[T]) -> T:
+        try:
+            return msgspec.json.decode(answer, type=answer_type)
+        except msgspec.MsgspecError as error:
+            message = f"What answers at {self._url} is no Headpond gateway: {error}."
+            raise Unavailable(message, code="not_a_gateway") from error
+
+
+def error_of(status: int, headers: Mapping[str, str], body: bytes) -> RequestError | TryLater:
+    """The error that an answer stands for."""
+    try:
+        told = msgspec.json.decode(body, type=_Envelope).error
+    except msgspec.MsgspecError:
+        told = _Error(f"HTTP {status}: {body[:200].decode(errors='replace')}", "unknown")
+    message, code = told.message, told.code
+    match status:
+        case 401:
+            return Unauthenticated(message, code=code)
+        case 403:
+            return Forbidden(message, code=code)
+        case 404:
+            return NotFound(message, code=code, param=told.param)
+        case 429:
+            unit = "tokens" if "x-ratelimit-limit-tokens" in headers else "requests"
+            limit = int(headers.get(f"x-ratelimit-limit-{unit}", 0))
+            wait_s = float(headers.get("retry-after", 1))
+            return RateLimited(message, code=code, retry_after_s=wait_s, unit=unit, limit=limit)
+        case _ if status < 500:  # noqa: PLR2004 - the client errors of HTTP
+            return InvalidRequest(message, code=code, param=told.param, status=status)
+        case _:
+            wait_s = float(headers.get("retry-after", 1))
+            return Unavailable(message, code=code, retry_after_s=wait_s)

@@ -1,0 +1,33 @@
+"""`HEADPOND_…__…` variables: settings with `__` between the levels."""
+
+from collections.abc import Mapping
+
+from headpond.configuration.document import read_value
+from headpond.configuration.written import Path, Table, put
+
+PREFIX = "HEADPOND_"
+LEVEL = "__"
+
+CONFIG = "HEADPOND_CONFIG"
+URL = "HEADPOND_URL"
+API_KEY = "HEADPOND_API_KEY"
+NO_SETTINGS = frozenset({CONFIG, URL, API_KEY})
+"""Variables of the command line: where the file is, and which gateway a client talks to."""
+
+
+def overlaid(table: Table, environ: Mapping[str, str]) -> Table:
+    """The table with every variable's setting put over it, `HEADPOND_A` before `HEADPOND_A__B`."""
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in NO_SETTINGS:
+            table = put(table, path_of(name), read_value(environ[name], name))
+    return table
+
+
+def path_of(variable: str) -> Path:
+    """Which setting a variable sets."""
+    return tuple(variable.removeprefix(PREFIX).lower().split(LEVEL))
+
+
+def variable_of(path: Path) -> str:
+    """Which variable sets a setting."""
+    return PREFIX + LEVEL.join(path).upper()

@@ -1,0 +1,45 @@
+"""Secrets by reference: `${NAME}` is a variable's value, `${file:PATH}` a file's text."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+REFERENCE = re.compile(r"\$\$\{|\$\{(?P<file>file:)?(?P<name>[^}]*)\}")
+
+
+class BrokenReferenceError(Exception):
+    """A reference leads nowhere."""
+
+
+def has_references(text: str) -> bool:
+    """Whether there is anything to resolve, `$${` (which stands for `${`) included."""
+    return REFERENCE.search(text) is not None
+
+
+def resolved(text: str, environ: Mapping[str, str]) -> str:
+    """The text with references replaced. Raises BrokenReferenceError."""
+
+    def replacement(found: re.Match[str]) -> str:
+        if found["name"] is None:
+            return "${"
+        return _file(found["name"]) if found["file"] else _variable(found["name"], environ)
+
+    return REFERENCE.sub(replacement, text)
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    try:
+        return environ[name]
+    except KeyError as error:
+        message = f"the environment variable {name} is not set"
+        raise BrokenReferenceError(message) from error
+
+
+def _file(path: str) -> str:
+    """Without the line break that editors put at the end."""
+    try:
+        return Path(path).expanduser().read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        message = f"the file {path} cannot be read: {why}"
+        raise BrokenReferenceError(message) from error

@@ -1,0 +1,72 @@
+"""What the types alone cannot say: settings that do not go together."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from headpond.configuration.written import Path
+from headpond.settings import PoolSettings, Settings
+
+Complaint = tuple[Path, str]
+"""Where, and what is wrong there."""
+
+POOL_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+STORES = ("sqlite",)
+
+
+def broken_rules(settings: Settings) -> Iterator[Complaint]:
+    """Every rule that the settings break."""
+    yield from _store(settings)
+    yield from _pools(settings.pools)
+    for name, pool in settings.pools.items():
+        yield from _pool(("pools", name), name, pool)
+
+
+def _store(settings: Settings) -> Iterator[Complaint]:
+    scheme, separator, rest = settings.store.partition(":///")
+    if not separator or scheme not in STORES or not rest:
+        known = ", ".join(f"{store}:///FILE" for store in STORES)
+        yield ("store",), f"{settings.store!r} names no store; it can be {known}"
+
+
+def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:
+    if not pools:
+        yield ("pools",), "there must be at least one pool"
+    serves: dict[str, str] = {}
+    for name, pool in pools.items():
+        for model in pool.models:
+            if model in serves:
+                first = serves[model]
+                words = (
+                    f"the model {model!r} is listed here and in the pool {first!r}; a model "
+                    "belongs to one pool, which its jobs then go to"
+                )
+                yield ("pools", name, "models"), words
+            serves.setdefault(model, name)
+    open_pools = [name for name, pool in pools.items() if not pool.models]
+    for name in open_pools[1:]:
+        words = (
+            f"the pools {open_pools[0]!r} and {name!r} both list no models and so take any; "
+            "list the models of at least one"
+        )
+        yield ("pools", name, "models"), words
+
+
+def _pool(path: Path, name: str, pool: PoolSettings) -> Iterator[Complaint]:
+    if not POOL_NAME.fullmatch(name):
+        yield path, f"{name!r} cannot name a pool; use 1 to 63 of a-z, 0-9, '-' and '_'"
+    engine = pool.engine
+    if engine.url is not None and engine.gguf is not None:
+        yield (*path, "engine"), "url and gguf exclude each other; remove one of them"
+    if engine.url is not None and not _is_http(engine.url):
+        yield (*path, "engine", "url"), "it must begin with http:// or https:// and name a host"
+    if pool.retry.first_delay_s > pool.retry.max_delay_s:
+        yield (*path, "retry", "first_delay_s"), "it must not be more than max_delay_s"
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The example that ships with Headpond: a small model and product titles that it never saw."""

@@ -1,0 +1,107 @@
+"""The gateway as an ASGI app, put together from connected parts."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from headpond.domain.catalogue import Catalogue
+from headpond.domain.lane import Lane
+from headpond.errors import NotFound
+from headpond.gateway.body import BodyReader
+from headpond.gateway.boundary import Boundary
+from headpond.gateway.chat import ChatRoutes
+from headpond.gateway.endpoint import Endpoint, Operation
+from headpond.gateway.health import HealthRoutes
+from headpond.gateway.intake import Intake
+from headpond.gateway.job_events import JobEventRoutes
+from headpond.gateway.jobs import JobRoutes
+from headpond.gateway.models import ModelRoutes
+from headpond.gateway.openapi import DocumentRoutes
+from headpond.gateway.responses import ResponseRoutes
+from headpond.ports.clock import Clock
+from headpond.ports.events import Listener
+from headpond.ports.queue import Queue
+from headpond.services.authentication import Authentication
+from headpond.services.desk import Desk
+from headpond.services.submission import Submission
+from headpond.settings import GatewaySettings
+
+Hook = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Everything the gateway talks to, connected by whoever calls `create_app`.
+
+    `lanes` are those whose depth is shown. `on_start` runs in order before the first request,
+    `on_stop` in order after the last one.
+    """
+
+    settings: GatewaySettings
+    submission: Submission
+    desk: Desk
+    authentication: Authentication
+    catalogue: Catalogue
+    queue: Queue
+    lanes: Sequence[Lane]
+    clock: Clock
+    listener: Listener
+    render_metrics: Callable[[], bytes]
+    on_start: Sequence[Hook] = ()
+    on_stop: Sequence[Hook] = ()
+
+
+def create_app(parts: Parts) -> ASGIApp:
+    """The app; it holds no global state, so a process may have several."""
+    operations = _operations(parts)
+    by_path: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, []).append(operation)
+    routes = [
+        Route(path, Endpoint(on_path, parts.authentication)) for path, on_path in by_path.items()
+    ]
+    router = Router(
+        routes, redirect_slashes=False, default=_nothing_here, lifespan=_lifespan(parts)
+    )
+    return Boundary(router, parts.listener)
+
+
+def _operations(parts: Parts) -> list[Operation]:
+    settings, desk = parts.settings, parts.desk
+    intake = Intake(parts.submission, settings)
+    bodies = BodyReader(settings)
+    operations = [
+        *JobRoutes(intake, desk, bodies, parts.clock, settings).operations(),
+        *ChatRoutes(intake, desk, bodies, settings).operations(),
+        *ResponseRoutes(intake, desk, bodies, settings).operations(),
+        *JobEventRoutes(desk).operations(),
+        *ModelRoutes(parts.catalogue).operations(),
+        *HealthRoutes(desk, parts.queue, parts.lanes, parts.render_metrics).operations(),
+    ]
+    return [*operations, *DocumentRoutes(operations).operations()]
+
+
+def _lifespan(parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def run(app: object) -> AsyncGenerator[None]:
+        del app
+        async with AsyncExitStack() as stack:
+            for stop in reversed(parts.on_stop):
+                stack.push_async_callback(stop)
+            for start in parts.on_start:
+                await start()
+            yield
+
+    return run
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await WebSocketClose()(scope, receive, send)
+        return
+    message = f"There is nothing at {scope['method']} {scope['path'][:128]}."
+    raise NotFound(message, code="unknown_url")

@@ -1,0 +1,181 @@
+"""Request bodies: read within limits, checked for form, decoded.
+
+The decoder alone would let some things through: text that is not UTF-8 or a number too large in a
+field that nobody types, a key that comes twice (which one counts? ours and the engine's answer may
+differ), and nesting that costs it its stack. The checks below cost about as much as decoding.
+"""
+
+import asyncio
+import json
+import re
+from typing import TypeVar, cast
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from headpond.errors import InvalidRequest
+from headpond.gateway.endpoint import Call
+from headpond.settings import GatewaySettings
+
+T = TypeVar("T")
+
+BODY_TIMEOUT_S = 30.0
+
+# Possessive, and the closing quote is optional: one pass over any input, however hostile.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_CONTAINERS = (dict, list)
+_ALL_SQUARE = bytes.maketrans(b"{}", b"[]")
+_PATH = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+
+_LATER = {
+    "callback": "Callbacks are not supported yet; poll the job or follow its events.",
+    "stream_options": "Streaming is not supported yet; leave stream_options out.",
+}
+"""Fields that are typed as null, for now."""
+
+_decode_anything = msgspec.json.Decoder().decode
+
+
+class BodyReader:
+    """Reads JSON bodies. Raises InvalidRequest."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._max_bytes = settings.max_body_bytes
+        self._max_depth = settings.max_json_depth
+
+    async def read(self, call: Call) -> bytes:
+        """The whole body, still unparsed; not one byte more than the limit is kept."""
+        media_type = call.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        # A web page may send a cross-site POST without asking only under the types that forms
+        # have. Insisting on JSON keeps pages away from a gateway on localhost.
+        if media_type != b"application/json":
+            message = "Send the body as JSON, with the header Content-Type: application/json."
+            raise InvalidRequest(message, code="unsupported_media_type", status=415)
+        length = call.headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length[:20]) > self._max_bytes:
+            raise self._too_large()
+        body, more = await _chunk(call.receive)
+        if len(body) > self._max_bytes:
+            raise self._too_large()
+        return await self._rest(call.receive, body) if more else body
+
+    async def _rest(self, receive: Receive, first: bytes) -> bytes:
+        chunks = [first]
+        size = len(first)
+        more = True
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                while more:
+                    chunk, more = await _chunk(receive)
+                    size += len(chunk)
+                    if size > self._max_bytes:
+                        raise self._too_large()
+                    chunks.append(chunk)
+        except TimeoutError as error:
+            message = f"The body did not arrive within {BODY_TIMEOUT_S:.0f} seconds."
+            raise InvalidRequest(message, code="request_timeout", status=408) from error
+        return b"".join(chunks)
+
+    def _too_large(self) -> InvalidRequest:
+        message = f"The body is larger than {self._max_bytes} bytes."
+        return InvalidRequest(message, code="body_too_large", status=413)
+
+    def decode(self, body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+        """The body as the decoder's type; `param` of an error names the field at fault."""
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            message = f"The body is not UTF-8 (byte {error.start})."
+            raise InvalidRequest(message, code="invalid_json") from error
+        skeleton = _STRING.sub(b"", body)
+        if _deeper_than(self._max_depth, skeleton):
+            message = (
+                f"The body is nested more than {self._max_depth} levels deep, "
+                "or its brackets do not match."
+            )
+            raise InvalidRequest(message, code="too_deeply_nested")
+        try:
+            value = decoder.decode(body)
+            plain = _decode_anything(body)
+        except msgspec.ValidationError as error:
+            raise _invalid_field(str(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            message = f"The body is not valid JSON: {error}."
+            raise InvalidRequest(message, code="invalid_json") from error
+        if _keys_in(plain) != skeleton.count(b":"):
+            name = _first_duplicate(body)
+            message = f"The key {name!r} stands twice in one object."
+            raise InvalidRequest(message, code="duplicate_key", param=name)
+        return value
+
+
+async def _chunk(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _deeper_than(levels: int, skeleton: bytes) -> bool:
+    """Whether JSON without its strings nests deeper; also true when brackets do not match."""
+    if skeleton.count(b"{") + skeleton.count(b"[") <= levels:
+        return False
+    brackets = skeleton.translate(_ALL_SQUARE, _NOT_BRACKETS)
+    for _ in range(levels):
+        # Each pass peels the innermost level off.
+        brackets = brackets.replace(b"[]", b"")
+        if not brackets:
+            return False
+    return True
+
+
+def _keys_in(value: object) -> int:
+    """Keys of all objects in it."""
+    if isinstance(value, dict):
+        entries = cast("dict[str, object]", value)
+        return len(entries) + _keys_in(list(entries.values()))
+    if isinstance(value, list):
+        # Told apart here, not in a call each: there may be many plain values.
+        items = [item for item in cast("list[object]", value) if type(item) in _CONTAINERS]
+        return sum(map(_keys_in, items))
+    return 0
+
+
+def _first_duplicate(body: bytes) -> str | None:
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                found.append(name)
+            seen.add(name)
+
+    json.loads(body, object_pairs_hook=look)
+    return found[0][:64] if found else None
+
+
+def _invalid_field(text: str) -> InvalidRequest:
+    """Translate a decoder's message: "Expected `int`, got `str` - at `$.messages[0].role`"."""
+    found = _PATH.fullmatch(text)
+    what, path = (found["what"], found["path"] or "") if found else (text, "")
+    if unknown := _UNKNOWN.fullmatch(what):
+        name = _join(path, unknown["name"][:64])
+        message = f"The parameter {name!r} is not known here."
+        return InvalidRequest(message, code="unknown_parameter", param=name)
+    if missing := _MISSING.fullmatch(what):
+        name = _join(path, missing["name"])
+        message = f"The parameter {name!r} is missing."
+        return InvalidRequest(message, code="missing_required_parameter", param=name)
+    if later := _LATER.get(path):
+        return InvalidRequest(later, code="unsupported_parameter", param=path)
+    where = f"{path}: " if path else ""
+    return InvalidRequest(f"{where}{what}.", code="invalid_value", param=path or None)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

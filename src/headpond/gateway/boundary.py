@@ -1,0 +1,52 @@
+"""The outermost layer: an id for each request, and no exception gets past it."""
+
+import logging
+import secrets
+from itertools import count
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headpond.domain.facts import RequestRefused
+from headpond.errors import RequestError, TryLater
+from headpond.gateway.envelope import error_reply
+from headpond.ports.events import Listener
+
+log = logging.getLogger(__name__)
+
+
+class Boundary:
+    """Wraps the routes."""
+
+    def __init__(self, app: ASGIApp, listener: Listener) -> None:
+        self._app = app
+        self._listener = listener
+        self._prefix = f"req_{secrets.token_hex(8)}".encode()
+        self._numbers = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = b"%b%08x" % (self._prefix, next(self._numbers))
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if not isinstance(error, RequestError | TryLater):
+                log.exception("request %s failed", request_id.decode())
+            if started:
+                raise
+            body, reply = error_reply(error)
+            self._listener.hear(RequestRefused(body.code, reply.status))
+            await reply(scope, receive, send_with_id)

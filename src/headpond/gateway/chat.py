@@ -1,0 +1,90 @@
+"""/v1/chat/completions: a chat completion that goes through the queue.
+
+The connection is held until the job has ended, for a bounded time. A client that goes away, or
+whose time is up, has not cancelled anything: the job has an id, and its result can be fetched.
+"""
+
+import msgspec
+from starlette.types import ASGIApp
+
+from headpond.domain.job import JobState
+from headpond.domain.lane import Priority
+from headpond.gateway.body import BodyReader
+from headpond.gateway.chat_schema import ChatRequest, Open, OpenChatRequest
+from headpond.gateway.endpoint import Answer, Call, Operation
+from headpond.gateway.intake import (
+    IDEMPOTENCY_KEY,
+    Asked,
+    Intake,
+    engine_request,
+    receipt_headers,
+)
+from headpond.gateway.reply import Reply
+from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
+from headpond.services.desk import Desk
+from headpond.settings import GatewaySettings
+
+FOR_HEADPOND = ("model", "stream", "stream_options", "metadata", "service_tier")
+
+
+class ChatRoutes:
+    """OpenAI's chat API, without streams."""
+
+    def __init__(
+        self, intake: Intake, desk: Desk, bodies: BodyReader, settings: GatewaySettings
+    ) -> None:
+        self._intake = intake
+        self._desk = desk
+        self._bodies = bodies
+        self._max_wait_s = settings.max_wait_s
+        strict = settings.unknown_parameters == "refuse"
+        self._body_type = ChatRequest if strict else OpenChatRequest
+        self._decoder = msgspec.json.Decoder[ChatRequest](self._body_type)
+
+    def operations(self) -> list[Operation]:
+        """The one."""
+        return [
+            Operation(
+                method="POST",
+                path="/v1/chat/completions",
+                handler=self._create,
+                summary="Complete a chat, waiting for the answer",
+                body=self._body_type,
+                parameters=(IDEMPOTENCY_KEY, WAIT_HEADER),
+                answer=Answer(type=Open, description="The engine's chat completion."),
+                errors=(404, 408, 409, 413, 415, 422, 429, 502, 504),
+            )
+        ]
+
+    async def _create(self, call: Call) -> ASGIApp:
+        patience_s = wait_s(call, self._max_wait_s)
+        body = await self._bodies.read(call)
+        request = self._bodies.decode(body, self._decoder)
+        asked = Asked(
+            body=body,
+            request=engine_request(body, FOR_HEADPOND),
+            prompt_chars=self._intake.prompt_chars(request.messages, "messages"),
+            answer_tokens=self._intake.answer_tokens(*request.answer_limit, request.n or 1),
+            metadata=request.metadata,
+            stream=request.stream,
+            model=request.model,
+            priority=priority_of(request.service_tier, Priority.INTERACTIVE),
+        )
+        receipt = await self._intake.submit(call, asked)
+        job = await self._desk.ended(receipt.job, patience_s)
+        headers = receipt_headers(receipt)
+        if job.state is not JobState.SUCCEEDED:
+            return unanswered(job, headers)
+        response = (await self._desk.bodies(job)).response
+        return unanswered(job, headers) if response is None else Reply(response, 200, headers)
+
+
+def priority_of(service_tier: str | None, default: Priority) -> Priority:
+    """The lane that a service tier names."""
+    match service_tier:
+        case "flex":
+            return Priority.BATCH
+        case "priority" | "fast":
+            return Priority.INTERACTIVE
+        case _:
+            return default

@@ -1,0 +1,125 @@
+"""Paths, the operations on them, and the calls that come in.
+
+One table of operations drives both the routes and the OpenAPI document, so the two cannot drift.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from headpond.domain.identity import LOCAL_TEAM, Identity
+from headpond.errors import InvalidRequest
+from headpond.gateway.envelope import MethodNotAllowed
+from headpond.services.authentication import Authentication
+
+_NOBODY = Identity(LOCAL_TEAM)
+_NO_QUERY: Mapping[str, str] = {}
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request on its way to a handler. Header names are lower-case bytes."""
+
+    scope: Scope
+    receive: Receive
+    headers: Mapping[bytes, bytes]
+    query: Mapping[str, str]
+    identity: Identity
+
+    @property
+    def path(self) -> str:
+        return self.scope["path"]
+
+    @property
+    def id(self) -> str:
+        """The `{id}` in the path."""
+        return self.scope["path_params"]["id"]
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[ASGIApp]]
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A query parameter or header; `schema` is JSON Schema."""
+
+    name: str
+    place: str = "query"
+    schema: Mapping[str, object]
+    description: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a successful operation sends: a wire type, or text of another media type."""
+
+    status: int = 200
+    type: object = None
+    media: str = "application/json"
+    description: str = "Done."
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method on one path. `errors` are the statuses beside 400, 401, 500 and 503.
+
+    `public` operations ask nobody who they are.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: Answer
+    body: object = None
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[int, ...] = ()
+    public: bool = False
+
+
+class Endpoint:
+    """All operations on one path, as an ASGI app."""
+
+    def __init__(self, operations: Sequence[Operation], authentication: Authentication) -> None:
+        self._operations = {operation.method: operation for operation in operations}
+        self._allowed = ", ".join(sorted(self._operations))
+        if "GET" in self._operations:
+            self._operations["HEAD"] = self._operations["GET"]
+        self._query_names = {
+            operation.method: {p.name for p in operation.parameters if p.place == "query"}
+            for operation in operations
+        }
+        self._authentication = authentication
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            raise MethodNotAllowed(scope["method"], self._allowed)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        identity = _NOBODY
+        if not operation.public:
+            identity = await self._authentication.identify(headers.get(b"authorization"))
+        query = _NO_QUERY
+        if scope["query_string"]:
+            query = _query(scope["query_string"], self._query_names[operation.method])
+        answer = await operation.handler(Call(scope, receive, headers, query, identity))
+        await answer(scope, receive, send)
+
+
+def _query(query_string: bytes, names: set[str]) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"), keep_blank_values=True, max_num_fields=32, errors="strict"
+        )
+    except ValueError as error:
+        message = "The query string is malformed."
+        raise InvalidRequest(message, code="invalid_query") from error
+    query: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in names:
+            message = f"There is no query parameter {name[:64]!r} here."
+            raise InvalidRequest(message, code="unknown_parameter", param=name[:64])
+        if name in query:
+            message = f"The query parameter {name!r} came twice."
+            raise InvalidRequest(message, code="invalid_value", param=name)
+        query[name] = value
+    return query

@@ -1,0 +1,107 @@
+"""/healthz, /readyz and /metrics: for probes and scrapers, who have no key."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from headpond.domain.identity import LOCAL_TEAM, Identity
+from headpond.domain.lane import Lane
+from headpond.errors import Unavailable
+from headpond.gateway.endpoint import Answer, Call, Operation
+from headpond.gateway.reply import json_reply
+from headpond.ports.jobs import JobQuery
+from headpond.ports.queue import Queue
+from headpond.services.desk import Desk
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: Literal["ok"] = "ok"
+
+
+class HealthRoutes:
+    """`render_metrics` gives the process's own metrics as Prometheus text."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        queue: Queue,
+        lanes: Sequence[Lane],
+        render_metrics: Callable[[], bytes],
+    ) -> None:
+        self._desk = desk
+        self._queue = queue
+        self._lanes = lanes
+        self._render_metrics = render_metrics
+
+    def operations(self) -> list[Operation]:
+        """All public."""
+        return [
+            Operation(
+                method="GET",
+                path="/healthz",
+                handler=self._alive,
+                summary="Whether the process answers",
+                answer=Answer(type=Health),
+                public=True,
+            ),
+            Operation(
+                method="GET",
+                path="/readyz",
+                handler=self._ready,
+                summary="Whether the store and the queue answer",
+                answer=Answer(type=Health),
+                public=True,
+            ),
+            Operation(
+                method="GET",
+                path="/metrics",
+                handler=self._metrics,
+                summary="Prometheus metrics",
+                answer=Answer(media="text/plain", description="Prometheus text."),
+                public=True,
+            ),
+        ]
+
+    async def _alive(self, call: Call) -> ASGIApp:
+        del call
+        return json_reply(Health())
+
+    async def _ready(self, call: Call) -> ASGIApp:
+        del call
+        await self._desk.find(JobQuery(limit=1), Identity(LOCAL_TEAM))
+        await self._queue.depth(self._lanes[0])
+        return json_reply(Health())
+
+    async def _metrics(self, call: Call) -> ASGIApp:
+        del call
+        text = self._render_metrics() + await self._depths()
+        return Response(text, headers={"content-type": METRICS_TYPE})
+
+    async def _depths(self) -> bytes:
+        """Gauges read now. A queue that does not answer has no depth: unknown is not zero."""
+        try:
+            depths = [(lane, await self._queue.depth(lane)) for lane in self._lanes]
+        except Unavailable:
+            return b""
+        lines = ["# TYPE headpond_queue_depth gauge"]
+        for lane, depth in depths:
+            for state in ("ready", "leased", "delayed"):
+                labels = f'{{{_labels(lane)},state="{state}"}}'
+                lines.append(f"headpond_queue_depth{labels} {getattr(depth, state)}")
+        lines.append("# TYPE headpond_queue_oldest_age_seconds gauge")
+        lines += [
+            f"headpond_queue_oldest_age_seconds{{{_labels(lane)}}} {depth.oldest_age_s}"
+            for lane, depth in depths
+            if depth.oldest_age_s is not None
+        ]
+        return "\n".join([*lines, ""]).encode()
+
+
+def _labels(lane: Lane) -> str:
+    pool = lane.pool.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'pool="{pool}",priority="{lane.priority}"'

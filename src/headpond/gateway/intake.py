@@ -1,0 +1,174 @@
+"""Intake: the way from a decoded request to a job, the same for every front door."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+import msgspec
+from msgspec import Raw
+
+from headpond.domain.job import Job
+from headpond.domain.lane import Priority
+from headpond.domain.ratelimit import Bucket
+from headpond.domain.work import DEFAULT_ANSWER_TOKENS
+from headpond.errors import InvalidRequest
+from headpond.gateway.chat_schema import Message
+from headpond.gateway.endpoint import Call, Parameter
+from headpond.gateway.reply import Header
+from headpond.services.rate_limits import Allowance
+from headpond.services.submission import Order, Receipt, Submission
+from headpond.settings import GatewaySettings
+
+IDEMPOTENCY_KEY = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    description="The same key and body lead to the same job, for a day.",
+)
+
+_KEY = re.compile(rb"[!-~]{1,255}")
+_encode = msgspec.json.Encoder().encode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the front doors have in common. `body` is the client's, `request` the engine's."""
+
+    body: bytes
+    request: bytes
+    prompt_chars: int
+    answer_tokens: int | None
+    metadata: dict[str, str] | None
+    stream: bool | None
+    model: str | None
+    priority: Priority
+    task_type: str | None = None
+    deadline: float | None = None
+
+
+class Intake:
+    """Checks limits that the settings name, and submits."""
+
+    def __init__(self, submission: Submission, settings: GatewaySettings) -> None:
+        self._submission = submission
+        self._max_prompt_chars = settings.max_prompt_chars
+        self._max_output_tokens = settings.max_output_tokens
+
+    async def submit(self, call: Call, asked: Asked) -> Receipt:
+        """Make it a job. Raises what Submission raises, and InvalidRequest."""
+        if asked.stream:
+            message = "Streaming is not supported yet; send stream=false."
+            raise InvalidRequest(message, code="unsupported_parameter", param="stream")
+        key = _idempotency_key(call)
+        return await self._submission.submit(
+            Order(
+                request=asked.request,
+                prompt_chars=asked.prompt_chars,
+                model=asked.model,
+                max_tokens=asked.answer_tokens,
+                priority=asked.priority,
+                task_type=asked.task_type,
+                deadline=asked.deadline,
+                metadata=asked.metadata or {},
+                idempotency_key=key,
+                fingerprint=_fingerprint(call.path, asked.body) if key else "",
+            ),
+            call.identity,
+        )
+
+    def prompt_chars(self, messages: Sequence[Message], param: str) -> int:
+        """Characters of text in all messages, which came in the field `param`.
+
+        Raises InvalidRequest where there is nothing in them, or too much.
+        """
+        texts = [text for message in messages for text in _texts(message)]
+        chars = sum(map(len, texts))
+        if chars > self._max_prompt_chars:
+            text = f"The prompt has {chars} characters; {self._max_prompt_chars} are allowed."
+            raise InvalidRequest(text, code="prompt_too_long", param=param)
+        if not any(map(str.strip, texts)) and not any(map(_has_more_than_text, messages)):
+            text = "The prompt is empty."
+            raise InvalidRequest(text, code="empty_prompt", param=param)
+        return chars
+
+    def answer_tokens(self, limit: int | None, param: str, choices: int = 1) -> int | None:
+        """Tokens of all choices together; None where the client set no limit for its one.
+
+        `limit` is for one choice and came in the field `param`. Raises InvalidRequest.
+        """
+        if limit is not None and limit > self._max_output_tokens:
+            message = f"{limit} output tokens are asked for; {self._max_output_tokens} are allowed."
+            raise InvalidRequest(message, code="too_many_tokens", param=param)
+        if choices == 1:
+            return limit
+        return choices * (DEFAULT_ANSWER_TOKENS if limit is None else limit)
+
+
+def engine_request(body: bytes, ours: Iterable[str]) -> bytes:
+    """The client's own JSON without the fields that are for us, each value byte for byte.
+
+    A `prompt` among ours becomes the one message.
+    """
+    fields = _decode_fields(body)
+    removed = {name: fields.pop(name) for name in ours if name in fields}
+    if prompt := removed.get("prompt"):
+        fields.setdefault("messages", Raw(b'[{"role":"user","content":%b}]' % bytes(prompt)))
+    return _encode(fields)
+
+
+def receipt_headers(receipt: Receipt) -> list[Header]:
+    """The job's id, and what is left of the team's rate limits."""
+    headers = [(b"x-headpond-job-id", receipt.job.id.encode())]
+    if receipt.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    return headers + _limit_headers(receipt.allowance)
+
+
+def poll_url(job: Job) -> str:
+    """Where the job is to be seen."""
+    return f"/jobs/{job.id}"
+
+
+def _texts(message: Message) -> list[str]:
+    match message.content:
+        case None:
+            return []
+        case str(text):
+            return [text]
+        case parts:
+            return [part.text for part in parts if part.text is not None]
+
+
+def _has_more_than_text(message: Message) -> bool:
+    return isinstance(message.content, list) and any(part.text is None for part in message.content)
+
+
+def _limit_headers(allowance: Allowance) -> list[Header]:
+    headers: list[Header] = []
+    for unit, bucket in ((b"requests", allowance.requests), (b"tokens", allowance.tokens)):
+        if bucket is not None:
+            headers += _bucket_headers(unit, bucket)
+    return headers
+
+
+def _bucket_headers(unit: bytes, bucket: Bucket) -> list[Header]:
+    return [
+        (b"x-ratelimit-limit-" + unit, b"%d" % bucket.per_minute),
+        (b"x-ratelimit-remaining-" + unit, b"%d" % bucket.remaining),
+        (b"x-ratelimit-reset-" + unit, b"%ds" % math.ceil(bucket.reset_s)),
+    ]
+
+
+def _idempotency_key(call: Call) -> str | None:
+    key = call.headers.get(b"idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        message = "An Idempotency-Key has 1 to 255 visible ASCII characters."
+        raise InvalidRequest(message, code="invalid_value", param="Idempotency-Key")
+    return key.decode()
+
+
+def _fingerprint(path: str, body: bytes) -> str:
+    return sha256(path.encode() + b"\n" + body).hexdigest()

@@ -1,0 +1,116 @@
+"""Wire types of Headpond's own job API."""
+
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from headpond.domain.job import Job, JobError, JobState, Usage
+from headpond.domain.lane import Priority
+from headpond.gateway.chat_schema import ChatParameters, Messages, Name, completion
+
+END_OF_TIME = 253_402_300_799
+"""The last second of the year 9999: later times have no ISO form."""
+
+Deadline: TypeAlias = (
+    Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset")]
+    | Annotated[float, Meta(ge=0, le=END_OF_TIME, description="Unix seconds")]
+)
+
+
+class JobRequest(ChatParameters, frozen=True, kw_only=True):
+    """Body of POST /jobs: `prompt` or `messages`, not both."""
+
+    prompt: Annotated[str, Meta(min_length=1)] | None = None
+    messages: Messages | None = None
+    model: Name | None = None
+    task_type: Name | None = None
+    priority: Priority = Priority.BATCH
+    deadline: Deadline | None = None
+    expires_in: Annotated[float, Meta(gt=0, le=31_536_000, description="Seconds")] | None = None
+    callback: None = None
+
+
+class OpenJobRequest(JobRequest, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """The same where parameters that Headpond does not know are passed on."""
+
+
+class JobAccepted(msgspec.Struct, frozen=True):
+    """The job is stored and queued; `poll_url` shows what becomes of it."""
+
+    job_id: str
+    status: JobState
+    poll_url: str
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as its owner sees it. Times are Unix seconds.
+
+    `result` is the engine's chat completion and `text` its first choice; lists leave both out.
+    """
+
+    job_id: str
+    object: Literal["job"] = "job"
+    status: JobState
+    version: int
+    model: str
+    pool: str
+    priority: Priority
+    feature: str | None
+    task_type: str | None
+    metadata: dict[str, str]
+    attempts: int
+    max_attempts: int
+    deadline: float | None
+    accepted_at: float
+    queued_at: float | None
+    started_at: float | None
+    finished_at: float | None
+    usage: Usage | None
+    confidence: float | None
+    error: JobError | None
+    result: Raw | UnsetType | None = UNSET
+    text: str | UnsetType | None = UNSET
+
+
+class JobList(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first. With `has_more`, the next page is `?after=` the last one's id."""
+
+    object: Literal["list"] = "list"
+    data: list[JobView]
+    has_more: bool
+
+
+def view(job: Job) -> JobView:
+    """The job without its bodies."""
+    return JobView(
+        job_id=job.id,
+        status=job.state,
+        version=job.version,
+        model=job.model,
+        pool=job.pool,
+        priority=job.priority,
+        feature=job.feature,
+        task_type=job.task_type,
+        metadata=job.metadata,
+        attempts=job.attempts,
+        max_attempts=job.max_attempts,
+        deadline=job.deadline,
+        accepted_at=job.accepted_at,
+        queued_at=job.queued_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        usage=job.usage,
+        confidence=job.confidence,
+        error=job.error,
+    )
+
+
+def full_view(job: Job, response: bytes | None) -> JobView:
+    """The job with its result, None where it has none."""
+    return msgspec.structs.replace(
+        view(job),
+        result=None if response is None else Raw(response),
+        text=completion(response).text,
+    )

@@ -1,0 +1,246 @@
+"""/jobs: submit, look, list, cancel."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from starlette.types import ASGIApp
+
+from headpond.domain.identity import Identity
+from headpond.domain.job import Job, JobId, JobState
+from headpond.errors import InvalidRequest, NotFound
+from headpond.gateway.body import BodyReader
+from headpond.gateway.chat_schema import Message
+from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
+from headpond.gateway.intake import (
+    IDEMPOTENCY_KEY,
+    Asked,
+    Intake,
+    engine_request,
+    poll_url,
+    receipt_headers,
+)
+from headpond.gateway.job_schema import (
+    JobAccepted,
+    JobList,
+    JobRequest,
+    JobView,
+    OpenJobRequest,
+    full_view,
+    view,
+)
+from headpond.gateway.reply import json_reply
+from headpond.ports.clock import Clock
+from headpond.ports.jobs import JobQuery
+from headpond.services.desk import Desk
+from headpond.settings import GatewaySettings
+
+FOR_HEADPOND = (
+    "model",
+    "stream",
+    "metadata",
+    "prompt",
+    "task_type",
+    "priority",
+    "deadline",
+    "expires_in",
+    "callback",
+)
+
+_JOB_ID = re.compile(r"job_[0-9a-f]{32}")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,20})?(e[-+]?[0-9]{1,2})?")
+
+SECONDS = {"type": "number", "minimum": 0, "maximum": 86_400}
+
+WAIT = Parameter(
+    name="wait",
+    schema=SECONDS,
+    description="Hold the answer until the job has ended, for at most this many seconds.",
+)
+LIMIT = Parameter(
+    name="limit",
+    schema={"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+    description="How many.",
+)
+STATE = Parameter(
+    name="state",
+    schema={"type": "string", "enum": [state.value for state in JobState]},
+    description="Only jobs in this state.",
+)
+AFTER = Parameter(
+    name="after",
+    schema={"type": "string", "pattern": "^job_[0-9a-f]{32}$"},
+    description="Only jobs older than this one.",
+)
+
+
+class JobRoutes:
+    """Headpond's own job API."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        desk: Desk,
+        bodies: BodyReader,
+        clock: Clock,
+        settings: GatewaySettings,
+    ) -> None:
+        self._intake = intake
+        self._desk = desk
+        self._bodies = bodies
+        self._clock = clock
+        self._max_wait_s = settings.max_wait_s
+        self._body_type = JobRequest if settings.unknown_parameters == "refuse" else OpenJobRequest
+        self._decoder = msgspec.json.Decoder[JobRequest](self._body_type)
+
+    def operations(self) -> list[Operation]:
+        """POST first: routes are tried in this order, and it is the hot one."""
+        return [
+            Operation(
+                method="POST",
+                path="/jobs",
+                handler=self._create,
+                summary="Submit a job",
+                body=self._body_type,
+                parameters=(IDEMPOTENCY_KEY,),
+                answer=Answer(status=202, type=JobAccepted, description="Stored and queued."),
+                errors=(404, 408, 413, 415, 422, 429),
+            ),
+            Operation(
+                method="GET",
+                path="/jobs",
+                handler=self._list,
+                summary="List jobs, newest first",
+                parameters=(STATE, LIMIT, AFTER),
+                answer=Answer(type=JobList),
+                errors=(404,),
+            ),
+            Operation(
+                method="GET",
+                path="/jobs/{id}",
+                handler=self._show,
+                summary="Show a job, or wait for its end",
+                parameters=(WAIT,),
+                answer=Answer(type=JobView),
+                errors=(404,),
+            ),
+            Operation(
+                method="POST",
+                path="/jobs/{id}/cancel",
+                handler=self._cancel,
+                summary="Cancel a job",
+                answer=Answer(type=JobView),
+                errors=(404,),
+            ),
+        ]
+
+    async def _create(self, call: Call) -> ASGIApp:
+        body = await self._bodies.read(call)
+        request = self._bodies.decode(body, self._decoder)
+        asked = Asked(
+            body=body,
+            request=engine_request(body, FOR_HEADPOND),
+            prompt_chars=self._intake.prompt_chars(*_prompt(request)),
+            answer_tokens=self._intake.answer_tokens(*request.answer_limit, request.n or 1),
+            metadata=request.metadata,
+            stream=request.stream,
+            model=request.model,
+            priority=request.priority,
+            task_type=request.task_type,
+            deadline=self._deadline(request),
+        )
+        receipt = await self._intake.submit(call, asked)
+        accepted = JobAccepted(receipt.job.id, receipt.job.state, poll_url(receipt.job))
+        return json_reply(accepted, 202, receipt_headers(receipt))
+
+    async def _show(self, call: Call) -> ASGIApp:
+        job = await self._desk.job(job_id(call.id), call.identity)
+        wait_s = seconds(call.query.get("wait", "0"), "wait")
+        job = await self._desk.ended(job, min(wait_s, self._max_wait_s))
+        return json_reply(await with_result(self._desk, job))
+
+    async def _list(self, call: Call) -> ASGIApp:
+        limit = _limit(call.query.get("limit", "20"))
+        query = JobQuery(
+            state=_state(call.query.get("state")),
+            after=await self._known(call.query.get("after"), call.identity),
+            limit=limit + 1,
+        )
+        jobs = await self._desk.find(query, call.identity)
+        listed = [view(job) for job in jobs[:limit]]
+        return json_reply(JobList(data=listed, has_more=len(jobs) > limit))
+
+    async def _cancel(self, call: Call) -> ASGIApp:
+        job = await self._desk.cancel(job_id(call.id), call.identity)
+        return json_reply(await with_result(self._desk, job))
+
+    def _deadline(self, request: JobRequest) -> float | None:
+        if request.expires_in is None:
+            deadline = request.deadline
+            return deadline.timestamp() if isinstance(deadline, datetime) else deadline
+        if request.deadline is not None:
+            message = "Send either deadline or expires_in, not both."
+            raise InvalidRequest(message, code="invalid_value", param="expires_in")
+        return self._clock.now() + request.expires_in
+
+    async def _known(self, after: str | None, identity: Identity) -> JobId | None:
+        if after is None:
+            return None
+        return (await self._desk.job(job_id(after), identity)).id
+
+
+async def with_result(desk: Desk, job: Job) -> JobView:
+    """The whole job; its bodies are read only if it succeeded."""
+    if job.state is not JobState.SUCCEEDED:
+        return full_view(job, None)
+    return full_view(job, (await desk.bodies(job)).response)
+
+
+def job_id(text: str) -> JobId:
+    """A well-formed id. Raises NotFound: no job has another."""
+    if not _JOB_ID.fullmatch(text):
+        message = f"There is no job {text[:64]!r}."
+        raise NotFound(message, code="job_not_found", param="id")
+    return JobId(text)
+
+
+def seconds(text: str, name: str) -> float:
+    """A span from a query or header. Raises InvalidRequest."""
+    if not _SECONDS.fullmatch(text):
+        message = f"{name} must be a number of seconds, 0 or more."
+        raise InvalidRequest(message, code="invalid_value", param=name)
+    return float(text)
+
+
+def _prompt(request: JobRequest) -> tuple[Sequence[Message], str]:
+    """The messages, and the name of the field that they came in."""
+    match request.prompt, request.messages:
+        case None, None:
+            message = "Send a prompt or messages."
+            raise InvalidRequest(message, code="missing_required_parameter", param="prompt")
+        case None, messages:
+            return messages, "messages"
+        case prompt, None:
+            return [Message("user", prompt)], "prompt"
+        case _:
+            message = "Send either prompt or messages, not both."
+            raise InvalidRequest(message, code="invalid_value", param="prompt")
+
+
+def _limit(text: str) -> int:
+    if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= 100:  # noqa: PLR2004
+        message = "limit must be a whole number from 1 to 100."
+        raise InvalidRequest(message, code="invalid_value", param="limit")
+    return int(text)
+
+
+def _state(text: str | None) -> JobState | None:
+    if text is None:
+        return None
+    try:
+        return JobState(text)
+    except ValueError as error:
+        message = f"state must be one of {', '.join(JobState)}."
+        raise InvalidRequest(message, code="invalid_value", param="state") from error

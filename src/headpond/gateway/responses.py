@@ -1,0 +1,117 @@
+"""/v1/responses: in the background or with somebody holding the line.
+
+A response is a job under another name, so one that was not done in time is fetched like one that
+was made in the background.
+"""
+
+import msgspec
+from starlette.types import ASGIApp
+
+from headpond.domain.job import Job, JobId
+from headpond.domain.lane import Priority
+from headpond.errors import InvalidRequest
+from headpond.gateway.body import BodyReader
+from headpond.gateway.chat import priority_of
+from headpond.gateway.chat_schema import Message
+from headpond.gateway.endpoint import Answer, Call, Operation
+from headpond.gateway.intake import IDEMPOTENCY_KEY, Asked, Intake, receipt_headers
+from headpond.gateway.jobs import job_id
+from headpond.gateway.reply import json_reply
+from headpond.gateway.response_mapping import chat_messages, chat_request, response_view
+from headpond.gateway.response_schema import ResponseRequest, ResponseView
+from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
+from headpond.services.desk import Desk
+from headpond.settings import GatewaySettings
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ResponseRoutes:
+    """OpenAI's responses API: create, retrieve, cancel."""
+
+    def __init__(
+        self, intake: Intake, desk: Desk, bodies: BodyReader, settings: GatewaySettings
+    ) -> None:
+        self._intake = intake
+        self._desk = desk
+        self._bodies = bodies
+        self._max_wait_s = settings.max_wait_s
+        self._decoder = msgspec.json.Decoder(ResponseRequest)
+
+    def operations(self) -> list[Operation]:
+        """All three."""
+        return [
+            Operation(
+                method="POST",
+                path="/v1/responses",
+                handler=self._create,
+                summary="Create a response",
+                body=ResponseRequest,
+                parameters=(IDEMPOTENCY_KEY, WAIT_HEADER),
+                answer=Answer(type=ResponseView),
+                errors=(404, 408, 413, 415, 422, 429, 504),
+            ),
+            Operation(
+                method="GET",
+                path="/v1/responses/{id}",
+                handler=self._show,
+                summary="Retrieve a response",
+                answer=Answer(type=ResponseView),
+                errors=(404,),
+            ),
+            Operation(
+                method="POST",
+                path="/v1/responses/{id}/cancel",
+                handler=self._cancel,
+                summary="Cancel a response",
+                answer=Answer(type=ResponseView),
+                errors=(404,),
+            ),
+        ]
+
+    async def _create(self, call: Call) -> ASGIApp:
+        patience_s = wait_s(call, self._max_wait_s)
+        body = await self._bodies.read(call)
+        request = self._bodies.decode(body, self._decoder)
+        if request.store is False:
+            message = "Responses are always kept here; store=false is not supported."
+            raise InvalidRequest(message, code="unsupported_parameter", param="store")
+        receipt = await self._intake.submit(call, self._asked(body, request))
+        job, headers = receipt.job, receipt_headers(receipt)
+        if not request.background:
+            job = await self._desk.ended(job, patience_s)
+            if not job.state.terminal:
+                return unanswered(job, headers)
+        return json_reply(await self._view(job), 200, headers)
+
+    async def _show(self, call: Call) -> ASGIApp:
+        job = await self._desk.job(_job_id(call.id), call.identity)
+        return json_reply(await self._view(job))
+
+    async def _cancel(self, call: Call) -> ASGIApp:
+        job = await self._desk.cancel(_job_id(call.id), call.identity)
+        return json_reply(await self._view(job))
+
+    def _asked(self, body: bytes, request: ResponseRequest) -> Asked:
+        messages = msgspec.convert(chat_messages(request), list[Message])
+        default = Priority.BATCH if request.background else Priority.INTERACTIVE
+        return Asked(
+            body=body,
+            request=_encode(chat_request(request)),
+            prompt_chars=self._intake.prompt_chars(messages, "input"),
+            answer_tokens=self._intake.answer_tokens(
+                request.max_output_tokens, "max_output_tokens"
+            ),
+            metadata=request.metadata,
+            stream=request.stream,
+            model=request.model,
+            priority=priority_of(request.service_tier, default),
+        )
+
+    async def _view(self, job: Job) -> ResponseView:
+        return response_view(job, await self._desk.bodies(job))
+
+
+def _job_id(response_id: str) -> JobId:
+    prefix, _, number = response_id.partition("_")
+    return job_id(f"job_{number}" if prefix == "resp" else response_id)

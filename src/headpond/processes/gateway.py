@@ -1,0 +1,85 @@
+"""The gateway process.
+
+Stopping: no new connections, the requests that are being answered may finish within a few seconds,
+then the store is closed. Whoever waits for a job's end is cut off; the job is not.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Generator
+
+import uvicorn
+from starlette.types import ASGIApp
+from typing_extensions import override
+
+from headpond import wiring
+from headpond.errors import SettingsError
+from headpond.processes.stopping import Stopping
+from headpond.settings import GatewaySettings, Settings
+
+GRACE_S = 3
+BACKLOG = 2048
+
+
+async def run_gateway(
+    settings: Settings, stopping: Stopping, listening: socket.socket | None = None
+) -> None:
+    """Serve until asked to stop, on `listening` if it is given, else on what the settings say.
+
+    Raises SettingsError before anything is served.
+    """
+    wiring.start_logging(settings)
+    async with wiring.open_gateway(settings) as app:
+        await _serve(app, listening or listen(settings.gateway), stopping)
+
+
+def listen(settings: GatewaySettings) -> socket.socket:
+    """A bound socket. Raises SettingsError if the address cannot be had."""
+    host, port = settings.host, settings.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"Port {port} of {host} is in use already. Choose another one with --port or "
+                "gateway.port; 0 takes a free one."
+            ) from error
+        raise SettingsError(f"gateway.host: cannot listen on {host}:{port}: {error}.") from error
+
+
+class Server(uvicorn.Server):
+    """Leaves signals to `Stopping`."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _serve(app: ASGIApp, listening: socket.socket, stopping: Stopping) -> None:
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="serve")
+    asked = asyncio.create_task(stopping.asked.wait())
+    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    server.should_exit = True
+    urged = asyncio.create_task(_urge(server, stopping))
+    await serving
+    urged.cancel()
+
+
+async def _urge(server: Server, stopping: Stopping) -> None:
+    await stopping.urged.wait()
+    server.force_exit = True

@@ -1,0 +1,46 @@
+"""The worker process.
+
+Stopping is the worker's own drain (see `services/worker.py`); a second signal cuts it short: what
+still runs is handed back at once.
+"""
+
+import asyncio
+import os
+import socket
+
+from headpond import wiring
+from headpond.errors import Unavailable
+from headpond.processes.stopping import Stopping
+from headpond.services.worker import Worker
+from headpond.settings import Settings
+
+
+async def run_worker(settings: Settings, pool: str, stopping: Stopping) -> None:
+    """Work for the pool until asked to stop. Raises SettingsError, MissingExtra, Unavailable."""
+    wiring.start_logging(settings)
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    async with wiring.open_worker(settings, pool, name=name) as worker:
+        worker.start()
+        await _first_of(stopping.asked, worker.gave_up)
+        await _drain(worker, settings.worker.drain_s, stopping)
+        if worker.gave_up.is_set():
+            grace_s = settings.pools[pool].engine.start_grace_s
+            message = f"The engine of pool {pool!r} was not healthy within {grace_s:g} s."
+            raise Unavailable(message, code="engine_never_healthy")
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+async def _drain(worker: Worker, grace_s: float, stopping: Stopping) -> None:
+    draining = asyncio.create_task(worker.stop(grace_s))
+    urged = asyncio.create_task(stopping.urged.wait())
+    await asyncio.wait({draining, urged}, return_when=asyncio.FIRST_COMPLETED)
+    urged.cancel()
+    if not draining.done():
+        await worker.stop(0)
+    await draining

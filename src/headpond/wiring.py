@@ -1,0 +1,283 @@
+"""The composition root: the one module that names backends.
+
+Everything else is handed connected ports. What is opened here is closed in the reverse order:
+whoever uses a thing is gone before the thing goes. Imports of backends stand where one is chosen,
+so that a process loads only what it uses.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from prometheus_client import start_http_server
+from starlette.types import ASGIApp
+
+from headpond.adapters.jwks.key_set import key_set_at
+from headpond.adapters.local.clock import SystemClock
+from headpond.adapters.logs.events import LogListener
+from headpond.adapters.logs.setup import configure
+from headpond.adapters.openai.engine import OpenAIEngine
+from headpond.adapters.prometheus.events import PrometheusListener
+from headpond.demo.files import EXAMPLE_MODEL, model_file
+from headpond.domain.catalogue import Catalogue
+from headpond.domain.identity import time_ordered_id
+from headpond.domain.job import Ticket
+from headpond.domain.lane import lanes_of
+from headpond.errors import SettingsError
+from headpond.gateway.app import Parts, create_app
+from headpond.ports.audit import Audit
+from headpond.ports.clock import Clock
+from headpond.ports.delivery import Delivery
+from headpond.ports.engine import Engine
+from headpond.ports.events import Listener
+from headpond.ports.jobs import JobStore
+from headpond.ports.keys import KeyStore
+from headpond.ports.queue import Queue
+from headpond.services.authentication import Authentication, require_safe_binding
+from headpond.services.broadcast import Broadcast
+from headpond.services.desk import Desk
+from headpond.services.duty import Duty
+from headpond.services.rate_limits import RateLimits
+from headpond.services.reaper import Reaper
+from headpond.services.submission import Submission
+from headpond.services.tokens import Tokens
+from headpond.services.worker import Worker
+from headpond.settings import PoolSettings, Settings, WorkerSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """Everything durable. `delivery` connects a pool, whose leases have the pool's length."""
+
+    clock: Clock
+    jobs: JobStore
+    queue: Queue
+    audit: Audit
+    keys: KeyStore
+    delivery: Callable[[PoolSettings], Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who hears the facts of this process: the log, and metrics."""
+
+    listener: Listener
+    metrics: PrometheusListener
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncGenerator[Store]:
+    """The store that `settings.store` names. Raises SettingsError."""
+    clock = SystemClock()
+    scheme, _, place = settings.store.partition(":///")
+    match scheme:
+        case "sqlite":
+            from headpond.adapters.sqlite.audit import SqliteAudit
+            from headpond.adapters.sqlite.database import Database
+            from headpond.adapters.sqlite.delivery import SqliteDelivery
+            from headpond.adapters.sqlite.jobs import SqliteJobStore
+            from headpond.adapters.sqlite.keys import SqliteKeyStore
+            from headpond.adapters.sqlite.queue import SqliteQueue
+
+            database = Database(_home(settings) / place)
+            database.open()
+            try:
+                yield Store(
+                    clock=clock,
+                    jobs=SqliteJobStore(database, clock),
+                    queue=SqliteQueue(database, clock),
+                    audit=SqliteAudit(database),
+                    keys=SqliteKeyStore(database),
+                    delivery=lambda pool: SqliteDelivery(
+                        database,
+                        clock=clock,
+                        new_ticket=lambda: _new_ticket(clock),
+                        lease_s=pool.lease_s,
+                        max_lost_leases=pool.retry.max_lost_leases,
+                    ),
+                )
+            finally:
+                await database.close()
+        case _:
+            raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
+
+
+@asynccontextmanager
+async def open_engine(pool: PoolSettings) -> AsyncGenerator[Engine]:
+    """The engine of a pool; an embedded one is started here and lives as long as this does."""
+    settings = pool.engine
+    async with AsyncExitStack() as stack:
+        if settings.url is not None:
+            url = settings.url
+        else:
+            from headpond.adapters.llamacpp.server import LlamaCppServer
+
+            server = LlamaCppServer(
+                model_file() if settings.gguf is None else Path(settings.gguf),
+                aliases=models_of(pool),
+                context_tokens=settings.context_tokens,
+                slots=pool.max_in_flight,
+                threads=settings.threads,
+            )
+            stack.push_async_callback(server.stop)
+            await server.start()
+            stack.push_async_callback(_end, asyncio.create_task(server.watch(), name="engine"))
+            url = server.url
+        engine = OpenAIEngine(
+            urlsplit(url).netloc.rpartition("@")[2],
+            url,
+            api_key=settings.api_key,
+            timeout_s=settings.timeout_s,
+            max_connections=pool.max_in_flight,
+        )
+        stack.push_async_callback(engine.close)
+        yield engine
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGenerator[Worker]:
+    """A worker of the pool, not started yet. Raises SettingsError, MissingExtra."""
+    pool_settings = settings.pools[pool]
+    heard = observers()
+    async with open_store(settings) as store, open_engine(pool_settings) as engine:
+        with metrics_page(settings.worker, heard.metrics):
+            yield Worker(
+                store.delivery(pool_settings),
+                engine,
+                name=name,
+                lanes=lanes_of(pool),
+                settings=pool_settings,
+                clock=store.clock,
+                listener=heard.listener,
+            )
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
+    """The gateway as an ASGI app, with the reaper beside it. Raises SettingsError, MissingExtra."""
+    heard = observers()
+    async with open_store(settings) as store:
+        clock = store.clock
+        tokens = _tokens(settings, clock)
+        await require_safe_binding(settings.gateway.host, store.keys, tokens=tokens is not None)
+        delivery = store.delivery(next(iter(settings.pools.values())))
+        catalogue = catalogue_of(settings)
+        parts = Parts(
+            settings=settings.gateway,
+            submission=Submission(
+                delivery,
+                pools=settings.pools,
+                catalogue=catalogue,
+                limits=RateLimits(settings.limits, clock),
+                clock=clock,
+                listener=heard.listener,
+                idempotency_ttl_s=settings.idempotency_ttl_s,
+            ),
+            desk=Desk(store.jobs, clock),
+            authentication=Authentication(store.keys, tokens, clock),
+            catalogue=catalogue,
+            queue=store.queue,
+            lanes=[lane for pool in settings.pools for lane in lanes_of(pool)],
+            clock=clock,
+            listener=heard.listener,
+            render_metrics=lambda: heard.metrics.render()[0],
+        )
+        reaper = Reaper(
+            store.jobs,
+            delivery,
+            clock=clock,
+            listener=heard.listener,
+            accepted_grace_s=settings.reaper.accepted_grace_s,
+        )
+        duty = Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener)
+        duty.start()
+        try:
+            yield create_app(parts)
+        finally:
+            await duty.stop()
+
+
+async def models_at(pool: PoolSettings) -> list[str]:
+    """What the pool's server says that it serves; nothing if it does not answer."""
+    async with open_engine(pool) as engine:
+        return await engine.models()
+
+
+def observers() -> Observers:
+    """New ones, for one process."""
+    metrics = PrometheusListener()
+    return Observers(Broadcast((metrics, LogListener())), metrics)
+
+
+def start_logging(settings: Settings) -> None:
+    """Send this process's logs where the settings say."""
+    configure(settings.log)
+
+
+@contextlib.contextmanager
+def metrics_page(settings: WorkerSettings, metrics: PrometheusListener) -> Generator[None]:
+    """Serve a worker's metrics, if the settings name a port. Raises SettingsError."""
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(
+            settings.metrics_port, settings.metrics_host, metrics.registry
+        )
+    except OSError as error:
+        message = f"worker.metrics_port: cannot listen on {settings.metrics_port}: {error}."
+        raise SettingsError(message) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """Which pool serves which model."""
+    return Catalogue({name: models_of(pool) for name, pool in settings.pools.items()})
+
+
+def models_of(pool: PoolSettings) -> tuple[str, ...]:
+    """The models of a pool: those listed, or what its embedded engine serves."""
+    match pool:
+        case PoolSettings(models=models) if models:
+            return models
+        case PoolSettings(engine=engine) if engine.url is not None:
+            return ()
+        case PoolSettings(engine=engine) if engine.gguf is not None:
+            return (Path(engine.gguf).stem,)
+        case _:
+            return (EXAMPLE_MODEL,)
+
+
+def _home(settings: Settings) -> Path:
+    """The data folder, made if need be for this user alone: there are prompts in it."""
+    home = Path(settings.home).expanduser()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"home: cannot use {home}: {error.strerror}.") from error
+    return home
+
+
+def _tokens(settings: Settings, clock: Clock) -> Tokens | None:
+    jwt = settings.auth.jwt
+    return None if jwt is None else Tokens(jwt, key_set_at(jwt.jwks), clock)
+
+
+def _new_ticket(clock: Clock) -> Ticket:
+    return Ticket(time_ordered_id(clock.now(), secrets.randbits(74)))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,205 @@
+"""SIGKILL gateway, workers and engine at random moments under load, then count.
+
+    python -m tests.chaos.kills --seconds 60 --seed 1
+
+Every job that was answered with 202 must end exactly once with one result, whatever was killed;
+a client that sends again under its Idempotency-Key must meet the same job. Exits 1 if not.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from tests.chaos.processes import Part, free_port
+
+SUBMITTERS = 8
+WORKERS = 2
+PAUSE_S = (0.5, 2.0)
+PATIENCE_S = 180.0
+
+
+@dataclass
+class Tally:
+    """What clients were told. `jobs` maps each key to the ids that were answered for it."""
+
+    jobs: dict[str, set[str]] = field(default_factory=dict)
+    refused: Counter[int] = field(default_factory=Counter)
+    broken: int = 0
+
+
+def parts_of(home: Path, gateway_port: int, engine_port: int) -> list[Part]:
+    """Engine, gateway and workers on one home."""
+    config = home / "headpond.yaml"
+    config.write_text(
+        f"home: {home}\n"
+        f"gateway: {{port: {gateway_port}}}\n"
+        "pools:\n"
+        "  default:\n"
+        f"    engine: {{url: 'http://127.0.0.1:{engine_port}'}}\n"
+        "    models: [model]\n"
+        "    lease_s: 2\n"
+        "    retry: {max_lost_leases: 100, not_now_s: 0.2}\n"
+        "reaper: {every_s: 1, accepted_grace_s: 2}\n"
+        "log: {level: warning}\n"
+    )
+    engine = ["headpond.testing.engine_server", "--port", str(engine_port), "--model", "model"]
+    engine += ["--decode-ms", "5"]
+    parts = [
+        Part("engine", engine, home / "engine.log"),
+        Part("gateway", ["headpond", "gateway", "--config", str(config)], home / "gateway.log"),
+    ]
+    workers = ["headpond", "worker", "--config", str(config)]
+    return parts + [Part(f"worker-{n}", workers, home / f"worker-{n}.log") for n in range(WORKERS)]
+
+
+async def submit_on_and_on(
+    session: aiohttp.ClientSession, url: str, tally: Tally, number: int, until: float
+) -> None:
+    """One client: each key is sent until it is answered, and one in three once more."""
+    sent = 0
+    while time.monotonic() < until:
+        key = f"{number}-{sent}"
+        times = 2 if sent % 3 == 0 else 1
+        for _ in range(times):
+            await submit(session, url, tally, key)
+        sent += 1
+
+
+async def submit(session: aiohttp.ClientSession, url: str, tally: Tally, key: str) -> None:
+    """Send until there is an answer, as a client with retries does."""
+    body = {"prompt": f"prompt {key}", "model": "model", "max_tokens": 8}
+    for _ in range(1000):
+        try:
+            async with session.post(
+                f"{url}/jobs", json=body, headers={"Idempotency-Key": key}
+            ) as response:
+                answer = await response.json()
+                if response.status == 202:
+                    tally.jobs.setdefault(key, set()).add(answer["job_id"])
+                    return
+                tally.refused[response.status] += 1
+        except (aiohttp.ClientError, OSError, TimeoutError, json.JSONDecodeError):
+            tally.broken += 1
+        await asyncio.sleep(0.05)
+
+
+async def kill_on_and_on(parts: list[Part], dice: random.Random, until: float) -> None:
+    """Kill one part after the other, and start it again at once."""
+    while time.monotonic() < until:
+        await asyncio.sleep(dice.uniform(*PAUSE_S))
+        part = dice.choice(parts)
+        await asyncio.to_thread(part.kill)
+        part.start()
+
+
+def states(database: Path) -> Counter[str]:
+    """How many jobs are in which state."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        return Counter(
+            dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+        )
+
+
+async def until_all_ended(database: Path) -> Counter[str]:
+    """Wait for the pond to run empty; the states as they are then, or when patience ends."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        counts = states(database)
+        open_jobs = counts["accepted"] + counts["queued"] + counts["running"]
+        if not open_jobs or time.monotonic() > until:
+            return counts
+        await asyncio.sleep(0.2)
+
+
+def verdict(database: Path, tally: Tally, counts: Counter[str]) -> dict[str, object]:
+    """Everything that was promised, as counts; `violations` must be empty."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+
+        def one(query: str) -> int:
+            return connection.execute(query).fetchone()[0]
+
+        stored = {row[0] for row in connection.execute("SELECT id FROM jobs")}
+        accepted = {job_id for ids in tally.jobs.values() for job_id in ids}
+        checks = {
+            "accepted jobs that are not in the store": len(accepted - stored),
+            "keys that were answered with two jobs": sum(
+                len(ids) > 1 for ids in tally.jobs.values()
+            ),
+            "jobs that have not ended": sum(
+                counts[state] for state in ("accepted", "queued", "running")
+            ),
+            "jobs that ended without a result": len(stored) - counts["succeeded"],
+            "results without a succeeded job, or doubled": one("SELECT count(*) FROM responses")
+            - counts["succeeded"],
+            "messages left over": one("SELECT count(*) FROM messages"),
+            "keys with more jobs than one": len(stored)
+            - one("SELECT count(DISTINCT job_id) FROM idempotency_keys"),
+            "broken pages": int(connection.execute("PRAGMA integrity_check").fetchone()[0] != "ok"),
+        }
+        lost_leases = one("SELECT coalesce(sum(lost_leases), 0) FROM job_records")
+    return {
+        "accepted": len(accepted),
+        "stored": len(stored),
+        "states": dict(counts),
+        "lost_leases": lost_leases,
+        "requests_broken_off": tally.broken,
+        "requests_refused": dict(tally.refused),
+        "checks": checks,
+        "violations": [name for name, count in checks.items() if count],
+    }
+
+
+async def run(seconds: float, seed: int) -> dict[str, object]:
+    """Load and kills for `seconds`, then the verdict."""
+    dice = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="headpond-chaos-") as folder:
+        home = Path(folder)
+        port = free_port()
+        parts = parts_of(home, port, free_port())
+        for part in parts:
+            part.start()
+        try:
+            tally, until = Tally(), time.monotonic() + seconds
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+                url = f"http://127.0.0.1:{port}"
+                clients = [
+                    submit_on_and_on(session, url, tally, number, until)
+                    for number in range(SUBMITTERS)
+                ]
+                await asyncio.gather(*clients, kill_on_and_on(parts, dice, until))
+            database = home / "headpond.db"
+            counts = await until_all_ended(database)
+        finally:
+            exits = {part.name: part.end() for part in reversed(parts)}
+        result = verdict(database, tally, counts)
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "kills": {part.name: part.kills for part in parts},
+        "exits": exits,
+    } | result
+
+
+def main() -> None:
+    """Print the counts; exit with 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    arguments = parser.parse_args()
+    result = asyncio.run(run(arguments.seconds, arguments.seed))
+    print(json.dumps(result, indent=2))  # noqa: T201
+    sys.exit(1 if result["violations"] else 0)
+
+
+if __name__ == "__main__":
+    main()

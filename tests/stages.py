@@ -1,0 +1,245 @@
+"""A gateway on memory adapters, a client that speaks ASGI, and a worker at the push of a button."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope
+from typing_extensions import override
+
+from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.adapters.memory.keys import MemoryKeyStore
+from headpond.adapters.memory.queue import MemoryQueue
+from headpond.domain.catalogue import Catalogue
+from headpond.domain.facts import Fact
+from headpond.domain.job import Ticket, Usage
+from headpond.domain.lane import Lane, lanes_of
+from headpond.domain.outcome import Answered, Outcome, settle
+from headpond.domain.retry import RetryPolicy
+from headpond.gateway.app import Parts, create_app
+from headpond.ports.clock import Clock
+from headpond.ports.delivery import Claim
+from headpond.ports.events import Listener
+from headpond.ports.jobs import JobQuery
+from headpond.ports.queue import Depth
+from headpond.services.authentication import Authentication
+from headpond.services.desk import Desk
+from headpond.services.keys import Keys
+from headpond.services.rate_limits import RateLimits
+from headpond.services.submission import Submission
+from headpond.services.tokens import Tokens
+from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.settings import GatewaySettings, LimitSettings, PoolSettings
+from headpond.testing.clocks import ManualClock
+
+LANES = lanes_of("default")
+
+
+class Recorder(Listener):
+    """Keeps every fact."""
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+
+    @override
+    def hear(self, fact: Fact) -> None:
+        self.facts.append(fact)
+
+
+@dataclass
+class Reply:
+    """An answer as it came over the wire."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def error(self) -> Any:
+        """The error of an envelope that has all four keys."""
+        error = self.json["error"]
+        assert {"message", "type", "param", "code"} <= error.keys()
+        return error
+
+
+class Stage:
+    """One gateway with everything behind it."""
+
+    def __init__(
+        self,
+        *,
+        settings: GatewaySettings | None = None,
+        limits: LimitSettings | None = None,
+        catalogue: Mapping[str, Sequence[str]] | None = None,
+        clock: Clock | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        self.manual = ManualClock()
+        self.clock = clock or self.manual
+        self.recorder = Recorder()
+        self.jobs = MemoryJobStore(self.clock)
+        self.queue = MemoryQueue(self.clock)
+        self.key_store = MemoryKeyStore()
+        self.keys = Keys(self.key_store, self.clock)
+        self.delivery = TwoStepDelivery(
+            self.jobs,
+            self.queue,
+            clock=self.clock,
+            new_ticket=lambda: Ticket("again"),
+            lease_s=30.0,
+            max_lost_leases=5,
+        )
+        served = Catalogue({"default": ["model"]} if catalogue is None else catalogue)
+        self.parts = Parts(
+            settings=settings or GatewaySettings(),
+            submission=Submission(
+                self.delivery,
+                pools={pool: PoolSettings() for pool in served.pools},
+                catalogue=served,
+                limits=RateLimits(limits or LimitSettings(), self.clock),
+                clock=self.clock,
+                listener=self.recorder,
+                idempotency_ttl_s=86_400,
+            ),
+            desk=Desk(self.jobs, self.clock),
+            authentication=Authentication(self.key_store, tokens, self.clock),
+            catalogue=served,
+            queue=self.queue,
+            lanes=LANES,
+            clock=self.clock,
+            listener=self.recorder,
+            render_metrics=lambda: b"# TYPE up gauge\nup 1\n",
+        )
+        self.app = create_app(self.parts)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        json: object = None,
+        *,
+        body: bytes | Sequence[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        receive: Receive | None = None,
+    ) -> Reply:
+        """Send a request; a sequence of bytes is a body in chunks without a length.
+
+        With `receive` the test is the network.
+        """
+        if json is not None:
+            body = msgspec.json.encode(json)
+        given = {"content-type": "application/json", **(headers or {})}
+        if isinstance(body, bytes):
+            given = {"content-length": str(len(body)), **given}
+        chunks = [body] if isinstance(body, bytes) else list(body or [b""])
+        return await send(self.app, method, url, given, receive or receive_from(chunks))
+
+    async def get(self, url: str, **headers: str) -> Reply:
+        return await self.request("GET", url, headers=_dashed(headers))
+
+    async def post(self, url: str, json: object = None, **headers: str) -> Reply:
+        return await self.request("POST", url, json, headers=_dashed(headers))
+
+    async def depths(self) -> list[Depth]:
+        return [await self.queue.depth(lane) for lane in LANES]
+
+    async def empty(self) -> bool:
+        """True when nothing was left behind: no record, no message."""
+        return not await self.jobs.find(JobQuery(limit=1000)) and all(
+            depth.ready == depth.leased == depth.delayed == 0 for depth in await self.depths()
+        )
+
+    async def claim(self, lanes: Sequence[Lane] = LANES) -> Claim:
+        """Take the next job, waiting for it if need be."""
+        while True:
+            claims = await self.delivery.claim(lanes, worker="w", limit=1, wait_s=1.0)
+            if claims:
+                return claims[0]
+
+    async def settle(self, claim: Claim, outcome: Outcome) -> None:
+        settlement = settle(
+            claim.job,
+            outcome,
+            engine="e",
+            now=self.clock.now(),
+            policy=RetryPolicy(),
+            chance=0.5,
+        )
+        await self.delivery.settle(claim, settlement)
+
+    async def work(self, outcome: Outcome | None = None) -> Claim:
+        """Run the next job to this outcome, an answer if none is given."""
+        claim = await self.claim()
+        await self.settle(claim, outcome or answered())
+        return claim
+
+
+def answered(content: str | None = "hi", **message: object) -> Answered:
+    """An engine's answer, with a finish_reason among `message` if it is not `stop`."""
+    reason = message.pop("finish_reason", "stop")
+    completion = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_000_000,
+        "model": "model",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": reason,
+                "message": {"role": "assistant", "content": content, **message},
+            }
+        ],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    }
+    return Answered(response=msgspec.json.encode(completion), usage=Usage(3, 2), confidence=0.9)
+
+
+def receive_from(chunks: Sequence[bytes]) -> Receive:
+    """A body in these chunks, then silence."""
+    waiting = list(chunks)
+
+    async def receive() -> Message:
+        if not waiting:
+            await asyncio.Event().wait()
+        chunk = waiting.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
+
+    return receive
+
+
+async def send(
+    app: ASGIApp, method: str, url: str, headers: Mapping[str, str], receive: Receive
+) -> Reply:
+    """One request through ASGI, its answer collected."""
+    path, _, query = url.partition("?")
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
+    }
+    reply = Reply()
+
+    async def collect(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            reply.status = message["status"]
+            reply.headers = {k.decode(): v.decode() for k, v in message["headers"]}
+        else:
+            reply.body += message["body"]
+
+    await app(scope, receive, collect)
+    return reply
+
+
+def _dashed(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}

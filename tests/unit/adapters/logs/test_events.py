@@ -1,0 +1,117 @@
+import logging
+
+import pytest
+
+from headpond.adapters.logs.events import LogListener
+from headpond.domain.facts import (
+    ClaimLost,
+    DutyFailed,
+    EngineAnswered,
+    EngineHealth,
+    EngineLoad,
+    Fact,
+    JobClaimed,
+    JobSettled,
+    JobSubmitted,
+    Reaped,
+    RequestRefused,
+)
+from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
+from headpond.domain.lane import Priority
+
+JOB = Job(
+    id=JobId("j1"),
+    ticket=Ticket("t"),
+    team="shop",
+    pool="default",
+    priority=Priority.BATCH,
+    model="m",
+    metadata={"note": "private"},
+    accepted_at=0.0,
+)
+RUNNING = JOB.claimed("w1", 1.0)
+SEEN = {"job": "j1", "lane": "default/batch", "attempts": 1}
+ERROR = JobError("engine_error", "no")
+
+
+@pytest.mark.parametrize(
+    ("fact", "level", "event", "fields"),
+    [
+        (
+            JobSubmitted(JOB),
+            "DEBUG",
+            "job submitted",
+            {**SEEN, "attempts": 0, "team": "shop", "replayed": False},
+        ),
+        (
+            JobClaimed(RUNNING, 2.0),
+            "DEBUG",
+            "job claimed",
+            {**SEEN, "worker": "w1", "waited_s": 2.0},
+        ),
+        (
+            JobSettled(RUNNING.succeeded(2.0, engine="e", usage=Usage()), 1.0),
+            "DEBUG",
+            "job succeeded",
+            {**SEEN, "service_s": 1.0},
+        ),
+        (
+            JobSettled(RUNNING.returned(charged=True), 1.0),
+            "DEBUG",
+            "job returned",
+            {**SEEN, "service_s": 1.0},
+        ),
+        (
+            JobSettled(RUNNING.failed(2.0, ERROR), 1.0),
+            "INFO",
+            "job failed",
+            {**SEEN, "service_s": 1.0, "code": "engine_error", "error": "no"},
+        ),
+        (
+            JobSettled(RUNNING.buried(2.0, ERROR), 1.0),
+            "WARNING",
+            "job dead",
+            {**SEEN, "service_s": 1.0, "code": "engine_error", "error": "no"},
+        ),
+        (ClaimLost(JOB.id), "INFO", "claim lost", {"job": "j1"}),
+        (RequestRefused("no", 400), "DEBUG", "request refused", {"code": "no", "status": 400}),
+        (
+            EngineAnswered("e", "Broke", 0.5),
+            "DEBUG",
+            "engine answered",
+            {"engine": "e", "outcome": "Broke", "duration_s": 0.5},
+        ),
+        (EngineHealth("e", healthy=True), "INFO", "engine healthy", {"engine": "e"}),
+        (EngineHealth("e", healthy=False), "WARNING", "engine unhealthy", {"engine": "e"}),
+        (
+            EngineLoad("e", running=1, waiting=None, kv_usage=0.5, in_flight=2, room=3),
+            "DEBUG",
+            "engine load",
+            {
+                "engine": "e",
+                "running": 1,
+                "waiting": None,
+                "kv_usage": 0.5,
+                "in_flight": 2,
+                "room": 3,
+            },
+        ),
+        (Reaped(RUNNING, "expired"), "INFO", "job expired", SEEN),
+        (DutyFailed("reaper", "x"), "WARNING", "duty failed", {"duty": "reaper", "error": "x"}),
+    ],
+)
+def test_a_fact_becomes_a_line_at_its_level(
+    caplog: pytest.LogCaptureFixture, fact: Fact, level: str, event: str, fields: dict[str, object]
+):
+    with caplog.at_level(logging.DEBUG, "headpond"):
+        LogListener().hear(fact)
+    (record,) = caplog.records
+    assert record.levelname == level
+    assert record.getMessage() == event
+    assert vars(record)["fields"] == fields
+
+
+def test_each_jobs_path_is_silent_unless_asked_for(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO, "headpond"):
+        LogListener().hear(JobSubmitted(JOB))
+    assert caplog.records == []

@@ -1,0 +1,172 @@
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from headpond.adapters.prometheus.events import PrometheusListener
+from headpond.domain.facts import (
+    ClaimLost,
+    DutyFailed,
+    EngineAnswered,
+    EngineHealth,
+    EngineLoad,
+    Fact,
+    JobClaimed,
+    JobSettled,
+    JobSubmitted,
+    Reaped,
+    RequestRefused,
+)
+from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
+from headpond.domain.lane import Priority
+
+PAGE = Path(__file__).parents[4] / "docs/metrics.md"
+
+JOB = Job(
+    id=JobId("secret-id"),
+    ticket=Ticket("t"),
+    team="shop",
+    pool="default",
+    priority=Priority.INTERACTIVE,
+    model="m",
+    accepted_at=0.0,
+)
+RUNNING = JOB.claimed("w", 1.0)
+DONE = RUNNING.succeeded(2.0, engine="e", usage=Usage(10, 3))
+DEAD = RUNNING.buried(2.0, JobError("engine_error", "no"))
+
+LANE = {"pool": "default", "priority": "interactive"}
+OWNED = {**LANE, "team": "shop"}
+
+
+FACTS: list[Fact] = [
+    JobSubmitted(JOB),
+    JobSubmitted(JOB, replayed=True),
+    RequestRefused("invalid", 400),
+    JobClaimed(RUNNING, 7.5),
+    JobSettled(DONE, 1.5),
+    ClaimLost(JOB.id),
+    EngineAnswered("e", "Answered", 1.0),
+    EngineHealth("e", healthy=True),
+    EngineLoad("e", running=3, waiting=0, kv_usage=None, in_flight=2, room=5),
+    Reaped(JOB, "expired"),
+    DutyFailed("reaper", "no"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fact", "sample", "labels", "value"),
+    [
+        (JobSubmitted(JOB), "headpond_jobs_submitted_total", OWNED, 1),
+        (
+            JobSubmitted(JOB, replayed=True),
+            "headpond_jobs_replayed_total",
+            {"pool": "default", "team": "shop"},
+            1,
+        ),
+        (JobClaimed(RUNNING, 7.5), "headpond_job_wait_seconds_sum", LANE, 7.5),
+        (
+            JobSettled(DONE, 1.5),
+            "headpond_jobs_settled_total",
+            {**OWNED, "state": "succeeded"},
+            1,
+        ),
+        (JobSettled(DEAD, 1.5), "headpond_jobs_settled_total", {**OWNED, "state": "dead"}, 1),
+        (JobSettled(DONE, 1.5), "headpond_job_service_seconds_sum", LANE, 1.5),
+        (
+            JobSettled(DONE, 1.5),
+            "headpond_tokens_total",
+            {"pool": "default", "team": "shop", "kind": "completion"},
+            3,
+        ),
+        (
+            JobSettled(RUNNING.returned(charged=False), 1.5),
+            "headpond_job_service_seconds_sum",
+            LANE,
+            None,
+        ),
+        (ClaimLost(JobId("x")), "headpond_claims_lost_total", {}, 1),
+        (
+            EngineAnswered("e", "Broke", 2.0),
+            "headpond_engine_answer_seconds_count",
+            {"engine": "e", "outcome": "Broke"},
+            1,
+        ),
+        (EngineHealth("e", healthy=True), "headpond_engine_up", {"engine": "e"}, 1),
+        (EngineHealth("e", healthy=False), "headpond_engine_up", {"engine": "e"}, 0),
+        (
+            Reaped(JOB, "reissued"),
+            "headpond_jobs_reaped_total",
+            {"pool": "default", "action": "reissued"},
+            1,
+        ),
+        (
+            RequestRefused("invalid", 400),
+            "headpond_requests_refused_total",
+            {"code": "invalid", "status": "400"},
+            1,
+        ),
+        (DutyFailed("reaper", "no"), "headpond_duty_failures_total", {"duty": "reaper"}, 1),
+    ],
+)
+def test_a_fact_is_counted(fact: Fact, sample: str, labels: dict[str, str], value: float | None):
+    listener = PrometheusListener()
+    listener.hear(fact)
+    assert listener.registry.get_sample_value(sample, labels) == value
+
+
+def test_unknown_is_not_zero():
+    listener = PrometheusListener()
+    listener.hear(EngineLoad("e", running=3, waiting=0, kv_usage=None, in_flight=2, room=5))
+    read = {
+        name: listener.registry.get_sample_value(f"headpond_engine_{name}", {"engine": "e"})
+        for name in ("running", "waiting", "kv_usage_ratio", "in_flight", "room")
+    }
+    kv_usage = read.pop("kv_usage_ratio")
+    assert read == {"running": 3, "waiting": 0, "in_flight": 2, "room": 5}
+    assert kv_usage is not None
+    assert math.isnan(kv_usage)
+
+
+def test_an_hour_of_waiting_still_has_a_bucket():
+    listener = PrometheusListener()
+    listener.hear(JobClaimed(RUNNING, 3_500.0))
+    within = {**LANE, "le": "3600.0"}
+    assert listener.registry.get_sample_value("headpond_job_wait_seconds_bucket", within) == 1
+
+
+def test_the_page_names_no_job():
+    listener = PrometheusListener()
+    for fact in FACTS:
+        listener.hear(fact)
+    page, content_type = listener.render()
+    assert content_type.startswith("text/plain")
+    assert b"headpond_jobs_submitted_total" in page
+    assert b"secret-id" not in page
+
+
+def test_two_listeners_do_not_share_anything():
+    first, second = PrometheusListener(), PrometheusListener()
+    first.hear(ClaimLost(JOB.id))
+    assert second.registry.get_sample_value("headpond_claims_lost_total") == 0
+
+
+def test_the_documented_metrics_are_those_that_exist():
+    row = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*?) ?\|", re.MULTILINE)
+    documented = {
+        (name, kind, tuple(re.findall(r"\w+", labels)))
+        for name, kind, labels in row.findall(PAGE.read_text())
+    }
+    listener = PrometheusListener()
+    for fact in FACTS:
+        listener.hear(fact)
+    existing = {
+        (
+            f"{family.name}_total" if family.type == "counter" else family.name,
+            family.type,
+            tuple(name for name in family.samples[0].labels if name != "le"),
+        )
+        for family in listener.registry.collect()
+    }
+    assert documented == existing

@@ -1,0 +1,104 @@
+"""The state machine: every arrow that is drawn, and none that is not."""
+
+import pytest
+
+from headpond.domain.job import TERMINAL, Job, JobError, JobState, Ticket, Usage
+from headpond.domain.lane import Lane, Priority, lanes_of
+from headpond.testing.records import a_job
+
+ERROR = JobError("code", "why")
+ARROWS = {
+    "enqueued": ({JobState.ACCEPTED}, JobState.QUEUED),
+    "claimed": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.RUNNING),
+    "returned": ({JobState.RUNNING}, JobState.QUEUED),
+    "succeeded": ({JobState.RUNNING}, JobState.SUCCEEDED),
+    "failed": ({JobState.RUNNING}, JobState.FAILED),
+    "buried": ({JobState.QUEUED, JobState.RUNNING}, JobState.DEAD),
+    "cancelled": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.CANCELLED),
+    "expired": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.EXPIRED),
+}
+
+
+def follow(job: Job, arrow: str) -> Job:
+    """Take an arrow with whatever it needs."""
+    match arrow:
+        case "enqueued":
+            return job.enqueued(1.0)
+        case "claimed":
+            return job.claimed("worker", 2.0)
+        case "returned":
+            return job.returned(charged=True)
+        case "succeeded":
+            return job.succeeded(3.0, engine="engine", usage=Usage(1, 2))
+        case "failed":
+            return job.failed(3.0, ERROR)
+        case "buried":
+            return job.buried(3.0, ERROR)
+        case "cancelled":
+            return job.cancelled(3.0)
+        case _:
+            return job.expired(3.0)
+
+
+@pytest.mark.parametrize("state", JobState)
+@pytest.mark.parametrize("arrow", ARROWS)
+def test_an_arrow_starts_where_it_is_drawn_and_nowhere_else(arrow: str, state: JobState) -> None:
+    allowed, end = ARROWS[arrow]
+    job = a_job(state=state, attempts=1)
+    if state in allowed:
+        after = follow(job, arrow)
+        assert after.state is end
+        assert after.version == job.version + 1
+    else:
+        with pytest.raises(ValueError, match=state):
+            follow(job, arrow)
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_nothing_leaves_a_terminal_state(state: JobState) -> None:
+    leaving = [arrow for arrow, (allowed, _) in ARROWS.items() if state in allowed]
+    assert state.terminal == (state in TERMINAL) == (not leaving)
+
+
+def test_an_attempt_is_charged_when_it_begins() -> None:
+    assert a_job().claimed("worker", 1.0).attempts == 1
+
+
+def test_a_take_over_charges_the_worker_not_the_job() -> None:
+    taken_over = a_job().claimed("one", 1.0).claimed("two", 2.0)
+    assert (taken_over.attempts, taken_over.lost_leases) == (1, 1)
+    assert (taken_over.worker, taken_over.started_at) == ("two", 2.0)
+
+
+def test_what_was_not_the_jobs_fault_is_refunded() -> None:
+    running = a_job().claimed("worker", 1.0)
+    assert running.returned(charged=False).attempts == 0
+    assert running.returned(charged=True).attempts == 1
+
+
+def test_a_reissued_job_listens_to_its_new_ticket_only() -> None:
+    job = a_job()
+    assert job.reissued(Ticket("new")).ticket == "new"
+    with pytest.raises(ValueError, match="running"):
+        job.claimed("worker", 1.0).reissued(Ticket("new"))
+
+
+def test_only_a_living_job_can_be_overdue() -> None:
+    job = a_job(deadline=10.0)
+    assert not job.overdue(9.9)
+    assert job.overdue(10.0)
+    assert not job.cancelled(5.0).overdue(10.0)
+    assert not a_job().overdue(1e12)
+
+
+def test_the_first_queueing_stands_in_the_record() -> None:
+    job = a_job().enqueued(1.0).claimed("worker", 2.0)
+    assert job.queued_at == 1.0
+    assert a_job().claimed("worker", 2.0).queued_at == 2.0
+
+
+def test_a_lane_is_a_pool_at_a_priority() -> None:
+    lane = a_job(pool="big", priority=Priority.INTERACTIVE).lane
+    assert lane == Lane("big", Priority.INTERACTIVE)
+    assert str(lane) == "big/interactive"
+    assert lanes_of("big") == (lane, Lane("big", Priority.BATCH))

@@ -1,0 +1,55 @@
+"""What an engine's answer makes of a job."""
+
+import pytest
+
+from headpond.domain.job import Job, JobError, JobState, Usage
+from headpond.domain.outcome import Answered, Broke, NotNow, Outcome, Refused, Settlement, settle
+from headpond.domain.retry import RetryPolicy
+from headpond.testing.records import RESPONSE, a_job
+
+NOW = 1_000_100.0
+POLICY = RetryPolicy(first_delay_s=2.0, not_now_s=3.0)
+
+
+def settled(outcome: Outcome, job: Job | None = None) -> Settlement:
+    """Settle a job in its first attempt."""
+    running = job or a_job().claimed("worker", NOW)
+    return settle(running, outcome, engine="engine", now=NOW, policy=POLICY, chance=0.5)
+
+
+def test_an_answer_succeeds_with_its_counts() -> None:
+    settlement = settled(Answered(response=RESPONSE, usage=Usage(3, 4), confidence=0.9))
+    assert settlement.response == RESPONSE
+    job = settlement.job
+    assert (job.state, job.usage, job.confidence) == (JobState.SUCCEEDED, Usage(3, 4), 0.9)
+    assert (job.engine, job.finished_at) == ("engine", NOW)
+
+
+def test_a_refusal_fails_at_once() -> None:
+    # SPEC W5
+    settlement = settled(Refused("too long", "context_length_exceeded"))
+    assert settlement.job.state is JobState.FAILED
+    assert settlement.job.error == JobError("context_length_exceeded", "too long")
+    assert settlement.response is None
+
+
+@pytest.mark.parametrize(("retry_after_s", "delay_s"), [(None, 3.0), (7.0, 7.0)])
+def test_not_now_charges_nothing(retry_after_s: float | None, delay_s: float) -> None:
+    # SPEC W2
+    settlement = settled(NotNow("full", retry_after_s))
+    assert (settlement.job.state, settlement.job.attempts) == (JobState.QUEUED, 0)
+    assert settlement.delay_s == delay_s
+
+
+def test_a_breakdown_is_tried_again_after_a_while() -> None:
+    settlement = settled(Broke("500"))
+    assert (settlement.job.state, settlement.job.attempts) == (JobState.QUEUED, 1)
+    assert settlement.delay_s == 1.5
+
+
+def test_the_last_breakdown_buries_with_its_reason() -> None:
+    # SPEC Q3
+    job = a_job(state=JobState.RUNNING, attempts=3, max_attempts=3)
+    settlement = settled(Broke("500", "engine_error"), job)
+    assert settlement.job.state is JobState.DEAD
+    assert settlement.job.error == JobError("engine_error", "500 (attempt 3)")

@@ -1,0 +1,345 @@
+"""The worker pulls at its engine's pace, writes one result a job, and leaves nothing behind."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import wraps
+from typing import ParamSpec
+
+import pytest
+
+from headpond.domain.facts import (
+    ClaimLost,
+    DutyFailed,
+    EngineHealth,
+    JobClaimed,
+    JobSettled,
+)
+from headpond.domain.job import JobState
+from headpond.domain.lane import Lane, Priority
+from headpond.domain.outcome import Broke, NotNow, Outcome, Refused
+from headpond.errors import Unavailable
+from headpond.ports.delivery import Claim
+from headpond.ports.engine import Gauges
+from headpond.services.worker import Worker
+from headpond.settings import EngineSettings, PoolSettings
+from headpond.testing.records import RESPONSE, a_job
+from headpond.testing.virtual_time import run_virtually
+from tests.unit.services.pond import ANSWER, Pond, ScriptedEngine
+
+P = ParamSpec("P")
+
+
+def virtually(test: Callable[P, Coroutine[object, object, None]]) -> Callable[P, None]:
+    """Run the test on virtual time."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        run_virtually(test(*args, **kwargs))
+
+    return run
+
+
+@asynccontextmanager
+async def working(worker: Worker) -> AsyncGenerator[Worker]:
+    """The worker runs inside the block and is drained at its end."""
+    worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop(grace_s=60)
+
+
+def answers_after(seconds: float) -> Callable[[], Coroutine[object, object, Outcome]]:
+    """An engine's script that takes a while."""
+
+    async def script() -> Outcome:
+        await asyncio.sleep(seconds)
+        return ANSWER
+
+    return script
+
+
+def says(*outcomes: Outcome) -> Callable[[], Coroutine[object, object, Outcome]]:
+    """An engine's script: each outcome once, then answers."""
+    left = list(outcomes)
+
+    async def script() -> Outcome:
+        return left.pop(0) if left else ANSWER
+
+    return script
+
+
+@virtually
+async def test_a_job_gets_its_result() -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.usage, job.engine) == (JobState.SUCCEEDED, ANSWER.usage, "scripted")
+    bodies = await pond.jobs.bodies(job.id)
+    assert bodies is not None
+    assert bodies.response == RESPONSE
+    assert len(pond.ear.heard(JobClaimed)) == len(pond.ear.heard(JobSettled)) == 1
+
+
+@virtually
+async def test_the_engine_is_kept_busy_but_not_over_its_limit() -> None:
+    # SPEC W1
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(1.0))
+    ids = [await pond.submit() for _ in range(40)]
+    async with working(pond.worker(engine)):
+        jobs = await pond.ended(*ids)
+    assert {job.state for job in jobs} == {JobState.SUCCEEDED}
+    assert engine.most_at_once == 8
+
+
+@virtually
+async def test_several_workers_share_the_work() -> None:
+    pond, engines = Pond(), [ScriptedEngine(script=answers_after(1.0)) for _ in range(3)]
+    ids = [await pond.submit() for _ in range(30)]
+    async with working(pond.worker(engines[0], "a")), working(pond.worker(engines[1], "b")):
+        await pond.ended(*ids)
+    assert engines[0].asked + engines[1].asked == 30
+    assert min(engines[0].asked, engines[1].asked) > 0
+
+
+@virtually
+async def test_nothing_is_pulled_before_the_engine_is_healthy() -> None:
+    # SPEC W3
+    pond, engine = Pond(), ScriptedEngine(is_healthy=False)
+    job_id = await pond.submit()
+    async with working(pond.worker(engine)):
+        await asyncio.sleep(300)
+        assert engine.asked == 0
+        engine.is_healthy = True
+        await pond.ended(job_id)
+    assert [fact.healthy for fact in pond.ear.heard(EngineHealth)] == [False, True]
+
+
+@virtually
+async def test_an_engine_that_never_gets_healthy_is_given_up() -> None:
+    # SPEC W3
+    settings = PoolSettings(engine=EngineSettings(start_grace_s=300))
+    pond, engine = Pond(settings), ScriptedEngine(is_healthy=False)
+    job_id = await pond.submit()
+    async with working(pond.worker(engine)) as worker:
+        began = pond.clock.now()
+        await worker.gave_up.wait()
+        assert 300 <= pond.clock.now() - began <= 301
+        engine.is_healthy = True
+        await asyncio.sleep(60)
+    assert (await pond.record(job_id)).state is JobState.QUEUED
+
+
+@virtually
+async def test_an_engine_that_was_healthy_once_is_never_given_up() -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    async with working(pond.worker(engine)) as worker:
+        await pond.ended(await pond.submit())
+        engine.is_healthy = False
+        engine.script = says(NotNow("gone"))
+        job_id = await pond.submit()
+        await asyncio.sleep(86_400)
+        assert not worker.gave_up.is_set()
+        engine.is_healthy = True
+        await pond.ended(job_id)
+
+
+@virtually
+async def test_not_now_charges_nobody_and_pauses_the_pull() -> None:
+    # SPEC W2
+    pond, engine = Pond(), ScriptedEngine(script=says(NotNow("full", 120.0)))
+    began = pond.clock.now()
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.attempts) == (JobState.SUCCEEDED, 1)
+    assert pond.clock.now() - began >= 120
+
+
+@virtually
+async def test_not_now_without_a_time_pauses_for_the_settings_time() -> None:
+    pond, engine = Pond(), ScriptedEngine(script=says(NotNow("gone")))
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert job.attempts == 1
+
+
+@virtually
+async def test_a_bad_request_fails_at_once() -> None:
+    # SPEC W5
+    pond, engine = Pond(), ScriptedEngine(script=says(Refused("no such parameter")))
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.attempts, engine.asked) == (JobState.FAILED, 1, 1)
+
+
+@virtually
+async def test_a_breakdown_is_tried_again_until_the_attempts_are_used() -> None:
+    # SPEC Q3
+    pond, engine = Pond(), ScriptedEngine(script=says(*[Broke("500")] * 9))
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.attempts, engine.asked) == (JobState.DEAD, 3, 3)
+
+
+@virtually
+async def test_a_full_cache_stops_the_pull() -> None:
+    # SPEC W2
+    pond, engine = Pond(), ScriptedEngine(load=Gauges(kv_usage=0.9))
+    worker = pond.worker(engine)
+    await worker.read_gauges()
+    job_id = await pond.submit()
+    async with working(worker):
+        await asyncio.sleep(60)
+        assert engine.asked == 0
+        engine.load = Gauges(kv_usage=0.4, waiting=0, running=0)
+        await pond.ended(job_id)
+
+
+@virtually
+async def test_interactive_work_goes_first() -> None:
+    # SPEC Q4
+    pond, engine = Pond(PoolSettings(max_in_flight=1)), ScriptedEngine()
+    batch = await pond.submit()
+    interactive = await pond.submit(a_job(priority=Priority.INTERACTIVE))
+    async with working(pond.worker(engine)):
+        await pond.ended(batch, interactive)
+    claimed = [fact.job.id for fact in pond.ear.heard(JobClaimed)]
+    assert claimed == [interactive, batch]
+
+
+@virtually
+async def test_a_long_answer_keeps_its_lease() -> None:
+    # SPEC Q2: no fixed time-out has to exceed the longest answer.
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(3600))
+    async with working(pond.worker(engine, "a")), working(pond.worker(engine, "b")):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.lost_leases, engine.asked) == (JobState.SUCCEEDED, 0, 1)
+
+
+@virtually
+async def test_the_work_of_a_cancelled_job_is_aborted_at_the_engine() -> None:
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(3600))
+    async with working(pond.worker(engine)):
+        job_id = await pond.submit()
+        await asyncio.sleep(5)
+        job = await pond.record(job_id)
+        await pond.jobs.swap(job.cancelled(pond.clock.now()))
+        await asyncio.sleep(pond.settings.lease_s)
+        assert engine.aborted == 1
+    assert (await pond.record(job_id)).state is JobState.CANCELLED
+    assert [fact.job_id for fact in pond.ear.heard(ClaimLost)] == [job_id]
+
+
+@virtually
+async def test_a_result_that_comes_after_a_cancel_is_thrown_away() -> None:
+    pond = Pond()
+    engine = ScriptedEngine(script=answers_after(2.0))
+    async with working(pond.worker(engine)):
+        job_id = await pond.submit()
+        await asyncio.sleep(1)
+        job = await pond.record(job_id)
+        await pond.jobs.swap(job.cancelled(pond.clock.now()))
+        await asyncio.sleep(2)
+    assert (await pond.record(job_id)).state is JobState.CANCELLED
+    assert len(pond.ear.heard(ClaimLost)) == 1
+
+
+@virtually
+async def test_stop_lets_running_work_finish() -> None:
+    # SPEC W4
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(20))
+    worker = pond.worker(engine)
+    worker.start()
+    job_id = await pond.submit()
+    await asyncio.sleep(5)
+    await worker.stop(grace_s=30)
+    assert (await pond.record(job_id)).state is JobState.SUCCEEDED
+    assert worker.in_flight == 0
+
+
+@virtually
+async def test_stop_hands_back_at_once_what_does_not_finish() -> None:
+    # SPEC W4
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(3600))
+    worker = pond.worker(engine)
+    worker.start()
+    job_id = await pond.submit()
+    await asyncio.sleep(5)
+    await worker.stop(grace_s=10)
+    job = await pond.record(job_id)
+    assert (job.state, job.attempts, engine.aborted) == (JobState.QUEUED, 0, 1)
+    depth = await pond.queue.depth(Lane("default", Priority.BATCH))
+    assert (depth.ready, depth.leased) == (1, 0)
+
+
+@virtually
+async def test_stop_works_twice_and_before_start() -> None:
+    worker = Pond().worker(ScriptedEngine())
+    await worker.stop(grace_s=1)
+    await worker.stop(grace_s=1)
+
+
+@virtually
+async def test_starting_twice_is_starting_once() -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    worker = pond.worker(engine)
+    async with working(worker):
+        worker.start()
+        await pond.ended(await pond.submit())
+    assert engine.asked == 1
+
+
+@virtually
+async def test_a_store_that_is_away_for_a_while_costs_no_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    settle, failures = pond.delivery.settle, [True, True]
+
+    async def failing(claim: Claim, settlement: object) -> bool:
+        if failures:
+            failures.pop()
+            raise Unavailable("full disk", code="store_unavailable")
+        return await settle(claim, settlement)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(pond.delivery, "settle", failing)
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, engine.asked) == (JobState.SUCCEEDED, 1)
+
+
+@virtually
+async def test_a_claim_that_fails_is_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pond = Pond()
+    claim, failures = pond.queue.receive, [True, True]
+
+    async def failing(*args: object, **kwargs: object) -> object:
+        if failures:
+            failures.pop()
+            raise Unavailable("locked", code="store_unavailable")
+        return await claim(*args, **kwargs)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(pond.queue, "receive", failing)
+    async with working(pond.worker(ScriptedEngine())):
+        await pond.ended(await pond.submit())
+    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["pull", "pull"]
+
+
+@virtually
+async def test_an_engine_adapter_that_raises_loses_no_job() -> None:
+    pond = Pond()
+    failures = [True]
+
+    async def script() -> Outcome:
+        if failures:
+            failures.pop()
+            raise RuntimeError("a bug")
+        return ANSWER
+
+    async with working(pond.worker(ScriptedEngine(script=script))):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.lost_leases) == (JobState.SUCCEEDED, 1)
+    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["run"]
