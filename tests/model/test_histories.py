@@ -2,7 +2,8 @@
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
-from sqlite_stages import (
+
+from tests.model.sqlite_stages import (
     SqliteDeliveryHistories,
     SqliteQueueHistories,
     TwoStepsOnSqliteHistories,

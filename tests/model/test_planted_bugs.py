@@ -10,11 +10,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from msgspec.structs import replace
-from sqlite_stages import (
-    SqliteDeliveryHistories,
-    SqliteQueueHistories,
-    TwoStepsOnSqliteHistories,
-)
 
 from headpond.adapters.sqlite import delivery, jobs, lanes, records
 from headpond.adapters.sqlite.database import sql
@@ -24,6 +19,11 @@ from headpond.domain.outcome import Settlement
 from headpond.ports.delivery import Claim
 from headpond.services import two_step_delivery
 from headpond.services.two_step_delivery import TwoStepDelivery
+from tests.model.sqlite_stages import (
+    SqliteDeliveryHistories,
+    SqliteQueueHistories,
+    TwoStepsOnSqliteHistories,
+)
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
