@@ -19,6 +19,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -40,6 +41,7 @@ WAL_LIMIT_PAGES = 32_768
 
 WATCH_EVERY_S = 0.001
 BUSY_TIMEOUT_S = 10.0
+SWITCH_AGAIN_S = 0.01
 
 APPLICATION_ID = 0x48506E64
 """Stands in the file's header and says that it is ours (the letters HPnd)."""
@@ -288,7 +290,7 @@ def connect(path: Path) -> sqlite3.Connection:
             cached_statements=256,
         )
         try:
-            connection.execute("PRAGMA journal_mode = wal")
+            _use_wal(connection)
         except BaseException:
             connection.close()
             raise
@@ -296,6 +298,23 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA cache_size = -65536")
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL; an old one is already.
+
+    When processes open a new file at once, SQLite refuses all but one of them without waiting.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error) or time.monotonic() >= until:
+                raise
+            time.sleep(SWITCH_AGAIN_S)
+        else:
+            return
 
 
 @contextlib.contextmanager
