@@ -42,6 +42,8 @@ async def ask(session: aiohttp.ClientSession, title: str) -> Answer:
         "temperature": 0,
         "max_tokens": LONGEST_ANSWER_TOKENS,
         "logprobs": True,
+        # With 0 llama.cpp leaves the log-probabilities out, with none named it sends 20 a token.
+        "top_logprobs": 1,
     }
     async with session.post("/v1/chat/completions", json=request) as response:
         response.raise_for_status()

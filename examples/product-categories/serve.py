@@ -5,7 +5,6 @@ Run it from the repository's root:
     uv run --group train python examples/product-categories/serve.py [port]
 """
 
-import os
 import sys
 import threading
 
@@ -15,7 +14,8 @@ from catalogue import GGUF_FILE, MODEL_NAME
 
 DEFAULT_PORT = 8080
 SLOTS = 8
-TOKENS_PER_SLOT = 256
+TOKENS_PER_SLOT = 512
+WARNINGS = 2
 
 
 def main() -> None:
@@ -41,7 +41,11 @@ def start_server(port: int) -> xllamacpp.Server:
     parameters.port = port
     parameters.n_parallel = SLOTS
     parameters.n_ctx = SLOTS * TOKENS_PER_SLOT
-    parameters.cpuparams.n_threads = os.cpu_count() or 1
+    # Threads of so small a model spend their time waiting for each other. On two busy cores and
+    # with eight clients, one thread answered 210 requests a second and two threads 32.
+    parameters.cpuparams.n_threads = 1
+    # The default writes some 1.5 kB about every request.
+    parameters.verbosity = WARNINGS
     parameters.endpoint_metrics = True
     return xllamacpp.Server(parameters)
 

@@ -8,12 +8,14 @@ A Llama small enough to train in a coffee break: it learns nothing but to contin
 with one of the category labels. The seeds are fixed, so the same machine gives the same model.
 """
 
+import json
 import math
 import os
 import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -21,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from catalogue import MODEL_FOLDER, Product, chat_messages, read_products
+from catalogue import MODEL_FOLDER, SYSTEM_PROMPT, Product, chat_messages, read_products
 
 SEED = 837
 EPOCHS = 5
@@ -130,7 +132,7 @@ def train_tokenizer(texts: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast
     titles = [text for text, _ in texts]
     labels = sorted({label for _, label in texts})
     # Repeated, so that each label and each fixed part of the prompt becomes very few tokens.
-    prompt_parts = [*labels, *(message["content"] for message in chat_messages("")), "assistant"]
+    prompt_parts = [*labels, SYSTEM_PROMPT, "assistant"]
     corpus = [*titles, *map(capitalised, titles[::4]), *prompt_parts * 50]
 
     bpe = Tokenizer(models.BPE())
@@ -147,7 +149,6 @@ def train_tokenizer(texts: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast
         tokenizer_object=bpe,
         pad_token=PAD,
         eos_token=TURN_END,
-        additional_special_tokens=[TURN_START],
         chat_template=CHAT_TEMPLATE,
         model_max_length=CONTEXT_LENGTH,
         clean_up_tokenization_spaces=False,
@@ -268,6 +269,14 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     )
     model.half().save_pretrained(MODEL_FOLDER)
     tokenizer.save_pretrained(MODEL_FOLDER)
+    name_tokenizer_class(MODEL_FOLDER / "tokenizer_config.json")
+
+
+def name_tokenizer_class(config_file: Path) -> None:
+    """Name the class as transformers 4 and 5 both know it; 5 writes a name that 4 does not."""
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    config_file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -134,15 +134,13 @@ def _deeper_than(levels: int, skeleton: bytes) -> bool:
 
 
 def _keys_in(value: object) -> int:
-    """Keys of all objects in it."""
+    """Keys of all objects in an object or array."""
     if isinstance(value, dict):
         entries = cast("dict[str, object]", value)
         return len(entries) + _keys_in(list(entries.values()))
-    if isinstance(value, list):
-        # Told apart here, not in a call each: there may be many plain values.
-        items = [item for item in cast("list[object]", value) if type(item) in _CONTAINERS]
-        return sum(map(_keys_in, items))
-    return 0
+    # Told apart here, not in a call each: there may be many plain values.
+    items = [item for item in cast("list[object]", value) if type(item) in _CONTAINERS]
+    return sum(map(_keys_in, items))
 
 
 def _first_duplicate(body: bytes) -> str | None:

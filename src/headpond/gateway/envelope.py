@@ -9,7 +9,7 @@ import math
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from headpond.errors import HeadpondError, RateLimited, RequestError, TryLater
+from headpond.errors import RateLimited, RequestError, TryLater
 from headpond.gateway.reply import Header, Reply, json_reply
 
 DO_NOT_RETRY: Header = (b"x-should-retry", b"false")
@@ -54,7 +54,7 @@ def error_reply(error: Exception) -> tuple[ErrorBody, Reply]:
         case TryLater():
             body = ErrorBody(message=error.message, type=error.type, code=error.code)
             return body, _reply(body, error.status, *_later_headers(error))
-        case HeadpondError() | Exception():
+        case _:
             message = "Something is broken here, not in your request. It has been logged."
             body = ErrorBody(message=message, type="server_error", code="internal_error")
             return body, _reply(body, 500)

@@ -1,5 +1,6 @@
 """/healthz, /readyz and /metrics: for probes and scrapers, who have no key."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -16,6 +17,7 @@ from headpond.ports.jobs import JobQuery
 from headpond.ports.queue import Queue
 from headpond.services.desk import Desk
 
+READY_TIMEOUT_S = 5.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -73,8 +75,13 @@ class HealthRoutes:
 
     async def _ready(self, call: Call) -> ASGIApp:
         del call
-        await self._desk.find(JobQuery(limit=1), Identity(LOCAL_TEAM))
-        await self._queue.depth(self._lanes[0])
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self._desk.find(JobQuery(limit=1), Identity(LOCAL_TEAM))
+                await self._queue.depth(self._lanes[0])
+        except TimeoutError as error:
+            message = f"The store did not answer within {READY_TIMEOUT_S:.0f} seconds."
+            raise Unavailable(message, code="store_unavailable") from error
         return json_reply(Health())
 
     async def _metrics(self, call: Call) -> ASGIApp:

@@ -64,6 +64,8 @@ async def _serve(app: ASGIApp, listening: socket.socket, stopping: Stopping) -> 
         app,
         lifespan="off",
         access_log=False,
+        # Nothing here depends on the peer's address, so nobody is believed about it.
+        proxy_headers=False,
         log_config=None,
         log_level="warning",
         server_header=False,

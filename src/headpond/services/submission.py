@@ -1,7 +1,9 @@
 """Submission: from a checked request to a durable, queued job."""
 
+import random
 import secrets
 from collections.abc import Callable
+from typing import assert_never
 
 import msgspec
 
@@ -61,7 +63,7 @@ class Submission:
         clock: Clock,
         listener: Listener,
         idempotency_ttl_s: float,
-        random_bits: Callable[[int], int] = secrets.randbits,
+        random_bits: Callable[[int], int] | None = None,
     ) -> None:
         self._delivery = delivery
         self._pools = pools
@@ -70,7 +72,7 @@ class Submission:
         self._clock = clock
         self._listener = listener
         self._idempotency_ttl_s = idempotency_ttl_s
-        self._random_bits = random_bits
+        self._random_bits = random_bits or random.Random(secrets.randbits(256)).getrandbits
 
     async def submit(self, order: Order, identity: Identity) -> Receipt:
         """Make the order a job; the same job again for the same key and body.
@@ -83,7 +85,8 @@ class Submission:
         job = self._job(order, identity, work_tokens, now)
         allowance = self._limits.take(identity, work_tokens)
         new = NewJob(job, order.request, self._idempotency(order, now))
-        match await self._delivery.submit(new):
+        stored = await self._delivery.submit(new)
+        match stored:
             case Added(job):
                 receipt = Receipt(job, allowance)
             case Existing(job, fingerprint):
@@ -94,6 +97,8 @@ class Submission:
                     )
                     raise InvalidRequest(message, code="idempotency_key_reused", status=422)
                 receipt = Receipt(job, allowance, replayed=True)
+            case _:  # pragma: no cover
+                assert_never(stored)
         self._listener.hear(JobSubmitted(receipt.job, receipt.replayed))
         return receipt
 
@@ -109,9 +114,12 @@ class Submission:
         if order.deadline is not None and order.deadline <= now:
             message = "The deadline is in the past."
             raise InvalidRequest(message, code="deadline_in_the_past", param="deadline")
+        # Ids need to be unique, not secret: a team sees its own jobs only. The system's source of
+        # randomness would be a system call for each.
+        name = time_ordered_id(now, self._random_bits(74))
         return Job(
-            id=JobId("job_" + self._new_id(now)),
-            ticket=Ticket(self._new_id(now)),
+            id=JobId("job_" + name),
+            ticket=Ticket(name),
             team=identity.team,
             feature=identity.feature,
             pool=route.pool,
@@ -129,6 +137,3 @@ class Submission:
         if order.idempotency_key is None:
             return None
         return Idempotency(order.idempotency_key, order.fingerprint, now + self._idempotency_ttl_s)
-
-    def _new_id(self, now: float) -> str:
-        return time_ordered_id(now, self._random_bits(74))

@@ -1,5 +1,6 @@
 """Models, probes, metrics, the document, identity, and the app as a whole."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from headpond.errors import Unavailable
 from headpond.gateway.app import Hook, Parts, create_app
 from headpond.gateway.health import _labels
 from headpond.ports.queue import Depth
+from headpond.testing.virtual_time import LoopClock, run_virtually
 from tests.stages import Reply, Stage
 
 
@@ -71,6 +73,19 @@ async def test_a_queue_that_does_not_answer_has_no_depth(
     assert (await stage.get("/metrics")).body == b"# TYPE up gauge\nup 1\n"
     assert (await stage.get("/readyz")).status == 503
     assert (await stage.get("/healthz")).status == 200
+
+
+def test_a_store_that_hangs_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(lane: Lane) -> None:
+        await asyncio.Event().wait()
+        del lane
+
+    async def experiment() -> None:
+        stage = Stage(clock=LoopClock())
+        monkeypatch.setattr(stage.queue, "depth", hang)
+        assert (await stage.get("/readyz")).status == 503
+
+    run_virtually(experiment())
 
 
 async def test_the_document_names_every_path(stage: Stage) -> None:

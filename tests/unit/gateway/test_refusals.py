@@ -170,7 +170,7 @@ async def test_a_long_prompt_is_refused(stage: Stage) -> None:
 
 async def test_a_body_is_not_read_beyond_its_limit() -> None:
     stage = Stage(settings=GatewaySettings(max_body_bytes=100))
-    for body in (b"x" * 101, [b"x" * 60, b"x" * 60, b"x" * 10**6]):
+    for body in (b"x" * 101, [b"x" * 101], [b"x" * 60, b"x" * 60, b"x" * 10**6]):
         stage.recorder.facts.clear()
         error = await refused(stage, body, 413)
         assert error["code"] == "body_too_large"

@@ -1,0 +1,83 @@
+"""Rate limits of each team."""
+
+import pytest
+
+from headpond.domain.identity import Identity, Limits
+from headpond.errors import InvalidRequest, RateLimited
+from headpond.services.rate_limits import Allowance, RateLimits
+from headpond.settings import LimitSettings
+from headpond.testing.clocks import ManualClock
+
+TEAM = Identity("team")
+TWO = Limits(requests_per_minute=2)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def test_without_limits_everything_passes(clock: ManualClock) -> None:
+    limits = RateLimits(LimitSettings(), clock)
+
+    assert limits.take(TEAM, 10**9) == Allowance(None, None)
+
+
+def test_a_burst_passes_and_then_the_average(clock: ManualClock) -> None:  # SPEC G6
+    limits = RateLimits(LimitSettings(default=TWO), clock)
+    limits.take(TEAM, 1)
+    second = limits.take(TEAM, 1)
+    assert second.requests
+    assert second.requests.remaining == 0
+
+    with pytest.raises(RateLimited) as raised:
+        limits.take(TEAM, 1)
+    assert raised.value.retry_after_s == 30.0
+    assert (raised.value.unit, raised.value.limit, raised.value.remaining) == ("requests", 2, 0)
+
+    clock.advance(30)
+    limits.take(TEAM, 1)
+
+
+def test_teams_do_not_share_a_bucket(clock: ManualClock) -> None:
+    limits = RateLimits(LimitSettings(default=Limits(requests_per_minute=1)), clock)
+    limits.take(TEAM, 1)
+    limits.take(Identity("other"), 1)
+
+
+def test_a_keys_limits_go_before_its_teams_and_these_before_the_default(
+    clock: ManualClock,
+) -> None:
+    settings = LimitSettings(
+        default=Limits(requests_per_minute=1), teams={"team": Limits(requests_per_minute=5)}
+    )
+    limits = RateLimits(settings, clock)
+
+    def limit_of(identity: Identity) -> int | None:
+        requests = limits.take(identity, 1).requests
+        return requests.per_minute if requests else None
+
+    assert limit_of(Identity("other")) == 1
+    assert limit_of(TEAM) == 5
+    assert limit_of(Identity("team", limits=Limits(requests_per_minute=9))) == 9
+    assert limit_of(Identity("team", limits=Limits())) is None
+
+
+def test_what_is_refused_takes_from_no_bucket(clock: ManualClock) -> None:
+    limits = RateLimits(
+        LimitSettings(default=Limits(requests_per_minute=2, tokens_per_minute=100)), clock
+    )
+    limits.take(TEAM, 90)
+    with pytest.raises(RateLimited):
+        limits.take(TEAM, 20)
+
+    left = limits.take(TEAM, 10)
+    assert left.requests
+    assert left.requests.remaining == 0
+
+
+def test_what_can_never_pass_is_the_requests_fault(clock: ManualClock) -> None:
+    limits = RateLimits(LimitSettings(default=Limits(tokens_per_minute=100)), clock)
+    with pytest.raises(InvalidRequest) as raised:
+        limits.take(TEAM, 101)
+    assert raised.value.code == "request_exceeds_limit"

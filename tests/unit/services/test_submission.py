@@ -1,0 +1,109 @@
+"""From a checked request to a durable, queued job."""
+
+import msgspec
+import pytest
+
+from headpond.domain.facts import JobSubmitted
+from headpond.domain.identity import Identity, Limits
+from headpond.domain.lane import Lane, Priority
+from headpond.domain.retry import RetryPolicy
+from headpond.errors import InvalidRequest, NotFound, RateLimited
+from headpond.services.submission import Order, Receipt
+from headpond.settings import LimitSettings, PoolSettings
+from tests.stages import Stage
+
+TEAM = Identity("team", "search")
+ORDER = Order(request=b"{}", prompt_chars=40, max_tokens=10)
+
+
+def with_(order: Order, **changes: object) -> Order:
+    return msgspec.structs.replace(order, **changes)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage(catalogue={"default": ["model"], "large": ["big"]})
+
+
+async def submit(stage: Stage, order: Order = ORDER, identity: Identity = TEAM) -> Receipt:
+    return await stage.parts.submission.submit(order, identity)
+
+
+async def test_an_order_becomes_a_queued_job_of_its_team(stage: Stage) -> None:  # SPEC G7
+    job = (await submit(stage)).job
+
+    assert job.state == "queued"
+    assert (job.team, job.feature) == ("team", "search")
+    assert (job.pool, job.model) == ("default", "model")
+    assert job.work_tokens == 20
+    assert await stage.jobs.get(job.id) == job
+    assert (await stage.queue.depth(Lane("default", Priority.BATCH))).ready == 1
+    assert stage.recorder.facts == [JobSubmitted(job)]
+
+
+async def test_the_model_chooses_the_pool_and_its_retries(stage: Stage) -> None:
+    stage.parts.submission._pools["large"] = PoolSettings(retry=RetryPolicy(max_attempts=7))
+    job = (await submit(stage, with_(ORDER, model="big", priority=Priority.INTERACTIVE))).job
+
+    assert job.lane == Lane("large", Priority.INTERACTIVE)
+    assert job.max_attempts == 7
+
+
+async def test_a_model_that_nobody_serves_is_refused(stage: Stage) -> None:
+    with pytest.raises(NotFound, match="'other' is not served"):
+        await submit(stage, with_(ORDER, model="other"))
+    assert await stage.empty()
+
+
+async def test_without_a_default_a_model_must_be_named() -> None:
+    stage = Stage(catalogue={"default": []})
+    with pytest.raises(NotFound, match="no default model"):
+        await submit(stage)
+
+
+@pytest.mark.parametrize("early_s", [0.0, 1.0])
+async def test_a_deadline_in_the_past_is_refused(stage: Stage, early_s: float) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        await submit(stage, with_(ORDER, deadline=stage.clock.now() - early_s))
+    assert raised.value.code == "deadline_in_the_past"
+    assert await stage.empty()
+
+
+async def test_the_same_key_and_body_lead_to_the_same_job(stage: Stage) -> None:
+    keyed = with_(ORDER, idempotency_key="k", fingerprint="f")
+    first = await submit(stage, keyed)
+    again = await submit(stage, keyed)
+
+    assert again.replayed
+    assert again.job.id == first.job.id
+    assert stage.recorder.facts[-1] == JobSubmitted(again.job, replayed=True)
+
+
+async def test_the_same_key_with_another_body_is_refused(stage: Stage) -> None:
+    await submit(stage, with_(ORDER, idempotency_key="k", fingerprint="f"))
+    with pytest.raises(InvalidRequest) as raised:
+        await submit(stage, with_(ORDER, idempotency_key="k", fingerprint="g"))
+    assert raised.value.status == 422
+
+
+async def test_a_key_is_forgotten_after_a_day(stage: Stage) -> None:
+    keyed = with_(ORDER, idempotency_key="k", fingerprint="f")
+    first = await submit(stage, keyed)
+    stage.manual.advance(86_400)
+
+    assert (await submit(stage, keyed)).job.id != first.job.id
+
+
+async def test_two_teams_may_use_one_key(stage: Stage) -> None:
+    keyed = with_(ORDER, idempotency_key="k", fingerprint="f")
+
+    first = await submit(stage, keyed)
+    assert (await submit(stage, keyed, Identity("other"))).job.id != first.job.id
+
+
+async def test_what_the_limits_refuse_leaves_nothing_behind() -> None:
+    stage = Stage(limits=LimitSettings(default=Limits(tokens_per_minute=30)))
+    await submit(stage)
+    with pytest.raises(RateLimited):
+        await submit(stage)
+    assert len(stage.recorder.facts) == 1
