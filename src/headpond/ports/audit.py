@@ -30,5 +30,5 @@ class Audit(Protocol):
     """Read side; whatever ends a job writes the entry in the same step."""
 
     def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
-        """The entries that match, in the order in which the jobs ended."""
+        """The entries that match, by `finished_at`; those of one moment in any order."""
         ...

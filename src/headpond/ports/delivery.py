@@ -52,7 +52,8 @@ class Delivery(Protocol):
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
         """Write what became of the job, then release its message; False if the claim had fallen.
 
-        False means that somebody else has changed the record since: nothing was written.
+        False means that somebody else has changed the record since: nothing was written. The same
+        settlement may be tried again after an error: it is True if the first try wrote it.
         """
         ...
 

@@ -55,8 +55,10 @@ class Queue(Protocol):
     async def receive(
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
     ) -> list[Lease]:
-        """Lease up to `limit` ready messages, those of earlier lanes first, oldest first.
+        """Lease up to `limit` ready messages, those of earlier lanes first.
 
+        Of one lane, those go first that became ready first, and of these, those that were sent
+        first. That says who is chosen; the answer may hold the messages of a lane in any order.
         With nothing ready, waits up to `wait_s` seconds for the first. A message whose lease
         lapsed is ready again.
         """

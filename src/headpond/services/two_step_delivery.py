@@ -19,7 +19,7 @@ from typing import assert_never
 from typing_extensions import override
 
 from headpond.domain.claim import Begin, Drop, End, judge
-from headpond.domain.job import Job, JobId, Ticket
+from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
 from headpond.ports.clock import Clock
@@ -81,14 +81,16 @@ class TwoStepDelivery(Delivery):
 
     @override
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
-        written = await self._jobs.swap(settlement.job, settlement.response)
-        if written and not settlement.job.state.terminal:
-            await self._queue.give_back([claim.lease], delay_s=settlement.delay_s)
-        else:
-            # If the claim fell, either the job ended, and its message means nothing, or the
-            # lease lapsed, and this changes nothing.
+        after = settlement.job
+        written = await self._jobs.swap(after, settlement.response)
+        stands = after if written else await self._jobs.get(after.id)
+        # The record decides about the message, whoever wrote it: a settlement that was cut off
+        # before this line is tried again, and must not remove the message of a job that waits.
+        if stands is None or stands.state.terminal:
             await self._queue.ack([claim.lease])
-        return written
+        elif stands.state is not JobState.RUNNING:
+            await self._queue.give_back([claim.lease], delay_s=settlement.delay_s)
+        return stands == after
 
     @override
     async def reissue(self, job: Job) -> bool:

@@ -52,9 +52,6 @@ class MemoryJobStore(JobStore):
         before = self._records.get(after.id)
         if before is None or before.version != after.version - 1:
             return False
-        # A record that ended moves to the end: the audit reads in the order of ends.
-        if after.state.terminal:
-            del self._records[after.id]
         self._records[after.id] = after
         if response is not None:
             self._bodies[after.id] = Bodies(self._bodies[after.id].request, response)
@@ -105,4 +102,5 @@ class MemoryJobStore(JobStore):
 
     def ended(self) -> list[Job]:
         """The records that have ended, in the order of their ends."""
-        return [job for job in self._records.values() if job.state.terminal]
+        ended = (job for job in self._records.values() if job.state.terminal)
+        return sorted(ended, key=lambda job: job.finished_at or 0.0)

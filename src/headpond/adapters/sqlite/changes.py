@@ -61,7 +61,8 @@ class Changes:
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             for waiters in list(self._waiters.values()):
                 for _, future in waiters:
-                    future.set_exception(error)
+                    if not future.done():
+                        future.set_exception(error)
         finally:
             self._looker = None
 

@@ -19,7 +19,8 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
@@ -40,6 +41,10 @@ WAL_LIMIT_PAGES = 32_768
 
 WATCH_EVERY_S = 0.001
 BUSY_TIMEOUT_S = 10.0
+SWITCH_AGAIN_S = 0.01
+
+APPLICATION_ID = 0x48506E64
+"""Stands in the file's header and says that it is ours (the letters HPnd)."""
 
 
 @cache
@@ -113,12 +118,17 @@ class Database:
     def open(self) -> None:
         """Create or migrate the file, then start the threads.
 
-        Raises SettingsError for a file that is not ours or comes from a newer release.
+        Raises SettingsError for a file that cannot be opened, is not ours or comes from a newer
+        release, and Unavailable when it stays locked.
         """
         self._loop = asyncio.get_running_loop()
         self._changed = Signal()
         self._writer = connect(self._path)
-        migrate(self._writer, self._path)
+        try:
+            migrate(self._writer, self._path)
+        except BaseException:
+            self._writer.close()
+            raise
         if self._inline:
             self._reader = self._writer
             return
@@ -131,10 +141,10 @@ class Database:
             self._threads.append(thread)
 
     async def close(self) -> None:
-        """Finish what was handed in, then end the threads."""
+        """Finish what was handed in, then end the threads. Works twice."""
+        self._closing.set()
         if not self._inline:
             self._writes.put(None)
-            self._closing.set()
             self._watched.set()
             for thread in self._threads:
                 await asyncio.to_thread(thread.join)
@@ -152,6 +162,8 @@ class Database:
         Raises what the operation raises, and Unavailable when the file cannot be written (full
         disk, locked for long, I/O error); then nothing was changed.
         """
+        if self._closing.is_set():
+            raise Unavailable("The store is closed.", code="store_unavailable")
         write = Write(operation, self._loop.create_future(), synced=synced)
         if self._inline:
             self._commit([write])
@@ -185,7 +197,7 @@ class Database:
             await self._changed.wait(seen, timeout_s)
         finally:
             self._waiters -= 1
-            if not self._waiters:
+            if not self._waiters and not self._closing.is_set():
                 self._watched.clear()
 
     def _write_groups(self) -> None:
@@ -193,7 +205,8 @@ class Database:
             group, ended = self._next_group()
             if group:
                 self._commit(group)
-                self._loop.call_soon_threadsafe(self._deliver, group)
+                with contextlib.suppress(RuntimeError):  # the loop has ended: nobody asks
+                    self._loop.call_soon_threadsafe(self._deliver, group)
             if ended:
                 return
             if self._wal_is_long.is_set():
@@ -219,24 +232,18 @@ class Database:
         try:
             self._transaction(group)
         except Exception as error:  # noqa: BLE001 - it goes to whoever asked
-            if len(group) == 1:
-                group[0].error = translated(error)
+            if len(group) == 1 or _is_locked(error):
+                for write in group:
+                    write.error = translated(error)
                 return
             for write in group:
                 self._commit([write])
 
     def _transaction(self, group: Sequence[Write[Any]]) -> None:
-        connection = self._writer
         self._set_synced(any(write.synced for write in group))
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._writer):
             for write in group:
-                write.run(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+                write.run(self._writer)
 
     def _set_synced(self, synced: bool) -> None:  # noqa: FBT001 - it is what is set
         if synced != self._synced:
@@ -262,10 +269,11 @@ class Database:
         seen = None
         while not self._closing.is_set():
             self._watched.wait()
-            (version,) = connection.execute("PRAGMA data_version").fetchone()
-            if version != seen:
-                seen = version
-                with contextlib.suppress(RuntimeError):  # the loop has ended
+            # Either the file does not answer, and is asked again, or the loop has ended.
+            with contextlib.suppress(sqlite3.OperationalError, RuntimeError):
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+                if version != seen:
+                    seen = version
                     self._loop.call_soon_threadsafe(self._changed.notify)
             self._closing.wait(WATCH_EVERY_S)
         connection.close()
@@ -273,49 +281,90 @@ class Database:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in WAL mode, every commit synced to the disk, no implicit transactions."""
-    connection = sqlite3.connect(
-        path,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=BUSY_TIMEOUT_S,
-        cached_statements=256,
-    )
-    try:
-        connection.execute("PRAGMA journal_mode = wal")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise SettingsError(f"{path} cannot be used as Headpond's database: {error}.") from error
+    with _opening(path):
+        connection = sqlite3.connect(
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=BUSY_TIMEOUT_S,
+            cached_statements=256,
+        )
+        try:
+            _use_wal(connection)
+        except BaseException:
+            connection.close()
+            raise
     connection.execute("PRAGMA synchronous = full")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA cache_size = -65536")
     return connection
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL; an old one is already.
+
+    When processes open a new file at once, SQLite refuses all but one of them without waiting.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error) or time.monotonic() >= until:
+                raise
+            time.sleep(SWITCH_AGAIN_S)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Generator[None]:
+    """SQLite's failures to open a file as ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if _is_locked(error):
+            raise translated(error) from error
+        raise SettingsError(f"{path} cannot be used as Headpond's database: {error}.") from error
+
+
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the schema to this release's version, all steps in one transaction."""
     steps = migrations()
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _opening(path), transaction(connection):
         version = _version(connection, path, newest=len(steps))
         for step in steps[version:]:
             for statement in _statements(step):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(steps)}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Commit what happens inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # After some errors, such as a full disk, SQLite has rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 
 def _version(connection: sqlite3.Connection, path: Path, *, newest: int) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    empty = connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
+    if application_id != APPLICATION_ID and not (empty and version == 0):
+        raise SettingsError(f"{path} is a database of something else. Choose another `home`.")
     if version > newest:
         raise SettingsError(
             f"{path} has schema version {version}, this release knows {newest}: it was written "
             "by a newer Headpond. Upgrade, or choose another `home`."
         )
-    if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
-        raise SettingsError(f"{path} is a database of something else. Choose another `home`.")
     return version
 
 
@@ -336,6 +385,11 @@ def _statements(script: str) -> list[str]:
             statements.append(rest)
             rest = ""
     return statements
+
+
+def _is_locked(error: Exception) -> bool:
+    """True when somebody else had the file for all of the busy time-out: it was waited for."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def translated(error: Exception) -> Exception:

@@ -16,7 +16,7 @@ from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.queue import wait_until_ready
 from headpond.domain.claim import Begin, Drop, End, judge
-from headpond.domain.job import Job, Ticket
+from headpond.domain.job import Job, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
 from headpond.ports.clock import Clock
@@ -101,11 +101,12 @@ class SqliteDelivery(Delivery):
 
         def settle(connection: sqlite3.Connection) -> bool:
             written = records.swap(connection, after, settlement.response)
-            if written and not after.state.terminal:
-                messages.give_back(connection, [lease], now=now, delay_s=settlement.delay_s)
-            else:
+            stands = after if written else records.get(connection, after.id)
+            if stands is None or stands.state.terminal:
                 messages.ack(connection, [lease], now=now)
-            return written
+            elif stands.state is not JobState.RUNNING:
+                messages.give_back(connection, [lease], now=now, delay_s=settlement.delay_s)
+            return stands == after
 
         return await self._database.write(settle)
 

@@ -4,7 +4,7 @@ WHERE seq IN (
     SELECT ready.seq
     FROM messages AS ready
     WHERE ready.lane = :lane AND ready.visible_at <= :now
-    ORDER BY ready.visible_at
+    ORDER BY ready.visible_at, ready.seq
     LIMIT :limit
 )
 RETURNING seq, job_id, ticket, team, work_tokens

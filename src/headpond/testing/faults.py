@@ -1,0 +1,135 @@
+"""Ports that fail on demand: each wraps a port and is the port.
+
+A fault strikes the n-th call, before its effect or after it: what a caller sees when its process
+dies between two steps, or when an answer is lost on the way.
+"""
+
+from collections.abc import Coroutine, Sequence
+from typing import Literal, TypeVar
+
+from typing_extensions import override
+
+from headpond.domain.job import Job, JobId
+from headpond.domain.lane import Lane
+from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob
+from headpond.ports.queue import Depth, Lease, Message, Queue
+
+T = TypeVar("T")
+
+When = Literal["before", "after"]
+
+
+class Crash(BaseException):
+    """The process dies here: nobody may catch it."""
+
+
+class Faults:
+    """Shared by the wrappers of one test; calls are counted from the last `arm`, from 0."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._strike: tuple[int, When, BaseException] | None = None
+
+    def arm(
+        self, call: int | None, when: When = "before", error: BaseException | None = None
+    ) -> None:
+        """Strike at that call, once; with None, only count."""
+        self.calls = 0
+        self._strike = None if call is None else (call, when, error or Crash())
+
+    @property
+    def struck(self) -> bool:
+        """True once the armed fault has struck."""
+        return self._strike is None
+
+    async def through(self, call: Coroutine[object, object, T]) -> T:
+        """Let the call through, or strike."""
+        number = self.calls
+        self.calls += 1
+        if self._strike is None or self._strike[0] != number:
+            return await call
+        _, when, error = self._strike
+        self._strike = None
+        if when == "before":
+            call.close()
+        else:
+            await call
+        raise error
+
+
+class FaultyJobStore(JobStore):
+    """A job store behind faults."""
+
+    def __init__(self, jobs: JobStore, faults: Faults) -> None:
+        self._jobs = jobs
+        self._faults = faults
+
+    @override
+    async def add(self, new: NewJob) -> Added | Existing:
+        return await self._faults.through(self._jobs.add(new))
+
+    @override
+    async def get(self, job_id: JobId) -> Job | None:
+        return await self._faults.through(self._jobs.get(job_id))
+
+    @override
+    async def bodies(self, job_id: JobId) -> Bodies | None:
+        return await self._faults.through(self._jobs.bodies(job_id))
+
+    @override
+    async def swap(self, after: Job, response: bytes | None = None) -> bool:
+        return await self._faults.through(self._jobs.swap(after, response))
+
+    @override
+    async def find(self, query: JobQuery) -> list[Job]:
+        return await self._faults.through(self._jobs.find(query))
+
+    @override
+    async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
+        return await self._faults.through(
+            self._jobs.due(now=now, accepted_before=accepted_before, limit=limit)
+        )
+
+    @override
+    async def wait_for_change(self, job_id: JobId, version: int, timeout_s: float) -> Job | None:
+        return await self._faults.through(self._jobs.wait_for_change(job_id, version, timeout_s))
+
+    @override
+    async def forget_keys(self, now: float) -> int:
+        return await self._faults.through(self._jobs.forget_keys(now))
+
+
+class FaultyQueue(Queue):
+    """A queue behind faults."""
+
+    def __init__(self, queue: Queue, faults: Faults) -> None:
+        self._queue = queue
+        self._faults = faults
+
+    @override
+    async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
+        await self._faults.through(self._queue.send(messages, delay_s=delay_s))
+
+    @override
+    async def receive(
+        self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
+    ) -> list[Lease]:
+        return await self._faults.through(
+            self._queue.receive(lanes, limit=limit, lease_s=lease_s, wait_s=wait_s)
+        )
+
+    @override
+    async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
+        return await self._faults.through(self._queue.extend(leases, lease_s=lease_s))
+
+    @override
+    async def ack(self, leases: Sequence[Lease]) -> None:
+        await self._faults.through(self._queue.ack(leases))
+
+    @override
+    async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
+        await self._faults.through(self._queue.give_back(leases, delay_s=delay_s))
+
+    @override
+    async def depth(self, lane: Lane) -> Depth:
+        return await self._faults.through(self._queue.depth(lane))

@@ -1,0 +1,55 @@
+"""The hot statements find their rows by an index, however large the tables are."""
+
+import re
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from headpond.adapters.sqlite.database import connect, migrate, sql
+
+PLANS = {
+    "receive": ("messages_of_lane (lane=? AND visible_at<?)",),
+    "next_visible": ("messages_of_lane (lane=?)",),
+    "depth": ("messages_of_lane (lane=?)",),
+    "ack": ("INTEGER PRIMARY KEY (rowid=?)",),
+    "extend": ("INTEGER PRIMARY KEY (rowid=?)",),
+    "give_back": ("INTEGER PRIMARY KEY (rowid=?)",),
+    "get_job": ("sqlite_autoindex_jobs_1 (id=?)",),
+    "get_job_with_request": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
+    "get_bodies": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
+    "swap_job": ("sqlite_autoindex_jobs_1 (id=?)",),
+    "insert_response": ("sqlite_autoindex_jobs_1 (id=?)",),
+    "versions_of": ("sqlite_autoindex_jobs_1 (id=?)",),
+    "overdue_jobs": ("jobs_with_deadline (",),
+    "unqueued_jobs": ("jobs_not_queued (",),
+    "find_jobs_of_team": ("jobs_of_team (team=?)",),
+    "read_audit": ("jobs_by_end (", "PRIMARY KEY (rowid=?)"),
+    "get_key": ("PRIMARY KEY (team=? AND key=?)",),
+    "forget_keys": ("idempotency_keys_expiry (expires_at<?)",),
+    "find_api_key": ("sqlite_autoindex_api_keys_2 (digest=?)",),
+}
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
+    path = tmp_path / "headpond.db"
+    with closing(connect(path)) as opened:
+        migrate(opened, path)
+        yield opened
+
+
+@pytest.mark.parametrize("statement", PLANS)
+def test_a_statement_searches_by_its_index(statement: str, connection: sqlite3.Connection) -> None:
+    text = sql(statement)
+    names = ["now", "lane", "until", "nonce", "limit", "team", "state", "after", "model"]
+    names += ["accepted_before", "after_time", "after_seq"]
+    parameters = dict.fromkeys(names, 1) if re.search(r":[a-z]", text) else [1] * text.count("?")
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters).fetchall()
+    plan = [detail for *_, detail in rows]
+    for index in PLANS[statement]:
+        assert any(index in line and line.startswith("SEARCH") for line in plan), plan
+    assert not [line for line in plan if line.startswith("SCAN") and "json_each" not in line], plan
+    assert not [line for line in plan if "TEMP B-TREE" in line], plan
