@@ -58,7 +58,10 @@ async def test_prompts_come_from_a_text_file(commands: Commands, tmp_path: Path)
     file = tmp_path / "prompts.txt"
     file.write_text("one\n\ntwo\n")
     done = await commands("submit", "--file", str(file), "--wait", "--json")
-    assert [json.loads(line)["text"] for line in done.out.splitlines()] == ["echo: one", "echo: two"]
+    assert [json.loads(line)["text"] for line in done.out.splitlines()] == [
+        "echo: one",
+        "echo: two",
+    ]
     table = (await commands("submit", "--file", str(file), "--wait")).out
     assert "two" in table
     ids = (await commands("submit", "--file", str(file))).out.split()
