@@ -44,10 +44,12 @@ def up(
         options[variable_of(("home",))] = home
     if config is not None:
         options[CONFIG] = config
-    options |= _engine_options(engine, model)
+    engine_options = _engine_options(engine, model)
     settings = load_settings(config, options).settings
-    if options.keys() & _engine_options("", None).keys() and POOL not in settings.pools:
-        raise SettingsError(f"--engine and --model need a pool named {POOL!r}.")
+    if engine_options and POOL not in settings.pools:
+        raise SettingsError(f"--engine and --model need a pool named {POOL!r}; there is none.")
+    options |= engine_options
+    settings = load_settings(config, options).settings
     raise typer.Exit(run(_up(settings, options, workers, as_json=as_json)))
 
 

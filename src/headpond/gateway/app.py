@@ -61,13 +61,16 @@ def create_app(parts: Parts) -> ASGIApp:
     by_path: dict[str, list[Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, []).append(operation)
-    routes = [
-        Route(path, Endpoint(on_path, parts.authentication)) for path, on_path in by_path.items()
-    ]
+    endpoints = {path: Endpoint(on_path, parts.authentication) for path, on_path in by_path.items()}
     router = Router(
-        routes, redirect_slashes=False, default=_nothing_here, lifespan=_lifespan(parts)
+        [Route(path, endpoint) for path, endpoint in endpoints.items()],
+        redirect_slashes=False,
+        default=_nothing_here,
+        lifespan=_lifespan(parts),
     )
-    return Boundary(router, parts.listener)
+    # A path without parameters needs no search.
+    fixed = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
+    return Boundary(router, fixed, parts.listener)
 
 
 def _operations(parts: Parts) -> list[Operation]:

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from itertools import count
 
 from starlette.requests import ClientDisconnect
@@ -18,8 +19,10 @@ log = logging.getLogger(__name__)
 class Boundary:
     """Wraps the routes."""
 
-    def __init__(self, app: ASGIApp, listener: Listener) -> None:
+    def __init__(self, app: ASGIApp, fixed: Mapping[str, ASGIApp], listener: Listener) -> None:
+        """Calls `app`, or what `fixed` has for exactly this path."""
         self._app = app
+        self._fixed = fixed
         self._listener = listener
         self._prefix = f"req_{secrets.token_hex(8)}".encode()
         self._numbers = count(1)
@@ -39,7 +42,8 @@ class Boundary:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            app = self._fixed.get(scope["path"], self._app)
+            await app(scope, receive, send_with_id)
         except ClientDisconnect:
             return
         except Exception as error:

@@ -17,6 +17,8 @@ from headpond.services.keys import SECRET_PREFIX
 from headpond.services.remembered import Remembered
 from headpond.services.tokens import Tokens
 
+LOCAL = Identity(LOCAL_TEAM)
+
 KEY_TTL_S = 1.0
 """How long an answer of the key store is believed: a revoked key works at most this long."""
 
@@ -34,22 +36,27 @@ class Authentication:
 
     async def identify(self, authorization: bytes | None) -> Identity:
         """Who sent this `Authorization` header. Raises Unauthenticated, Unavailable."""
-        scheme, _, credential = (authorization or b"").partition(b" ")
+        if authorization is None:
+            return await self._nobody()
+        scheme, _, credential = authorization.partition(b" ")
         credential = credential.strip()
         digest = sha256(credential).digest()
         known = self._callers.get(digest)
         if known is not None:
             return known
-        if not await self._keys_or_tokens():
-            return Identity(LOCAL_TEAM)
-        if scheme.lower() != b"bearer" or not credential:
-            message = "Send your API key in the header Authorization: Bearer hp_…"
-            raise Unauthenticated(message, code="missing_api_key")
+        if scheme.lower() != b"bearer" or not credential or not await self._keys_or_tokens():
+            return await self._nobody()
         if len(credential) > MAX_CREDENTIAL_BYTES:
             raise _unknown()
         identity = await self._identity(credential, digest)
         self._callers.put(digest, identity)
         return identity
+
+    async def _nobody(self) -> Identity:
+        if await self._keys_or_tokens():
+            message = "Send your API key in the header Authorization: Bearer hp_…"
+            raise Unauthenticated(message, code="missing_api_key")
+        return LOCAL
 
     async def _identity(self, credential: bytes, digest: bytes) -> Identity:
         if credential.startswith(SECRET_PREFIX.encode()):

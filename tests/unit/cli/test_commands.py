@@ -1,0 +1,140 @@
+"""Commands that need no running system, in this process."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headpond.cli import main
+from tests.e2e.commands import Ended
+
+Headpond = Callable[..., Ended]
+
+
+@pytest.fixture
+def headpond(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Headpond:
+    """Runs a command line; its data folder is this test's own."""
+    monkeypatch.setenv("HEADPOND_CONFIG", os.devnull)
+    monkeypatch.setenv("HEADPOND_HOME", str(tmp_path / "home"))
+
+    def run(*arguments: str, **environ: str) -> Ended:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["headpond", *arguments])
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as exited:
+                main()
+        out, err = capsys.readouterr()
+        return Ended(int(exited.value.code or 0), out, err)
+
+    return run
+
+
+def test_keys_are_made_listed_and_revoked(headpond: Headpond) -> None:
+    made = json.loads(
+        headpond("keys", "create", "--team", "a", "--tokens-per-minute", "9", "--json").out
+    )
+    assert made["secret"].startswith("hp_")
+    listed = headpond("keys", "list", "--json").out
+    assert made["secret"] not in listed
+    assert json.loads(listed)[0]["limits"] == {"requests_per_minute": None, "tokens_per_minute": 9}
+    assert headpond("keys", "revoke", made["id"]).out == f"{made['id']} is revoked.\n"
+    again = headpond("keys", "revoke", made["id"])
+    assert (again.status, again.out) == (2, "")
+    assert "or it is revoked already" in again.err
+    assert made["id"] in headpond("keys", "list").out
+    assert "hp_" in headpond("keys", "create", "--team", "b").out
+
+
+def test_a_wrong_setting_is_one_line_and_status_2(headpond: Headpond, tmp_path: Path) -> None:
+    file = tmp_path / "headpond.yaml"
+    file.write_text("gateway:\n  prot: 1")
+    done = headpond("config", "check", "--config", str(file))
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"error: {file}, line 2: there is no setting gateway.prot; did you")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_settings_are_checked_and_shown(headpond: Headpond, tmp_path: Path) -> None:
+    file = tmp_path / "headpond.yaml"
+    file.write_text("pools: {default: {engine: {api_key: sk-1, url: 'http://x'}}}")
+    assert headpond("config", "check", "--config", str(file)).out.startswith("The settings are ri")
+    checked = headpond("config", "check", "--json", HEADPOND_CONFIG=str(file))
+    assert json.loads(checked.out) == {"ok": True, "file": str(file)}
+    shown = headpond("config", "show", HEADPOND_CONFIG=str(file)).out
+    assert "sk-1" not in shown
+    assert "HEADPOND_HOME" in shown
+    lines = json.loads(headpond("config", "show", "--json").out)
+    assert {"setting": "gateway.port", "value": 8080, "origin": "default"} in lines
+    assert headpond("config", "reference").out.startswith("# Settings")
+
+
+def test_the_version_is_told(headpond: Headpond) -> None:
+    release = headpond("version").out.strip()
+    assert json.loads(headpond("version", "--json").out) == {"version": release}
+
+
+def test_a_gateway_that_is_not_there_is_told(headpond: Headpond) -> None:
+    done = headpond("jobs", "--url", "http://127.0.0.1:9")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: No gateway answers at http://127.0.0.1:9 (")
+
+
+def test_an_empty_audit_log_is_listed_and_exported(headpond: Headpond, tmp_path: Path) -> None:
+    assert json.loads(headpond("audit", "list", "--json", "--until", "2030-01-31").out) == []
+    assert headpond("audit", "list").out.startswith("ended")
+    assert headpond("audit", "export").out == ""
+    output = tmp_path / "audit.jsonl"
+    assert "0 entries written" in headpond("audit", "export", "--output", str(output)).err
+    assert output.read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("submit",), "Give either a prompt or --file."),
+        (("submit", "--file", "/no/such"), "/no/such cannot be read"),
+        (("jobs", "--url", "nonsense"), "'nonsense' is no URL of a gateway"),
+        (("worker", "--pool", "x"), "there is no pool 'x'; there are: default."),
+        (("up", "--engine", "http://x", "--model", "y"), "--engine and --model exclude each other"),
+        (("keys", "list", "--config", "/no/such"), "/no/such cannot be read"),
+        (("audit", "list", "--since", "soon"), "--since takes a time in ISO 8601"),
+        (("audit", "export", "--output", "/no/such/file"), "/no/such/file cannot be written"),
+    ],
+)
+def test_a_wrong_request_is_told_with_status_2(
+    headpond: Headpond, arguments: tuple[str, ...], told: str
+) -> None:
+    done = headpond(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"HEADPOND_HOME": "/proc/x"}, "home: cannot use /proc/x"),
+        ({"HEADPOND_POOLS": "{a: {models: [m]}, b: {}}"}, "--pool is needed, because there are"),
+        (
+            {"HEADPOND_POOLS__DEFAULT__ENGINE__GGUF": "/no/such"},
+            "engine.gguf: cannot read /no/such",
+        ),
+    ],
+)
+def test_a_worker_that_cannot_run_says_why(
+    headpond: Headpond, environ: dict[str, str], told: str
+) -> None:
+    done = headpond("worker", **environ)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+
+
+def test_options_of_up_need_the_pool_that_they_are_about(headpond: Headpond) -> None:
+    done = headpond("up", "--engine", "http://x", HEADPOND_POOLS="{a: {models: [m]}}")
+    assert (done.status, done.out) == (2, "")
+    assert "need a pool named 'default'; there is none." in done.err

@@ -1,0 +1,249 @@
+"""Settings from a file, the environment and references; every mistake is located."""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headpond.configuration import load
+from headpond.configuration.environment import path_of, variable_of
+from headpond.configuration.reference import reference_page
+from headpond.configuration.shape import ANY_NAME, settings
+from headpond.configuration.showing import DEFAULT, shown
+from headpond.errors import SettingsError
+from headpond.settings import Settings
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "headpond.yaml"
+
+
+def refusal(file: Path, text: str, environ: Mapping[str, str] | None = None) -> str:
+    """What is said about a file with this text, its folder left out."""
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load(environ or {}, str(file))
+    return str(caught.value).replace(str(file), "headpond.yaml")
+
+
+def test_without_anything_the_settings_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert load({}).settings == Settings()
+
+
+def test_a_file_in_the_working_directory_is_found(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("home: elsewhere")
+    monkeypatch.chdir(file.parent)
+    configuration = load({})
+    assert configuration.settings.home == "elsewhere"
+    assert configuration.file == "headpond.yaml"
+
+
+def test_a_variable_names_the_file(file: Path) -> None:
+    file.write_text("gateway: {port: 1}")
+    assert load({"HEADPOND_CONFIG": str(file)}).settings.gateway.port == 1
+
+
+def test_the_environment_goes_before_the_file(file: Path) -> None:
+    file.write_text("gateway:\n  port: 1\n  host: localhost")
+    gateway = load({"HEADPOND_GATEWAY__PORT": "9000"}, str(file)).settings.gateway
+    assert (gateway.port, gateway.host) == (9000, "localhost")
+
+
+def test_variables_hold_lists_and_maps_in_brackets(file: Path) -> None:
+    file.touch()
+    environ = {
+        "HEADPOND_POOLS__SMALL__MODELS": "[a, b]",
+        "HEADPOND_POOLS__LARGE": "{models: [c], engine: {url: 'http://x'}}",
+        "HEADPOND_POOLS__LARGE__MAX_IN_FLIGHT": "4",
+    }
+    pools = load(environ, str(file)).settings.pools
+    assert pools["small"].models == ("a", "b")
+    assert (pools["large"].engine.url, pools["large"].max_in_flight) == ("http://x", 4)
+
+
+def test_a_variable_needs_no_quotes_where_text_is_expected(file: Path) -> None:
+    file.touch()
+    assert load({"HEADPOND_HOME": "0123"}, str(file)).settings.home == "0123"
+
+
+def test_a_variable_can_unset_what_the_file_says(file: Path) -> None:
+    file.write_text("pools: {default: {engine: {url: 'http://x'}}}")
+    environ = {"HEADPOND_POOLS__DEFAULT__ENGINE__URL": "null"}
+    assert load(environ, str(file)).settings.pools["default"].engine.url is None
+
+
+def test_the_commands_own_variables_are_no_settings(file: Path) -> None:
+    file.touch()
+    load({"HEADPOND_URL": "http://x", "HEADPOND_API_KEY": "hp_x"}, str(file))
+
+
+def test_a_section_without_content_is_its_defaults(file: Path) -> None:
+    file.write_text("gateway:\npools:\n  default:\nauth:\n  jwt:\n")
+    assert load({}, str(file)).settings == Settings()
+
+
+def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("0042\n")
+    file.write_text(
+        "pools: {default: {engine: {url: 'http://${HOST}:1/v1', api_key: '${file:%s}'},"
+        " models: ['${MODEL}', '$${kept}']}}\ngateway: {port: '${PORT}'}" % (tmp_path / "key")
+    )
+    loaded = load({"HOST": "h", "MODEL": "m", "PORT": "77"}, str(file)).settings
+    pool = loaded.pools["default"]
+    assert (pool.engine.url, pool.engine.api_key) == ("http://h:1/v1", "0042")
+    assert pool.models == ("m", "${kept}")
+    assert loaded.gateway.port == 77
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a:\n  - b\n c", "headpond.yaml, line 3: this is not YAML"),
+        ("x: !!python/object:os.system 1", "headpond.yaml, line 1: "),
+        ("home: a\nstore: b\nhome: c", "headpond.yaml, line 3: the key 'home' stands twice"),
+        ("home: &a x\nstore: *a", "headpond.yaml, line 2: this is not YAML that Headpond reads"),
+        ("- a\n- b", "headpond.yaml, line 1: a map of settings is expected"),
+        ("1: a", "headpond.yaml, line 1: 1 cannot be a key here"),
+        ("home: \x01", "headpond.yaml: this is not YAML"),
+        (
+            "gateway:\n  port: 99999",
+            "headpond.yaml, line 2: gateway.port takes a whole number from 0 to 65535, not 99999.",
+        ),
+        (
+            "gateway:\n  hots: x",
+            "line 2: there is no setting gateway.hots; did you mean gateway.host? Under gateway",
+        ),
+        ("zzz: 1", "line 1: there is no setting zzz. At the top there can be: home, store, "),
+        ("log: {level: loud}", "log.level takes debug or error or info or warning, not 'loud'."),
+        ("home: {a: b}", "line 1: home takes text, not a map."),
+        ("gateway: 7", "line 1: gateway takes a map, not 7."),
+        ("pools: 7", "line 1: pools takes a map, not 7."),
+        ("auth:\n  jwt:\n    issuer: me", "headpond.yaml, line 2: auth.jwt.jwks is missing."),
+        ("pools: {a: {kv_usage_limit: 2}}", "kv_usage_limit takes a number above 0 up to 1, not 2"),
+        ("pools: {a: {models: [1]}}", "pools.a.models takes a list, each of it text, not [1]."),
+        ("home: '${NOPE}'", "line 1: home: the environment variable NOPE is not set."),
+        ("home: '${file:/no/such}'", "home: the file /no/such cannot be read: No such file"),
+        ("store: redis://x", "line 1: store: 'redis://x' names no store; it can be sqlite:///FILE"),
+        ("pools: {}", "line 1: pools: there must be at least one pool."),
+        ("pools: {Big: {}}", "line 1: pools.Big: 'Big' cannot name a pool"),
+        (
+            "pools:\n  a:\n    models: [m]\n  b:\n    models: [m]",
+            "line 5: pools.b.models: the model 'm' is listed here and in the pool 'a'; a model",
+        ),
+        ("pools: {a: {}, b: {}}", "the pools 'a' and 'b' both list no models"),
+        (
+            "pools:\n  a:\n    engine: {url: 'http://x', gguf: y}",
+            "headpond.yaml, line 3: pools.a.engine: url and gguf exclude each other",
+        ),
+        ("pools: {a: {engine: {url: 'ftp://x'}}}", "it must begin with http:// or https://"),
+        ("pools: {a: {engine: {url: 'http://[x'}}}", "it must begin with http:// or https://"),
+        ("pools: {a: {retry: {max_delay_s: 0}}}", "first_delay_s: it must not be more than max_"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_what_is_allowed(
+    file: Path, text: str, told: str
+) -> None:
+    assert told in refusal(file, text)
+
+
+def test_all_mistakes_are_told_at_once(file: Path) -> None:
+    told = refusal(file, "gateway:\n  port: x\nworker:\n  drain_s: 0")
+    assert len(told.splitlines()) == 2
+
+
+def test_a_variable_that_names_no_setting_is_told_with_the_nearest(file: Path) -> None:
+    told = refusal(file, "", {"HEADPOND_GATEWY__PORT": "1"})
+    assert told.startswith("HEADPOND_GATEWY__PORT: there is no setting gatewy; did you mean gatew")
+
+
+def test_a_secret_is_not_told_in_a_complaint(file: Path) -> None:
+    told = refusal(file, "pools: {default: {engine: {api_key: [hunter2]}}}")
+    assert "hunter2" not in told
+
+
+def test_files_that_cannot_be_read_are_told(file: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        load({}, str(file))
+    file.write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="is not UTF-8"):
+        load({}, str(file))
+
+
+def test_showing_says_where_a_setting_comes_from_and_hides_secrets(file: Path) -> None:
+    file.write_text(
+        "pools:\n  default:\n    engine:\n      url: http://me:pw@host\n      api_key: sk-1\n"
+        "    models: ['${M}', b]\nlimits: {teams: {a: {tokens_per_minute: 5}}}"
+    )
+    environ = {"M": "m", "HEADPOND_HOME": "${M}/x"}
+    found = {line.setting: (line.value, line.origin) for line in shown(load(environ, str(file)))}
+    assert found["gateway.port"] == (8080, DEFAULT)
+    assert found["home"] == ("${M}/x", "HEADPOND_HOME")
+    assert found["pools.default.engine.url"] == ("http://****@host", f"{file}, line 4")
+    assert found["pools.default.engine.api_key"] == ("****", f"{file}, line 5")
+    assert found["pools.default.models"] == (["${M}", "b"], f"{file}, line 6")
+    assert found["limits.teams.a.tokens_per_minute"][0] == 5
+    assert found["auth.jwt"] == (None, DEFAULT)
+
+
+def test_the_reference_page_is_that_of_the_types() -> None:
+    page = (REPOSITORY / "docs" / "settings.md").read_text()
+    assert page == reference_page(), "run `make docs`"
+
+
+def test_the_example_on_the_reference_page_loads(file: Path) -> None:
+    example = reference_page().split("```yaml\n")[1].split("```")[0]
+    file.write_text(example)
+    assert load({"ENGINE_KEY": "k"}, str(file)).settings.pools["default"].engine.api_key == "k"
+
+
+def test_every_setting_is_described() -> None:
+    assert [setting.path for setting in settings() if not setting.description] == []
+
+
+@pytest.mark.parametrize(
+    "path", [setting.path for setting in settings() if ANY_NAME not in setting.path]
+)
+def test_a_variable_leads_back_to_its_setting(path: tuple[str, ...]) -> None:
+    assert path_of(variable_of(path)) == path
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+names = st.sampled_from([setting.path[-1] for setting in settings()])
+near_settings = st.recursive(
+    plain, lambda inner: st.dictionaries(names | st.text(), inner), max_leaves=20
+)
+
+
+@given(near_settings)
+def test_no_file_makes_anything_but_settings_or_a_settings_error(content: object) -> None:
+    text = yaml.safe_dump(content, allow_unicode=True)
+    with contextlib.suppress(SettingsError):
+        load({"HEADPOND_LIMITS": text, "HEADPOND_CONFIG": "/dev/null"})
+
+
+@given(st.integers(1, 65535), st.floats(0.1, 1e6), st.booleans())
+def test_the_environment_says_what_a_file_would(port: int, drain_s: float, json: bool) -> None:
+    log_format = "json" if json else "console"
+    environ = {
+        "HEADPOND_CONFIG": "/dev/null",
+        "HEADPOND_GATEWAY__PORT": str(port),
+        "HEADPOND_WORKER__DRAIN_S": str(drain_s),
+        "HEADPOND_LOG__FORMAT": log_format,
+    }
+    loaded = load(environ).settings
+    assert loaded.gateway.port == port
+    assert loaded.worker.drain_s == drain_s
+    assert loaded.log.format == log_format
