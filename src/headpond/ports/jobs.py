@@ -81,7 +81,8 @@ class JobStore(Protocol):
     async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
         """Records that need a look: past their deadline, or accepted before then and not queued.
 
-        Only records that have not ended; at most `limit`.
+        Only records that have not ended; at most `limit`: the overdue ones by their deadline, then
+        the others by `accepted_at`, and those of one moment in the order in which they were added.
         """
         ...
 

@@ -72,13 +72,17 @@ class MemoryJobStore(JobStore):
 
     @override
     async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
-        waiting = (
+        overdue = [job for job in self._records.values() if job.overdue(now)]
+        unqueued = [
             job
             for job in self._records.values()
-            if job.overdue(now)
-            or (job.state is JobState.ACCEPTED and job.accepted_at < accepted_before)
-        )
-        return [job for job, _ in zip(waiting, range(limit), strict=False)]
+            if job.state is JobState.ACCEPTED
+            and job.accepted_at < accepted_before
+            and not job.overdue(now)
+        ]
+        overdue.sort(key=lambda job: job.deadline or now)
+        unqueued.sort(key=lambda job: job.accepted_at)
+        return (overdue + unqueued)[:limit]
 
     @override
     async def wait_for_change(self, job_id: JobId, version: int, timeout_s: float) -> Job | None:

@@ -3,5 +3,5 @@ FROM jobs
 WHERE
     deadline IS NOT NULL AND state IN ('accepted', 'queued', 'running')
     AND deadline <= :now
-ORDER BY deadline
+ORDER BY deadline, seq
 LIMIT :limit
