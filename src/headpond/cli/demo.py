@@ -40,7 +40,7 @@ def demo(
     if as_json:
         show_json(measured)
     else:
-        _print(measured)
+        show_report(measured)
     raise typer.Exit(Exit.DONE if measured.good else Exit.FAILED)
 
 
@@ -118,7 +118,8 @@ def _result(job: RemoteJob) -> Result:
     )
 
 
-def _print(measured: Report) -> None:
+def show_report(measured: Report) -> None:
+    """The report for people."""
     speed = f"{measured.jobs_per_s:.0f} jobs/s, {measured.tokens_per_s:,.0f} tokens/s"
     lines = [
         ("jobs", f"{measured.succeeded} of {measured.titles} succeeded"),

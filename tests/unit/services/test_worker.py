@@ -7,6 +7,7 @@ from functools import wraps
 from typing import ParamSpec
 
 import pytest
+from typing_extensions import override
 
 from headpond.domain.facts import (
     ClaimLost,
@@ -162,6 +163,43 @@ async def test_not_now_without_a_time_pauses_for_the_settings_time() -> None:
     async with working(pond.worker(engine)):
         (job,) = await pond.ended(await pond.submit())
     assert job.attempts == 1
+
+
+@virtually
+async def test_a_job_that_ends_in_the_pause_does_not_end_the_pause() -> None:
+    pond = Pond()
+    script = says(NotNow("full", 120.0))
+
+    async def slow_then_full() -> Outcome:
+        await asyncio.sleep(0.1 if engine.at_once == 1 else 1.3)  # a pull waits for 1 s
+        return await script()
+
+    engine = ScriptedEngine(script=slow_then_full)
+    began = pond.clock.now()
+    async with working(pond.worker(engine)):
+        first, second = await pond.ended(await pond.submit(), await pond.submit())
+    ends = sorted((job.finished_at or 0) - began for job in (first, second))
+    assert (first.state, second.state) == (JobState.SUCCEEDED, JobState.SUCCEEDED)
+    assert ends[1] >= 120
+
+
+@virtually
+async def test_a_worker_that_is_stopped_while_it_asks_for_health_ends_at_once() -> None:
+    class Slow(ScriptedEngine):
+        @override
+        async def healthy(self) -> bool:
+            asking.set()
+            await stopping.wait()
+            return False
+
+    asking, stopping = asyncio.Event(), asyncio.Event()
+    worker = Pond().worker(Slow())
+    worker.start()
+    await asking.wait()
+    stop = asyncio.create_task(worker.stop(grace_s=60))
+    await asyncio.sleep(0)
+    stopping.set()
+    await stop
 
 
 @virtually
