@@ -78,7 +78,7 @@ def _environ(home: str) -> dict[str, str]:
         CONFIG: os.devnull,
         "HEADPOND_HOME": home,
         "HEADPOND_GATEWAY__PORT": "0",
-        "HEADPOND_LOG__LEVEL": "warning",
+        "HEADPOND_LOG__LEVEL": "error",
     }
 
 
