@@ -7,6 +7,7 @@ from functools import wraps
 from typing import ParamSpec
 
 import pytest
+from typing_extensions import override
 
 from headpond.domain.facts import (
     ClaimLost,
@@ -271,6 +272,23 @@ async def test_stop_hands_back_at_once_what_does_not_finish() -> None:
     assert (job.state, job.attempts, engine.aborted) == (JobState.QUEUED, 0, 1)
     depth = await pond.queue.depth(Lane("default", Priority.BATCH))
     assert (depth.ready, depth.leased) == (1, 0)
+
+
+@virtually
+async def test_stop_does_not_wait_for_an_engine_that_is_away() -> None:
+    class Slow(ScriptedEngine):
+        @override
+        async def healthy(self) -> bool:
+            await asyncio.sleep(5)
+            return False
+
+    pond = Pond()
+    worker = pond.worker(Slow())
+    worker.start()
+    await asyncio.sleep(1)
+    began = pond.clock.now()
+    await worker.stop(grace_s=60)
+    assert pond.clock.now() - began == pytest.approx(4)
 
 
 @virtually
