@@ -121,7 +121,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def reissued(self, ticket: Ticket) -> "Job":
         """A new message will stand for the job; the old one, if it exists, counts no more."""
-        self._expect(JobState.ACCEPTED, JobState.QUEUED)
+        self._expect(JobState.ACCEPTED)
         return self._next(ticket=ticket)
 
     def claimed(self, worker: str, now: float) -> "Job":

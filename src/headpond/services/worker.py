@@ -171,8 +171,7 @@ class Worker:
         pause_s = self._paused_until - self._clock.now()
         if pause_s > 0:
             await self._pause(min(pause_s, HEALTH_EVERY_S))
-            return False
-        if not self._open:
+        elif not self._open:
             self._open = await self._engine.healthy()
             self._note_health(healthy=self._open)
             if not self._open:

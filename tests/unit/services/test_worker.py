@@ -312,6 +312,23 @@ async def test_stop_hands_back_at_once_what_does_not_finish() -> None:
 
 
 @virtually
+async def test_stop_does_not_wait_for_an_engine_that_is_away() -> None:
+    class Slow(ScriptedEngine):
+        @override
+        async def healthy(self) -> bool:
+            await asyncio.sleep(5)
+            return False
+
+    pond = Pond()
+    worker = pond.worker(Slow())
+    worker.start()
+    await asyncio.sleep(1)
+    began = pond.clock.now()
+    await worker.stop(grace_s=60)
+    assert pond.clock.now() - began == pytest.approx(4)
+
+
+@virtually
 async def test_stop_works_twice_and_before_start() -> None:
     worker = Pond().worker(ScriptedEngine())
     await worker.stop(grace_s=1)
