@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from msgspec.structs import replace
 
 from headpond.adapters.sqlite import delivery, jobs, lanes, records
-from headpond.adapters.sqlite.database import sql
+from headpond.adapters.sqlite.connection import sql
 from headpond.domain.claim import judge
 from headpond.domain.job import Job
 from headpond.domain.outcome import Settlement

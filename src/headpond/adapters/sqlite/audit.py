@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from typing_extensions import override
 
 from headpond.adapters.sqlite import records
-from headpond.adapters.sqlite.database import Database, sql
+from headpond.adapters.sqlite.connection import sql
+from headpond.adapters.sqlite.database import Database
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 
 PAGE = 500

@@ -5,7 +5,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from headpond.adapters.sqlite.database import Database, sql
+from headpond.adapters.sqlite.connection import sql
+from headpond.adapters.sqlite.database import Database
 from headpond.domain.job import JobId
 
 LOOK_AGAIN_S = 1.0

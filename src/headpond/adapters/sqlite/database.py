@@ -19,18 +19,23 @@ import contextlib
 import queue
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from headpond.errors import SettingsError, Unavailable
+from headpond.adapters.sqlite.connection import (
+    Operation,
+    connect,
+    is_locked,
+    run,
+    transaction,
+    translated,
+)
+from headpond.adapters.sqlite.schema import migrate
+from headpond.errors import Unavailable
 
 T = TypeVar("T")
-Operation = Callable[[sqlite3.Connection], T]
 
 GROUP = 256
 """Most operations of one transaction; bounds how long the first waits for the last."""
@@ -40,17 +45,6 @@ WAL_LIMIT_PAGES = 32_768
 """With pages of 4 KiB, 128 MiB: above that the writer stops and copies the WAL back itself."""
 
 WATCH_EVERY_S = 0.001
-BUSY_TIMEOUT_S = 10.0
-SWITCH_AGAIN_S = 0.01
-
-APPLICATION_ID = 0x48506E64
-"""Stands in the file's header and says that it is ours (the letters HPnd)."""
-
-
-@cache
-def sql(name: str) -> str:
-    """The statement in `statements/NAME.sql`."""
-    return (files("headpond.adapters.sqlite") / "statements" / f"{name}.sql").read_text()
 
 
 class Signal:
@@ -175,10 +169,8 @@ class Database:
     async def read(self, operation: Operation[T]) -> T:
         """Run the operation on what is committed. Raises Unavailable as `write`."""
         if self._inline:
-            return _translated(operation, self._reader)
-        return await self._loop.run_in_executor(
-            self._read_pool, _translated, operation, self._reader
-        )
+            return run(operation, self._reader)
+        return await self._loop.run_in_executor(self._read_pool, run, operation, self._reader)
 
     @property
     def commits(self) -> int:
@@ -232,7 +224,7 @@ class Database:
         try:
             self._transaction(group)
         except Exception as error:  # noqa: BLE001 - it goes to whoever asked
-            if len(group) == 1 or _is_locked(error):
+            if len(group) == 1 or is_locked(error):
                 for write in group:
                     write.error = translated(error)
                 return
@@ -277,130 +269,3 @@ class Database:
                     self._loop.call_soon_threadsafe(self._changed.notify)
             self._closing.wait(WATCH_EVERY_S)
         connection.close()
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection in WAL mode, every commit synced to the disk, no implicit transactions."""
-    with _opening(path):
-        connection = sqlite3.connect(
-            path,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=BUSY_TIMEOUT_S,
-            cached_statements=256,
-        )
-        try:
-            _use_wal(connection)
-        except BaseException:
-            connection.close()
-            raise
-    connection.execute("PRAGMA synchronous = full")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA cache_size = -65536")
-    return connection
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a new file to WAL; an old one is already.
-
-    When processes open a new file at once, SQLite refuses all but one of them without waiting.
-    """
-    until = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = wal")
-        except sqlite3.OperationalError as error:
-            if not _is_locked(error) or time.monotonic() >= until:
-                raise
-            time.sleep(SWITCH_AGAIN_S)
-        else:
-            return
-
-
-@contextlib.contextmanager
-def _opening(path: Path) -> Generator[None]:
-    """SQLite's failures to open a file as ours."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if _is_locked(error):
-            raise translated(error) from error
-        raise SettingsError(f"{path} cannot be used as Headpond's database: {error}.") from error
-
-
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to this release's version, all steps in one transaction."""
-    steps = migrations()
-    with _opening(path), transaction(connection):
-        version = _version(connection, path, newest=len(steps))
-        for step in steps[version:]:
-            for statement in _statements(step):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(steps)}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """Commit what happens inside, or nothing of it."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # After some errors, such as a full disk, SQLite has rolled back already.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _version(connection: sqlite3.Connection, path: Path, *, newest: int) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    empty = connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
-    if application_id != APPLICATION_ID and not (empty and version == 0):
-        raise SettingsError(f"{path} is a database of something else. Choose another `home`.")
-    if version > newest:
-        raise SettingsError(
-            f"{path} has schema version {version}, this release knows {newest}: it was written "
-            "by a newer Headpond. Upgrade, or choose another `home`."
-        )
-    return version
-
-
-def migrations() -> list[str]:
-    """The schema's steps, oldest first; the schema's version is how many were taken."""
-    folder = files("headpond.adapters.sqlite") / "migrations"
-    steps = sorted(folder.iterdir(), key=lambda step: step.name)
-    return [step.read_text() for step in steps]
-
-
-def _statements(script: str) -> list[str]:
-    """The script's statements; a trigger's inner semicolons end none."""
-    statements: list[str] = []
-    rest = ""
-    for line in script.splitlines(keepends=True):
-        rest += line
-        if sqlite3.complete_statement(rest):
-            statements.append(rest)
-            rest = ""
-    return statements
-
-
-def _is_locked(error: Exception) -> bool:
-    """True when somebody else had the file for all of the busy time-out: it was waited for."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def translated(error: Exception) -> Exception:
-    """SQLite's own failures as ours; anything else as it is."""
-    if isinstance(error, sqlite3.OperationalError):
-        return Unavailable(f"The store does not answer: {error}.", code="store_unavailable")
-    return error
-
-
-def _translated(operation: Operation[T], connection: sqlite3.Connection) -> T:
-    try:
-        return operation(connection)
-    except sqlite3.OperationalError as error:
-        raise translated(error) from error

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.changes import Changes
-from headpond.adapters.sqlite.database import Database, sql
+from headpond.adapters.sqlite.connection import sql
+from headpond.adapters.sqlite.database import Database
 from headpond.domain.job import Job, JobId
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.sqlite.database import Database, sql
+from headpond.adapters.sqlite.connection import sql
+from headpond.adapters.sqlite.database import Database
 from headpond.domain.identity import ApiKey, KeyId, Limits
 from headpond.ports.keys import KeyStore
 

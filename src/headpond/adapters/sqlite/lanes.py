@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from headpond.adapters.sqlite.database import sql
+from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import JobId, Ticket
 from headpond.domain.lane import Lane
 from headpond.ports.queue import Depth, Lease, LeaseToken, Message

@@ -4,7 +4,7 @@ import sqlite3
 
 import msgspec
 
-from headpond.adapters.sqlite.database import sql
+from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
 from headpond.ports.jobs import Added, Existing, NewJob
 

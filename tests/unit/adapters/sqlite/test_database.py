@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from headpond.adapters.sqlite import connection as connection_module
 from headpond.adapters.sqlite import database as module
 from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.audit import SqliteAudit
-from headpond.adapters.sqlite.database import APPLICATION_ID, Database, migrations
+from headpond.adapters.sqlite.connection import connect, sql
+from headpond.adapters.sqlite.database import Database
+from headpond.adapters.sqlite.schema import APPLICATION_ID, migrations
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.audit import AuditQuery
 from headpond.testing.records import a_job, new_job
@@ -23,7 +26,7 @@ Operation = Callable[[sqlite3.Connection], object]
 def putting(name: str, size: int = 0) -> Operation:
     """Writes a key; `size` is how much room it takes."""
     row = ("team", name, "x" * size, "job", 0.0)
-    return lambda connection: connection.execute(module.sql("put_key"), row).rowcount
+    return lambda connection: connection.execute(sql("put_key"), row).rowcount
 
 
 def names(connection: sqlite3.Connection) -> list[str]:
@@ -176,7 +179,7 @@ async def test_a_full_disk_at_the_first_start_is_told(
 async def test_a_file_that_stays_locked_is_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(connection_module, "BUSY_TIMEOUT_S", 0.2)
     database = Database(path)
     database.open()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -197,7 +200,7 @@ async def test_a_file_that_stays_locked_is_unavailable(
 async def test_a_file_that_is_locked_at_the_start_is_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection_module, "BUSY_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(Unavailable):
@@ -250,7 +253,7 @@ async def test_a_file_of_the_first_schema_opens_and_its_ended_jobs_are_audited(
 ) -> None:
     waiting = a_job()
     ended = a_job().claimed("w", 1_000_001).cancelled(1_000_002)
-    with closing(module.connect(path)) as first:
+    with closing(connect(path)) as first:
         first.executescript(migrations()[0])
         first.execute("PRAGMA user_version = 1")
         first.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headpond.adapters.sqlite.database import connect, migrate, sql
+from headpond.adapters.sqlite.connection import connect, sql
+from headpond.adapters.sqlite.schema import migrate
 
 PLANS = {
     "receive": ("messages_of_lane (lane=? AND visible_at<?)",),

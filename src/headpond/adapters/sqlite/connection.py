@@ -1,0 +1,107 @@
+"""Connections to the file, statements and transactions on them, and SQLite's failures as ours."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+from headpond.errors import SettingsError, Unavailable
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], T]
+
+BUSY_TIMEOUT_S = 10.0
+SWITCH_AGAIN_S = 0.01
+
+
+@cache
+def sql(name: str) -> str:
+    """The statement in `statements/NAME.sql`."""
+    return (files("headpond.adapters.sqlite") / "statements" / f"{name}.sql").read_text()
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in WAL mode, every commit synced to the disk, no implicit transactions."""
+    with opening(path):
+        connection = sqlite3.connect(
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=BUSY_TIMEOUT_S,
+            cached_statements=256,
+        )
+        try:
+            _use_wal(connection)
+        except BaseException:
+            connection.close()
+            raise
+    connection.execute("PRAGMA synchronous = full")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to WAL; an old one is already.
+
+    When processes open a new file at once, SQLite refuses all but one of them without waiting.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if not is_locked(error) or time.monotonic() >= until:
+                raise
+            time.sleep(SWITCH_AGAIN_S)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def opening(path: Path) -> Generator[None]:
+    """SQLite's failures to open a file as ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if is_locked(error):
+            raise translated(error) from error
+        raise SettingsError(f"{path} cannot be used as Headpond's database: {error}.") from error
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Commit what happens inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors, such as a full disk, SQLite has rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def is_locked(error: Exception) -> bool:
+    """True when somebody else had the file for all of the busy time-out: it was waited for."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def translated(error: Exception) -> Exception:
+    """Failures of the file as ours (a full disk, a lock, a damaged page); others as they are."""
+    if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+        return Unavailable(f"The store does not answer: {error}.", code="store_unavailable")
+    return error
+
+
+def run(operation: Operation[T], connection: sqlite3.Connection) -> T:
+    """What the operation returns; its failures translated."""
+    try:
+        return operation(connection)
+    except sqlite3.DatabaseError as error:
+        raise translated(error) from error
