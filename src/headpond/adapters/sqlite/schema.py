@@ -45,7 +45,7 @@ def migrations() -> list[str]:
 
 
 def _statements(script: str) -> list[str]:
-    """The script's statements; a trigger's inner semicolons end none."""
+    """The script's statements, one by one: `executescript` would commit before the first."""
     statements: list[str] = []
     rest = ""
     for line in script.splitlines(keepends=True):
