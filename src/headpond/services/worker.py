@@ -48,7 +48,7 @@ STORE_AGAIN_S = 0.5
 
 
 class Worker:
-    """One per process and engine. `chance` is the source of jitter, in [0, 1).
+    """One per process and engine. `chance` is the source of jitter, in [0, 1); its own if None.
 
     `gave_up` is set when the engine never became healthy: nothing will be pulled any more, and
     whoever runs the worker should stop it and begin anew.
@@ -64,7 +64,7 @@ class Worker:
         settings: PoolSettings,
         clock: Clock,
         listener: Listener,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] | None = None,
     ) -> None:
         self._delivery = delivery
         self._engine = engine
@@ -73,7 +73,7 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._listener = listener
-        self._chance = chance
+        self._chance = chance or random.Random().random
         self._running: dict[LeaseToken, tuple[Claim, asyncio.Task[None]]] = {}
         self._gauges = Gauges()
         self.gave_up = asyncio.Event()
