@@ -5,12 +5,13 @@ from typing import Final
 from benchmarks.gateways.bare_asgi_echo import BARE_ASGI_ECHO
 from benchmarks.gateways.bare_durable import BARE_DURABLE
 from benchmarks.gateways.bare_starlette_echo import BARE_STARLETTE_ECHO
-from benchmarks.gateways.headpond import HEADPOND_GATEWAY
+from benchmarks.gateways.headpond import HEADPOND_GATEWAY, HEADPOND_KEYLESS
 from benchmarks.gateways.litellm_proxy import LITELLM_PROXY
 from benchmarks.gateways.load_generator_limit import LOAD_GENERATOR_LIMIT
 
 GATEWAYS: Final = (
     HEADPOND_GATEWAY,
+    HEADPOND_KEYLESS,
     BARE_DURABLE,
     BARE_STARLETTE_ECHO,
     BARE_ASGI_ECHO,
