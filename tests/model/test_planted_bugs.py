@@ -189,8 +189,12 @@ QUEUE_BUGS: dict[str, Plant] = {
     "extend does nothing": statement(
         lanes, "extend", "SET visible_at = ?", "SET visible_at = max(visible_at, 0 * ?)"
     ),
-    "give_back ignores the token": statement(lanes, "give_back", "token = ?", "? IS NOT NULL"),
-    "give_back ignores the lapse": statement(lanes, "give_back", "visible_at > ?", "? IS NOT NULL"),
+    "give_back ignores the token": statement(
+        lanes, "give_back", "token = :nonce", ":nonce IS NOT NULL"
+    ),
+    "give_back ignores the lapse": statement(
+        lanes, "give_back", "visible_at > :now", ":now IS NOT NULL"
+    ),
     "give_back leaves the token": statement(lanes, "give_back", "token = NULL", "token = token"),
     "depth takes lapsed leases for leased": statement(
         lanes, "depth", "visible_at > :now AND token IS NOT NULL", "token IS NOT NULL"

@@ -8,6 +8,7 @@ holds an old record can change nothing.
     accepted ──enqueued──▶ queued ──claimed──▶ running ──succeeded──▶ succeeded
                               ▲                   │ ──────failed────▶ failed
                               └─────returned──────┘ ──────buried────▶ dead
+                               (or interrupted)
     any state before the end:  ──cancelled──▶ cancelled, ──expired──▶ expired
 """
 
@@ -73,9 +74,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Times are Unix seconds. `work_tokens` is an estimate at submit (prompt and answer), for
     limits and fairness. `attempts` counts runs that are charged to the job, the present one
-    included; `lost_leases` counts workers that vanished while they ran it, which is not the
-    job's fault but has its own bound. `confidence` is the probability of the whole answer, where
-    the request asked for log-probabilities.
+    included; `lost_leases` counts workers and engines that vanished while they ran it, which is
+    mostly not the job's fault but has its own bound. `confidence` is the probability of the whole
+    answer, where the request asked for log-probabilities.
     """
 
     id: JobId
@@ -146,6 +147,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         self._expect(JobState.RUNNING)
         attempts = self.attempts if charged else self.attempts - 1
         return self._next(state=JobState.QUEUED, attempts=attempts, worker=None)
+
+    def interrupted(self) -> "Job":
+        """Back into the lane, because its engine died: counted like a worker that vanished."""
+        self._expect(JobState.RUNNING)
+        return self._next(
+            state=JobState.QUEUED,
+            attempts=self.attempts - 1,
+            lost_leases=self.lost_leases + 1,
+            worker=None,
+        )
 
     def succeeded(
         self, now: float, *, engine: str, usage: Usage, confidence: float | None = None

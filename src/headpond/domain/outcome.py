@@ -1,4 +1,15 @@
-"""What an engine can say to a request, and what then becomes of the job."""
+"""What an engine can say to a request, and what then becomes of the job.
+
+    outcome        what happened                        charged      back after         gate
+    Answered       a result                             -            -                  stays open
+    Refused        this request can never succeed       -            -                  stays open
+    NotNow         no room, or nobody there             nothing      when it said       pauses
+    Misconfigured  the operator's fault: key, model     nothing      the longest delay  pauses
+    Died           the engine went while it ran         a lost lease back-off           closes
+    Broke          failed on this request               an attempt   back-off           closes
+
+A closed gate opens when the engine says that it is healthy; a paused one not before its time.
+"""
 
 from typing import assert_never
 
@@ -30,6 +41,21 @@ class NotNow(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
 
 
+class Misconfigured(msgspec.Struct, frozen=True):
+    """The engine turned us away, not the request: a wrong key, a model that it does not have."""
+
+    reason: str
+
+
+class Died(msgspec.Struct, frozen=True):
+    """The engine went away, or fell ill, while it ran the request.
+
+    Mostly nobody's fault, but a request can be what kills it: that has a bound of its own.
+    """
+
+    reason: str
+
+
 class Broke(msgspec.Struct, frozen=True):
     """The engine failed on this request (a 5xx, a time-out, garbage): an attempt is charged."""
 
@@ -37,7 +63,7 @@ class Broke(msgspec.Struct, frozen=True):
     code: str = "engine_error"
 
 
-Outcome = Answered | Refused | NotNow | Broke
+Outcome = Answered | Refused | NotNow | Misconfigured | Died | Broke
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +78,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     delay_s: float = 0.0
 
 
-def settle(
+def pause_s(outcome: NotNow, policy: RetryPolicy) -> float:
+    """Seconds until the engine is asked again; an engine that says 0 would be asked in a loop."""
+    return max(policy.not_now_s, outcome.retry_after_s or 0.0)
+
+
+def settle(  # noqa: PLR0911 - an arm for each row of the table
     job: Job, outcome: Outcome, *, engine: str, now: float, policy: RetryPolicy, chance: float
 ) -> Settlement:
     """Decide what becomes of a running job. `chance` in [0, 1) is the jitter of a retry."""
@@ -66,8 +97,16 @@ def settle(
             error = JobError(outcome.code, outcome.message)
             return Settlement(job=job.failed(now, error, engine=engine))
         case NotNow():
-            delay_s = policy.not_now_s if outcome.retry_after_s is None else outcome.retry_after_s
+            delay_s = pause_s(outcome, policy)
             return Settlement(job=job.returned(charged=False), delay_s=delay_s)
+        case Misconfigured():
+            return Settlement(job=job.returned(charged=False), delay_s=policy.max_delay_s)
+        case Died() if job.lost_leases >= policy.max_lost_leases:
+            message = f"{outcome.reason} (it was lost {job.lost_leases + 1} times)"
+            return Settlement(job=job.buried(now, JobError("engine_died", message), engine=engine))
+        case Died():
+            delay_s = backoff_s(policy, job.lost_leases + 1, chance)
+            return Settlement(job=job.interrupted(), delay_s=delay_s)
         case Broke() if job.attempts >= job.max_attempts:
             error = JobError(outcome.code, f"{outcome.reason} (attempt {job.attempts})")
             return Settlement(job=job.buried(now, error, engine=engine))

@@ -17,10 +17,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     first_delay_s: Annotated[Delay, Meta(description="Pause after the first failure")] = 1.0
     max_delay_s: Annotated[Delay, Meta(description="Longest pause")] = 60.0
     not_now_s: Annotated[
-        Delay, Meta(description="Pause after an engine said that it has no room, without a time")
+        float, Meta(gt=0, description="Shortest pause after an engine said that it has no room")
     ] = 1.0
     max_lost_leases: Annotated[
-        int, Meta(ge=1, description="How often a job may take its worker down with it")
+        int, Meta(ge=1, description="How often a job may take its worker or engine down with it")
     ] = 5
 
 

@@ -73,7 +73,10 @@ class Queue(Protocol):
         ...
 
     async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
-        """Make each message ready after `delay_s`, iff its lease is still held."""
+        """Make each message ready after `delay_s`, iff its lease is still held.
+
+        Without a delay it is ready in its old place, before all that was sent after it.
+        """
         ...
 
     async def depth(self, lane: Lane) -> Depth:

@@ -1,5 +1,7 @@
 """The desk: a team asks about its own jobs, and cancels them."""
 
+import asyncio
+
 from headpond.domain.identity import Identity
 from headpond.domain.job import Job, JobId
 from headpond.errors import InvalidRequest, NotFound
@@ -42,9 +44,10 @@ class Desk:
 
     async def ended(self, job: Job, timeout_s: float) -> Job:
         """The job once it has ended, or as it stands after `timeout_s` seconds."""
-        until = self._clock.now() + timeout_s
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
         while not job.state.terminal:
-            changed = await self.change(job, until - self._clock.now())
+            changed = await self.change(job, until - loop.time())
             if changed is None:
                 return job
             job = changed

@@ -1,7 +1,7 @@
 """The worker: pulls jobs at the pace of its engine and writes one result for each.
 
-    gate      waits until the engine is healthy; closes when it says "not now"; gives up if the
-              engine is not healthy once within `start_grace_s`
+    gate      waits until the engine is healthy; closes as the table in `domain/outcome.py` says;
+              gives up if the engine is not healthy once within `start_grace_s`
     pull      claims as much as the engine has room for, and runs each claim as a task
     heartbeat renews the leases of what runs; drops what is no longer ours
     gauges    reads the engine's load, which bounds the room
@@ -16,6 +16,7 @@ import contextlib
 import math
 import random
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from headpond.domain.admission import room, worth_pulling
 from headpond.domain.facts import (
@@ -28,7 +29,18 @@ from headpond.domain.facts import (
     JobSettled,
 )
 from headpond.domain.lane import Lane
-from headpond.domain.outcome import NotNow, Outcome, Settlement, settle
+from headpond.domain.outcome import (
+    Answered,
+    Broke,
+    Died,
+    Misconfigured,
+    NotNow,
+    Outcome,
+    Refused,
+    Settlement,
+    pause_s,
+    settle,
+)
 from headpond.errors import TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
@@ -45,6 +57,9 @@ leave its jobs leased to nobody."""
 GAUGES_EVERY_S = 0.5
 HEALTH_EVERY_S = 0.5
 STORE_AGAIN_S = 0.5
+
+LINGER_S = 0.02
+"""How long little room is left unused, so that one claim can serve several places."""
 
 
 class Worker:
@@ -97,7 +112,8 @@ class Worker:
     def start(self) -> None:
         """Begin; pulls once the engine is healthy."""
         if self._puller is None:
-            self._give_up_at = self._clock.now() + self._settings.engine.start_grace_s
+            grace_s = self._settings.engine.start_grace_s
+            self._give_up_at = asyncio.get_running_loop().time() + grace_s
             self._puller = asyncio.create_task(self._work(), name="pull")
             for duty in self._duties:
                 duty.start()
@@ -116,11 +132,9 @@ class Worker:
 
     async def pull(self) -> int:
         """Claim what there is room for and begin to run it; returns how many jobs."""
-        free = self._room()
-        if not worth_pulling(
-            limit=self._settings.max_in_flight, in_flight=self.in_flight, room=free
-        ):
-            await self._wait_for_room()
+        free = await self._room_worth_pulling()
+        if not free:
+            await self._pause(GAUGES_EVERY_S)
             return 0
         claims = await self._delivery.claim(
             self._lanes, worker=self._name, limit=free, wait_s=PULL_WAIT_S
@@ -168,9 +182,9 @@ class Worker:
 
     async def _gate(self) -> bool:
         """True when the engine may be given work. Waits a little where it may not."""
-        pause_s = self._paused_until - self._clock.now()
-        if pause_s > 0:
-            await self._pause(min(pause_s, HEALTH_EVERY_S))
+        left_s = self._paused_until - asyncio.get_running_loop().time()
+        if left_s > 0:
+            await self._pause(min(left_s, HEALTH_EVERY_S))
         elif not self._open:
             self._open = await self._engine.healthy()
             self._note_health(healthy=self._open)
@@ -181,17 +195,15 @@ class Worker:
     def _note_health(self, *, healthy: bool) -> None:
         if healthy:
             self._give_up_at = math.inf
-        elif self._clock.now() >= self._give_up_at:
+        elif asyncio.get_running_loop().time() >= self._give_up_at:
             self.gave_up.set()
         if healthy is not self._was_healthy:
             self._was_healthy = healthy
             self._listener.hear(EngineHealth(self._engine.name, healthy))
 
-    def _close_gate(self, not_now: NotNow) -> None:
-        pause_s = not_now.retry_after_s
-        if pause_s is None:
-            pause_s = self._settings.retry.not_now_s
-        self._paused_until = max(self._paused_until, self._clock.now() + pause_s)
+    def _close_gate(self, pause_s: float) -> None:
+        until = asyncio.get_running_loop().time() + pause_s
+        self._paused_until = max(self._paused_until, until)
         self._open = False
 
     def _room(self) -> int:
@@ -203,9 +215,18 @@ class Worker:
             kv_usage_limit=self._settings.kv_usage_limit,
         )
 
-    async def _wait_for_room(self) -> None:
-        """Until a job is done or the gauges may have been read again."""
-        await self._pause(GAUGES_EVERY_S)
+    async def _room_worth_pulling(self) -> int:
+        """The room; while it is little, wait a moment for more jobs to be done."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LINGER_S
+        while (left_s := until - loop.time()) > 0 and not self._stopping:
+            free = self._room()
+            if not free or worth_pulling(
+                limit=self._settings.max_in_flight, in_flight=self.in_flight, room=free
+            ):
+                return free
+            await self._pause(left_s)
+        return self._room()
 
     async def _pause(self, timeout_s: float) -> None:
         if self._stopping:
@@ -242,8 +263,17 @@ class Worker:
     async def _ask(self, claim: Claim) -> Outcome:
         began = self._clock.now()
         outcome = await self._engine.complete(claim.job.model, claim.request)
-        if isinstance(outcome, NotNow):
-            self._close_gate(outcome)
+        match outcome:
+            case NotNow():
+                self._close_gate(pause_s(outcome, self._settings.retry))
+            case Misconfigured():
+                self._close_gate(self._settings.retry.not_now_s)
+            case Died() | Broke():
+                self._close_gate(0.0)
+            case Answered() | Refused():
+                pass
+            case _:  # pragma: no cover
+                assert_never(outcome)
         duration_s = self._clock.now() - began
         self._listener.hear(EngineAnswered(self._engine.name, type(outcome).__name__, duration_s))
         return outcome
@@ -275,4 +305,8 @@ class Worker:
         for claim, task in left:
             await asyncio.wait([task])
             settlement = Settlement(job=claim.job.returned(charged=False))
-            await self._settle(claim, settlement, self._clock.now())
+            # Once: if the store is away, the lease lapses, and the job runs again all the same.
+            try:
+                await self._delivery.settle(claim, settlement)
+            except TryLater as error:
+                self._listener.hear(DutyFailed("hand back", repr(error)))

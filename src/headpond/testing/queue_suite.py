@@ -141,6 +141,17 @@ class QueueSuite:
         await queue.give_back(await self.receive(queue))
         assert names(await self.receive(queue)) == ["a"]
 
+    async def test_a_message_that_was_given_back_keeps_its_place(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        await queue.send([message("a")])
+        leases = await self.receive(queue)
+        clock.advance(1)
+        await queue.send([message("b")])
+        clock.advance(1)
+        await queue.give_back(leases)
+        assert names(await self.receive(queue, limit=1)) == ["a"]
+
     async def test_a_message_can_be_given_back_with_a_delay(
         self, queue: Queue, clock: ManualClock
     ) -> None:

@@ -11,6 +11,7 @@ ARROWS = {
     "enqueued": ({JobState.ACCEPTED}, JobState.QUEUED),
     "claimed": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.RUNNING),
     "returned": ({JobState.RUNNING}, JobState.QUEUED),
+    "interrupted": ({JobState.RUNNING}, JobState.QUEUED),
     "succeeded": ({JobState.RUNNING}, JobState.SUCCEEDED),
     "failed": ({JobState.RUNNING}, JobState.FAILED),
     "buried": ({JobState.QUEUED, JobState.RUNNING}, JobState.DEAD),
@@ -28,6 +29,8 @@ def follow(job: Job, arrow: str) -> Job:
             return job.claimed("worker", 2.0)
         case "returned":
             return job.returned(charged=True)
+        case "interrupted":
+            return job.interrupted()
         case "succeeded":
             return job.succeeded(3.0, engine="engine", usage=Usage(1, 2))
         case "failed":
@@ -74,6 +77,11 @@ def test_what_was_not_the_jobs_fault_is_refunded() -> None:
     running = a_job().claimed("worker", 1.0)
     assert running.returned(charged=False).attempts == 0
     assert running.returned(charged=True).attempts == 1
+
+
+def test_a_death_is_counted_apart_from_attempts() -> None:
+    interrupted = a_job().claimed("worker", 1.0).interrupted()
+    assert (interrupted.attempts, interrupted.lost_leases, interrupted.worker) == (0, 1, None)
 
 
 def test_a_reissued_job_listens_to_its_new_ticket_only() -> None:

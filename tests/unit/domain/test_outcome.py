@@ -3,7 +3,17 @@
 import pytest
 
 from headpond.domain.job import Job, JobError, JobState, Usage
-from headpond.domain.outcome import Answered, Broke, NotNow, Outcome, Refused, Settlement, settle
+from headpond.domain.outcome import (
+    Answered,
+    Broke,
+    Died,
+    Misconfigured,
+    NotNow,
+    Outcome,
+    Refused,
+    Settlement,
+    settle,
+)
 from headpond.domain.retry import RetryPolicy
 from headpond.testing.records import RESPONSE, a_job
 
@@ -33,12 +43,33 @@ def test_a_refusal_fails_at_once() -> None:
     assert settlement.response is None
 
 
-@pytest.mark.parametrize(("retry_after_s", "delay_s"), [(None, 3.0), (7.0, 7.0)])
+@pytest.mark.parametrize(("retry_after_s", "delay_s"), [(None, 3.0), (0.0, 3.0), (7.0, 7.0)])
 def test_not_now_charges_nothing(retry_after_s: float | None, delay_s: float) -> None:
     # SPEC W2
     settlement = settled(NotNow("full", retry_after_s))
     assert (settlement.job.state, settlement.job.attempts) == (JobState.QUEUED, 0)
     assert settlement.delay_s == delay_s
+
+
+def test_the_operators_fault_charges_nothing_and_waits() -> None:
+    settlement = settled(Misconfigured("HTTP 401"))
+    assert (settlement.job.state, settlement.job.attempts) == (JobState.QUEUED, 0)
+    assert settlement.delay_s == POLICY.max_delay_s
+
+
+def test_a_death_is_counted_and_backs_off() -> None:
+    # SPEC W5
+    settlement = settled(Died("connection lost"))
+    job = settlement.job
+    assert (job.state, job.attempts, job.lost_leases) == (JobState.QUEUED, 0, 1)
+    assert settlement.delay_s == 1.5
+
+
+def test_a_job_that_takes_its_engine_along_each_time_is_buried() -> None:
+    job = a_job(state=JobState.RUNNING, attempts=1, lost_leases=POLICY.max_lost_leases)
+    settlement = settled(Died("connection lost"), job)
+    assert settlement.job.state is JobState.DEAD
+    assert settlement.job.error == JobError("engine_died", "connection lost (it was lost 6 times)")
 
 
 def test_a_breakdown_is_tried_again_after_a_while() -> None:

@@ -18,7 +18,7 @@ from headpond.domain.facts import (
 )
 from headpond.domain.job import JobState
 from headpond.domain.lane import Lane, Priority
-from headpond.domain.outcome import Broke, NotNow, Outcome, Refused
+from headpond.domain.outcome import Broke, Died, Misconfigured, NotNow, Outcome, Refused
 from headpond.errors import Unavailable
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Gauges
@@ -221,6 +221,85 @@ async def test_a_breakdown_is_tried_again_until_the_attempts_are_used() -> None:
 
 
 @virtually
+async def test_an_engine_that_says_zero_seconds_is_not_asked_in_a_loop() -> None:
+    async def script() -> Outcome:
+        return NotNow("full", 0.0)
+
+    pond, engine = Pond(), ScriptedEngine(script=script)
+    for _ in range(20):
+        await pond.submit()
+    async with working(pond.worker(engine)):
+        await asyncio.sleep(60)
+    assert engine.asked <= 60 * pond.settings.max_in_flight
+
+
+@virtually
+async def test_the_operators_fault_buries_nothing() -> None:
+    turned_away = [Misconfigured("HTTP 401")] * 100
+    pond, engine = Pond(), ScriptedEngine(script=says(*turned_away))
+    ids = [await pond.submit() for _ in range(30)]
+    async with working(pond.worker(engine)):
+        jobs = await pond.ended(*ids)
+    assert {(job.state, job.attempts) for job in jobs} == {(JobState.SUCCEEDED, 1)}
+
+
+@virtually
+async def test_an_engine_is_asked_for_its_health_after_a_breakdown() -> None:
+    pond, engine = Pond(), ScriptedEngine()
+
+    async def script() -> Outcome:
+        engine.is_healthy = False
+        return Broke("timeout", "engine_timeout")
+
+    engine.script = script
+    job_id = await pond.submit()
+    async with working(pond.worker(engine)):
+        await asyncio.sleep(3600)
+        assert engine.asked <= 2  # the claim that was waiting when it broke may still come
+        engine.script, engine.is_healthy = answers_after(0), True
+        await pond.ended(job_id)
+
+
+@virtually
+async def test_a_request_that_kills_its_engine_is_buried_in_the_end() -> None:
+    # SPEC W5
+    async def script() -> Outcome:
+        return Died("connection lost")
+
+    pond, engine = Pond(), ScriptedEngine(script=script)
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.attempts) == (JobState.DEAD, 1)
+    assert engine.asked == pond.settings.retry.max_lost_leases + 1
+
+
+@virtually
+async def test_little_room_is_used_after_a_moment() -> None:
+    # Seven of eight places are taken for an hour; the eighth must not stay empty.
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(3600))
+    for _ in range(7):
+        await pond.submit()
+    async with working(pond.worker(engine)):
+        await asyncio.sleep(5)
+        engine.script = answers_after(0)
+        began = pond.clock.now()
+        await pond.ended(await pond.submit(a_job(priority=Priority.INTERACTIVE)))
+        assert pond.clock.now() - began < 1
+
+
+@virtually
+async def test_a_request_that_waits_in_the_engine_takes_a_place() -> None:
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(100), load=Gauges(waiting=6))
+    worker = pond.worker(engine)
+    await worker.read_gauges()
+    for _ in range(8):
+        await pond.submit()
+    async with working(worker):
+        await asyncio.sleep(50)
+        assert engine.most_at_once == 2
+
+
+@virtually
 async def test_a_full_cache_stops_the_pull() -> None:
     # SPEC W2
     pond, engine = Pond(), ScriptedEngine(load=Gauges(kv_usage=0.9))
@@ -326,6 +405,38 @@ async def test_stop_does_not_wait_for_an_engine_that_is_away() -> None:
     began = pond.clock.now()
     await worker.stop(grace_s=60)
     assert pond.clock.now() - began == pytest.approx(4)
+
+
+@virtually
+async def test_stop_does_not_wait_for_a_store_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(3600))
+    worker = pond.worker(engine)
+    worker.start()
+    job_id = await pond.submit()
+    await asyncio.sleep(5)
+
+    async def away(*_: object) -> bool:
+        raise Unavailable("full disk", code="store_unavailable")
+
+    monkeypatch.setattr(pond.delivery, "settle", away)
+    await worker.stop(grace_s=10)
+    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["hand back"]
+    assert (await pond.record(job_id)).state is JobState.RUNNING
+
+
+@virtually
+async def test_leases_hold_while_the_worker_drains() -> None:
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(3 * 30))
+    worker = pond.worker(engine)
+    worker.start()
+    job_id = await pond.submit()
+    await asyncio.sleep(5)
+    async with working(pond.worker(engine, "other")):
+        await worker.stop(grace_s=120)
+    job = await pond.record(job_id)
+    assert (job.state, job.lost_leases, engine.asked) == (JobState.SUCCEEDED, 0, 1)
 
 
 @virtually

@@ -44,14 +44,17 @@ class MemoryQueue(Queue):
     async def receive(
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
     ) -> list[Lease]:
-        until = self._clock.now() + wait_s
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
         while True:
             now = self._clock.now()
             if leases := self._take(lanes, limit, lease_s, now):
                 return leases
-            if now >= until:
+            left_s = until - loop.time()
+            if left_s <= 0:
                 return []
-            await self._sleep(min(until, self._next_visible(lanes, now) or until) - now)
+            visible_at = self._next_visible(lanes, now)
+            await self._sleep(left_s if visible_at is None else min(left_s, visible_at - now))
 
     @override
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
@@ -71,7 +74,7 @@ class MemoryQueue(Queue):
     async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
         now = self._clock.now()
         for _, held in self._still_held(leases, now):
-            held.visible_at = now + delay_s
+            held.visible_at = now + delay_s if delay_s > 0 else held.sent_at
             held.token = None
         await self._wake()
 

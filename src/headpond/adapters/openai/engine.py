@@ -3,9 +3,9 @@
 What a failure means, beyond what a complete response says (see `wire`):
 
     refused, unresolved, unreachable                NotNow   nobody is there
-    connection lost before or within the answer     NotNow   the engine died; nobody's fault
-    a 500 from an engine that is not healthy        NotNow   the same: vLLM answers all that was
-                                                             in flight with 500 when its core dies
+    connection lost before or within the answer     Died     while it may have run the request
+    a 500 or no answer in time, and then not        Died     the same: vLLM answers all that was
+    healthy                                                  in flight with 500 when its core dies
     no answer in time, garbage, an endless answer   Broke    this request's own
 
 Nothing is retried here: a retry is the queue's business, where it is seen and counted.
@@ -19,10 +19,13 @@ from typing_extensions import override
 
 from headpond.adapters.openai.gauges import read_gauges
 from headpond.adapters.openai.wire import read_models, read_response, with_model
-from headpond.domain.outcome import Broke, NotNow, Outcome
+from headpond.domain.outcome import Broke, Died, NotNow, Outcome
 from headpond.ports.engine import Engine, Gauges
 
 log = logging.getLogger(__name__)
+
+SICK = ("engine_error", "engine_timeout")
+"""Failures that are the request's own only if the engine is well."""
 
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 CONNECT_TIMEOUT_S = 10.0
@@ -70,8 +73,8 @@ class OpenAIEngine(Engine):
     @override
     async def complete(self, model: str, request: bytes) -> Outcome:
         outcome = await self._ask(with_model(request, model))
-        if isinstance(outcome, Broke) and outcome.code == "engine_error":
-            return outcome if await self.healthy() else NotNow(f"engine died: {outcome.reason}")
+        if isinstance(outcome, Broke) and outcome.code in SICK and not await self.healthy():
+            return Died(outcome.reason)
         return outcome
 
     @override
@@ -130,12 +133,12 @@ class OpenAIEngine(Engine):
                 return read_response(response.status, response.headers, answer)
         except _TooLarge:
             return Broke(f"The answer is over {MAX_RESPONSE_BYTES} bytes.", "engine_garbage")
-        except aiohttp.ConnectionTimeoutError as error:
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
             return NotNow(_reason(error))
         except TimeoutError:
             return Broke(f"No answer within {self._timeout_s:g} s.", "engine_timeout")
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            return NotNow(_reason(error))
+            return Died(_reason(error))
         except aiohttp.ClientError as error:
             return Broke(f"The engine does not speak HTTP: {_reason(error)}", "engine_garbage")
 

@@ -3,10 +3,8 @@
 Bytes stay bytes: a request is spliced, not re-encoded, and a response is read only for what the
 record needs. So every parameter reaches the engine, and every field the client, as it was written.
 
-A refusal that no other request would meet either (a wrong key, a model that is not there) is the
-operator's fault. It is not held against the request for good, as `Refused` would: it counts as
-`Broke`, so the job is retried and, if nobody mends it, ends among the dead letters, where it can
-be redriven.
+A refusal that every request would meet (a wrong key, a model that is not there) is the operator's
+fault: it is `Misconfigured`, and no job pays for it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ import msgspec
 
 from headpond.domain.confidence import sequence_probability
 from headpond.domain.job import Usage
-from headpond.domain.outcome import Answered, Broke, NotNow, Outcome, Refused
+from headpond.domain.outcome import Answered, Broke, Misconfigured, NotNow, Outcome, Refused
 
 MAX_RETRY_AFTER_S = 300.0
 MAX_MESSAGE_CHARS = 1_000
@@ -26,13 +24,8 @@ NOT_NOW = frozenset({425, 429, 502, 503})
 
 TIMED_OUT = frozenset({408, 504})
 
-OPERATORS_FAULT = {
-    401: "engine_unauthorised",
-    402: "engine_unauthorised",
-    403: "engine_unauthorised",
-    404: "model_missing_at_engine",
-    405: "engine_misconfigured",
-}
+OPERATORS_FAULT = frozenset({401, 402, 403, 404, 405})
+"""A wrong key, an unpaid bill, a model or a path that the server does not have."""
 
 
 class _Token(msgspec.Struct):
@@ -99,7 +92,7 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes) -> Outco
     if status in TIMED_OUT:
         return Broke(f"HTTP {status}: {message}", "engine_timeout")
     if status in OPERATORS_FAULT:
-        return Broke(f"HTTP {status}: {message}", OPERATORS_FAULT[status])
+        return Misconfigured(f"HTTP {status}: {message}")
     if 400 <= status < 500:  # noqa: PLR2004 - the client errors of HTTP
         return Refused(message, code or "engine_refused")
     return Broke(f"HTTP {status}: {message}")

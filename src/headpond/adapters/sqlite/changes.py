@@ -13,8 +13,9 @@ LOOK_AGAIN_S = 1.0
 """A safety net: how long a change can stay unseen if a wake-up is lost."""
 
 QUIET_SHARE = 4.0
-"""After a look that took t seconds, the next one comes at least this many t later: with thousands
-of waiters on a busy database, looking takes a fifth of the reader's time at most."""
+MAX_QUIET_S = 0.1
+"""After a look that took t seconds, the next one comes 4 t later, but not later than this: with
+thousands of waiters on a busy database, looking leaves the reader most of its time."""
 
 Waiter = tuple[int, asyncio.Future[None]]
 
@@ -57,7 +58,7 @@ class Changes:
                 )
                 for job_id, version in found:
                     self._tell(JobId(job_id), version)
-                await asyncio.sleep((loop.time() - began) * QUIET_SHARE)
+                await asyncio.sleep(min(MAX_QUIET_S, (loop.time() - began) * QUIET_SHARE))
                 await self._database.wait_for_commit(seen, LOOK_AGAIN_S)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             for waiters in list(self._waiters.values()):

@@ -17,6 +17,10 @@ Operation = Callable[[sqlite3.Connection], T]
 BUSY_TIMEOUT_S = 10.0
 SWITCH_AGAIN_S = 0.01
 
+BEGIN_AGAIN_S = 0.0003
+"""SQLite's own waiting grows to 100 ms between two tries; against a process that takes the lock
+again at once, that is to wait for ever. Short and even waits are fair."""
+
 
 @cache
 def sql(name: str) -> str:
@@ -24,14 +28,17 @@ def sql(name: str) -> str:
     return (files("headpond.adapters.sqlite") / "statements" / f"{name}.sql").read_text()
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection in WAL mode, every commit synced to the disk, no implicit transactions."""
+def connect(path: Path, *, busy_timeout_s: float | None = None) -> sqlite3.Connection:
+    """A connection in WAL mode, every commit synced to the disk, no implicit transactions.
+
+    `busy_timeout_s` is how long a single statement waits for a lock.
+    """
     with opening(path):
         connection = sqlite3.connect(
             path,
             isolation_level=None,
             check_same_thread=False,
-            timeout=BUSY_TIMEOUT_S,
+            timeout=BUSY_TIMEOUT_S if busy_timeout_s is None else busy_timeout_s,
             cached_statements=256,
         )
         try:
@@ -50,16 +57,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
     When processes open a new file at once, SQLite refuses all but one of them without waiting.
     """
-    until = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = wal")
-        except sqlite3.OperationalError as error:
-            if not is_locked(error) or time.monotonic() >= until:
-                raise
-            time.sleep(SWITCH_AGAIN_S)
-        else:
-            return
+    _insist(connection, "PRAGMA journal_mode = wal", every_s=SWITCH_AGAIN_S)
 
 
 @contextlib.contextmanager
@@ -76,7 +74,7 @@ def opening(path: Path) -> Generator[None]:
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
     """Commit what happens inside, or nothing of it."""
-    connection.execute("BEGIN IMMEDIATE")
+    _insist(connection, "BEGIN IMMEDIATE", every_s=BEGIN_AGAIN_S)
     try:
         yield
         connection.execute("COMMIT")
@@ -85,6 +83,20 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _insist(connection: sqlite3.Connection, statement: str, *, every_s: float) -> None:
+    """Run the statement, again and again while somebody else has the lock."""
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not is_locked(error) or time.monotonic() >= until:
+                raise
+            time.sleep(every_s)
+        else:
+            return
 
 
 def is_locked(error: Exception) -> bool:

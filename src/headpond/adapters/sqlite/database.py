@@ -19,6 +19,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,6 +46,9 @@ WAL_LIMIT_PAGES = 32_768
 """With pages of 4 KiB, 128 MiB: above that the writer stops and copies the WAL back itself."""
 
 WATCH_EVERY_S = 0.001
+WATCH_QUIET_EVERY_S = 0.004
+QUIET_AFTER_S = 10.0
+"""Looking each millisecond costs 5 % of a core: that is for when something happens."""
 
 
 class Signal:
@@ -117,7 +121,8 @@ class Database:
         """
         self._loop = asyncio.get_running_loop()
         self._changed = Signal()
-        self._writer = connect(self._path)
+        # It waits by itself, see `transaction`; and a checkpoint that must wait comes back later.
+        self._writer = connect(self._path, busy_timeout_s=0.0)
         try:
             migrate(self._writer, self._path)
         except BaseException:
@@ -250,7 +255,7 @@ class Database:
     def _checkpoint(self) -> None:
         connection = connect(self._path)
         while not self._closing.wait(CHECKPOINT_EVERY_S):
-            with contextlib.suppress(sqlite3.OperationalError):
+            with contextlib.suppress(sqlite3.Error):
                 row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if row[1] > WAL_LIMIT_PAGES:
                     self._wal_is_long.set()
@@ -258,14 +263,15 @@ class Database:
 
     def _watch(self) -> None:
         connection = connect(self._path)
-        seen = None
+        seen, changed_at = None, time.monotonic()
         while not self._closing.is_set():
             self._watched.wait()
             # Either the file does not answer, and is asked again, or the loop has ended.
-            with contextlib.suppress(sqlite3.OperationalError, RuntimeError):
+            with contextlib.suppress(sqlite3.Error, RuntimeError):
                 (version,) = connection.execute("PRAGMA data_version").fetchone()
                 if version != seen:
-                    seen = version
+                    seen, changed_at = version, time.monotonic()
                     self._loop.call_soon_threadsafe(self._changed.notify)
-            self._closing.wait(WATCH_EVERY_S)
+            quiet = time.monotonic() - changed_at > QUIET_AFTER_S
+            self._closing.wait(WATCH_QUIET_EVERY_S if quiet else WATCH_EVERY_S)
         connection.close()

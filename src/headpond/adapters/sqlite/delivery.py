@@ -5,6 +5,7 @@ no crash can fall between two steps; what becomes of a job is decided by the sam
 `domain`.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import assert_never
@@ -61,13 +62,13 @@ class SqliteDelivery(Delivery):
     async def claim(
         self, lanes: Sequence[Lane], *, worker: str, limit: int, wait_s: float = 0.0
     ) -> list[Claim]:
-        if not await wait_until_ready(
-            self._database, self._clock, lanes, self._clock.now() + wait_s
-        ):
+        until = asyncio.get_running_loop().time() + wait_s
+        if not await wait_until_ready(self._database, self._clock, lanes, until):
             return []
-        now = self._clock.now()
 
         def claim(connection: sqlite3.Connection) -> list[Claim]:
+            # Here, not before: the operation may have waited, and the lease must begin now.
+            now = self._clock.now()
             leases = messages.receive(
                 connection, lanes, limit=limit, now=now, lease_s=self._lease_s
             )
@@ -78,9 +79,8 @@ class SqliteDelivery(Delivery):
 
     @override
     async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
-        now = self._clock.now()
-
         def renew(connection: sqlite3.Connection) -> list[Claim]:
+            now = self._clock.now()
             leases = [claim.lease for claim in claims]
             kept = messages.extend(connection, leases, now=now, lease_s=self._lease_s)
             held = {lease.token for lease in kept}

@@ -92,10 +92,13 @@ def ack(connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float) 
 def give_back(
     connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float, delay_s: float
 ) -> None:
-    """Make each message ready after `delay_s`, iff its lease is still held."""
+    """Make each message ready after `delay_s`, or in its old place, iff its lease is held."""
     connection.executemany(
         sql("give_back"),
-        [(now + delay_s, seq, nonce, now) for _, (seq, nonce) in _parsed(leases)],
+        [
+            {"delay_s": delay_s, "now": now, "seq": seq, "nonce": nonce}
+            for _, (seq, nonce) in _parsed(leases)
+        ],
     )
 
 

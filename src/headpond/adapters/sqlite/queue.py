@@ -1,5 +1,6 @@
 """The queue in a SQLite file."""
 
+import asyncio
 from collections.abc import Sequence
 
 from typing_extensions import override
@@ -29,12 +30,11 @@ class SqliteQueue(Queue):
     async def receive(
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
     ) -> list[Lease]:
-        until = self._clock.now() + wait_s
+        until = asyncio.get_running_loop().time() + wait_s
         while await wait_until_ready(self._database, self._clock, lanes, until):
-            now = self._clock.now()
             leases = await self._database.write(
-                lambda connection, now=now: steps.receive(
-                    connection, lanes, limit=limit, now=now, lease_s=lease_s
+                lambda connection: steps.receive(
+                    connection, lanes, limit=limit, now=self._clock.now(), lease_s=lease_s
                 ),
                 synced=False,
             )
@@ -44,9 +44,10 @@ class SqliteQueue(Queue):
 
     @override
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
-        now = self._clock.now()
         return await self._database.write(
-            lambda connection: steps.extend(connection, leases, now=now, lease_s=lease_s),
+            lambda connection: steps.extend(
+                connection, leases, now=self._clock.now(), lease_s=lease_s
+            ),
             synced=False,
         )
 
@@ -73,16 +74,17 @@ async def wait_until_ready(
 ) -> bool:
     """Wait until the lanes have a ready message; False if they have none at `until`.
 
+    `until` is a time of the event loop, which no change of the wall clock moves.
     Looks with the reader, so that empty lanes cost no write transaction. True is a hint: another
     receiver may be faster.
     """
     while True:
         seen = database.commits
         visible_at = await database.read(lambda connection: steps.next_visible(connection, lanes))
-        now = clock.now()
-        if visible_at is not None and visible_at <= now:
+        if visible_at is not None and visible_at <= clock.now():
             return True
-        if now >= until:
+        left_s = until - asyncio.get_running_loop().time()
+        if left_s <= 0:
             return False
-        wake_at = until if visible_at is None else min(until, visible_at)
-        await database.wait_for_commit(seen, wake_at - now)
+        ready_in_s = left_s if visible_at is None else visible_at - clock.now()
+        await database.wait_for_commit(seen, min(left_s, ready_in_s))

@@ -8,7 +8,7 @@ import pytest
 
 from headpond.adapters.openai import engine as engine_module
 from headpond.adapters.openai.engine import OpenAIEngine
-from headpond.domain.outcome import Answered, Broke, NotNow, Outcome, Refused
+from headpond.domain.outcome import Answered, Broke, Died, Misconfigured, NotNow, Outcome, Refused
 from headpond.ports.engine import Gauges
 from headpond.testing.engine_server import (
     GARBAGE,
@@ -97,9 +97,7 @@ async def test_the_key_goes_along():
         engine_at(locked.url) as wrong,
     ):
         assert isinstance(await ask(right), Answered)
-        refused = await ask(wrong)
-        assert isinstance(refused, Broke)
-        assert refused.code == "engine_unauthorised"
+        assert isinstance(await ask(wrong), Misconfigured)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +108,8 @@ async def test_the_key_goes_along():
         (Status(503), NotNow),
         (Status(500), Broke),
         (GARBAGE, Broke),
-        (Drop(), NotNow),
-        (Cut(), NotNow),
+        (Drop(), Died),
+        (Cut(), Died),
     ],
 )
 async def test_each_failure_means_something(
@@ -128,10 +126,17 @@ async def test_the_engine_says_when_to_come_back(engine: OpenAIEngine, server: F
     assert await ask(engine) == NotNow("HTTP 503: full", 7.0)
 
 
-async def test_a_dying_engines_500_is_nobodys_fault(engine: OpenAIEngine, server: FakeEngine):
+async def test_a_dying_engines_500_charges_no_attempt(engine: OpenAIEngine, server: FakeEngine):
     server.fault = Status(500, "EngineCore encountered an issue.")
     server.healthy = False
-    assert isinstance(await ask(engine), NotNow)
+    assert isinstance(await ask(engine), Died)
+
+
+async def test_a_sick_engine_that_does_not_answer_charges_no_attempt(server: FakeEngine):
+    server.fault = Hang()
+    server.healthy = False
+    async with engine_at(server.url, timeout_s=0.01) as engine:
+        assert isinstance(await ask(engine), Died)
 
 
 async def test_nobody_there_is_nobodys_fault(engine: OpenAIEngine, server: FakeEngine):
@@ -170,7 +175,7 @@ async def test_an_engine_that_dies_with_requests_in_flight_charges_nobody(
     asked = [asyncio.create_task(ask(engine)) for _ in range(8)]
     await server.until(lambda: server.requests == 8)
     await server.die()
-    assert all(isinstance(outcome, NotNow) for outcome in await asyncio.gather(*asked))
+    assert all(isinstance(outcome, Died) for outcome in await asyncio.gather(*asked))
 
 
 async def test_no_answer_in_time_is_the_requests_own(server: FakeEngine):

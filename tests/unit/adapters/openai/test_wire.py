@@ -10,7 +10,7 @@ from headpond.adapters.openai.wire import (
     with_model,
 )
 from headpond.domain.job import Usage
-from headpond.domain.outcome import Answered, Broke, NotNow, Refused
+from headpond.domain.outcome import Answered, Broke, Misconfigured, NotNow, Refused
 
 COMPLETION = b'{"choices":[{"message":{"content":"Yes"}}],"usage":{"prompt_tokens":7}}'
 
@@ -125,10 +125,6 @@ def test_an_engine_without_room_is_nobodys_fault(status: int):
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (401, "engine_unauthorised"),
-        (403, "engine_unauthorised"),
-        (404, "model_missing_at_engine"),
-        (405, "engine_misconfigured"),
         (408, "engine_timeout"),
         (504, "engine_timeout"),
         (500, "engine_error"),
@@ -140,6 +136,12 @@ def test_what_is_not_the_requests_fault_does_not_refuse_it(status: int, code: st
     outcome = read_response(status, {}, b"")
     assert isinstance(outcome, Broke)
     assert outcome.code == code
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 405])
+def test_what_every_request_would_meet_is_the_operators_fault(status: int):
+    outcome = read_response(status, {}, b'{"error":{"message":"no such model"}}')
+    assert outcome == Misconfigured(f"HTTP {status}: no such model")
 
 
 NOW = "Wed, 21 Oct 2026 07:28:00 GMT"

@@ -45,9 +45,8 @@ def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
 @pytest.mark.parametrize("statement", PLANS)
 def test_a_statement_searches_by_its_index(statement: str, connection: sqlite3.Connection) -> None:
     text = sql(statement)
-    names = ["now", "lane", "until", "nonce", "limit", "team", "state", "after", "model"]
-    names += ["accepted_before", "after_time", "after_seq"]
-    parameters = dict.fromkeys(names, 1) if re.search(r":[a-z]", text) else [1] * text.count("?")
+    names = re.findall(r":([a-z_]+)", text)
+    parameters = dict.fromkeys(names, 1) if names else [1] * text.count("?")
     rows = connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters).fetchall()
     plan = [detail for *_, detail in rows]
     for index in PLANS[statement]:

@@ -98,7 +98,7 @@ async def test_a_killed_process_loses_no_acknowledged_write(process: Script, pat
     assert writer.stdout is not None
     acknowledged = [await asyncio.to_thread(writer.stdout.readline) for _ in range(300)]
     writer.send_signal(signal.SIGKILL)
-    rest, _ = await asyncio.to_thread(writer.communicate)
+    rest = await asyncio.to_thread(writer.stdout.read)
     printed = {
         line.strip() for line in acknowledged + rest.splitlines(keepends=True) if "\n" in line
     }
