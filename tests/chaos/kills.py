@@ -1,4 +1,4 @@
-"""SIGKILL gateway, workers and engine at random moments under load, then count.
+"""SIGKILL and SIGSTOP gateway, workers and engine at random moments under load, then count.
 
     python -m tests.chaos.kills --seconds 60 --seed 1
 
@@ -25,6 +25,11 @@ from tests.chaos.processes import Part, free_port
 SUBMITTERS = 8
 WORKERS = 2
 PAUSE_S = (0.5, 2.0)
+LEASE_S = 2
+FREEZE_SHARE = 0.25
+FREEZE_S = 1.5 * LEASE_S
+"""Long enough for a frozen worker to lose its leases and come back as a zombie."""
+
 PATIENCE_S = 180.0
 
 
@@ -47,7 +52,7 @@ def parts_of(home: Path, gateway_port: int, engine_port: int) -> list[Part]:
         "  default:\n"
         f"    engine: {{url: 'http://127.0.0.1:{engine_port}'}}\n"
         "    models: [model]\n"
-        "    lease_s: 2\n"
+        f"    lease_s: {LEASE_S}\n"
         "    retry: {max_lost_leases: 100, not_now_s: 0.2}\n"
         "reaper: {every_s: 1, accepted_grace_s: 2}\n"
         "log: {level: warning}\n"
@@ -94,12 +99,15 @@ async def submit(session: aiohttp.ClientSession, url: str, tally: Tally, key: st
 
 
 async def kill_on_and_on(parts: list[Part], dice: random.Random, until: float) -> None:
-    """Kill one part after the other, and start it again at once."""
+    """Kill one part after the other and start it again at once, or freeze it for a while."""
     while time.monotonic() < until:
         await asyncio.sleep(dice.uniform(*PAUSE_S))
         part = dice.choice(parts)
-        await asyncio.to_thread(part.kill)
-        part.start()
+        if dice.random() < FREEZE_SHARE:
+            await asyncio.to_thread(part.freeze, FREEZE_S)
+        else:
+            await asyncio.to_thread(part.kill)
+            part.start()
 
 
 def states(database: Path) -> Counter[str]:
@@ -186,6 +194,7 @@ async def run(seconds: float, seed: int) -> dict[str, object]:
         "seed": seed,
         "seconds": seconds,
         "kills": {part.name: part.kills for part in parts},
+        "freezes": {part.name: part.freezes for part in parts},
         "exits": exits,
     } | result
 

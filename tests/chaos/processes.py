@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +18,13 @@ def free_port() -> int:
 
 @dataclass
 class Part:
-    """One process and how to start it. `kills` counts what was done to it."""
+    """One process and how to start it. `kills` and `freezes` count what was done to it."""
 
     name: str
     arguments: list[str]
     log: Path
     kills: int = 0
+    freezes: int = 0
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     def start(self) -> None:
@@ -38,6 +40,14 @@ class Part:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self.kills += 1
+
+    def freeze(self, seconds: float) -> None:
+        """SIGSTOP for a while: it comes back believing that no time has passed."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+            time.sleep(seconds)
+            self._process.send_signal(signal.SIGCONT)
+            self.freezes += 1
 
     def end(self) -> int | None:
         """SIGTERM and wait; the exit status, or None if it never ran."""

@@ -96,7 +96,11 @@ class LlamaCppServer(EngineServer):
             delay_s = restart_delay_s(delay_s, asyncio.get_running_loop().time() - began)
             log.error("embedded engine ended (status %s), restart in %g s", status, delay_s)
             await asyncio.sleep(delay_s)
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError:
+                # Out of memory or of processes, say: as if it had ended again, later still.
+                log.exception("the embedded engine could not be started")
 
     @override
     async def stop(self) -> None:

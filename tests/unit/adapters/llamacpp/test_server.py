@@ -209,3 +209,25 @@ def test_an_engine_that_keeps_dying_is_started_ever_later():
         delays.append(restart_delay_s(delays[-1], lived_s=1.0))
     assert delays[1:] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert restart_delay_s(30.0, lived_s=60.0) == 0.5
+
+
+@needs_engine
+async def test_a_restart_that_fails_is_tried_again(
+    server: LlamaCppServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await server.start()
+    first, spawn, failures = pid_of(server), server._spawn, [OSError("no memory")]
+
+    async def failing() -> None:
+        if failures:
+            raise failures.pop()
+        await spawn()
+
+    monkeypatch.setattr(server, "_spawn", failing)
+    watching = asyncio.create_task(server.watch())
+    os.kill(first, signal.SIGKILL)
+    while pid_of(server) == first:  # noqa: ASYNC110 - a restart is not announced
+        await asyncio.sleep(0.01)
+    await server.stop()
+    await watching
+    assert not failures
