@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -92,14 +92,19 @@ class Intake:
             raise InvalidRequest(text, code="empty_prompt", param=param)
         return chars
 
-    def answer_tokens(self, limit: int | None, param: str, choices: int = 1) -> int | None:
+    def answer_tokens(self, limits: Mapping[str, int | None], choices: int = 1) -> int | None:
         """Tokens of all choices together; None where the client set no limit for its one.
 
-        `limit` is for one choice and came in the field `param`. Raises InvalidRequest.
+        `limits` are for one choice, by the fields that they came in; the largest one counts.
+        Raises InvalidRequest.
         """
-        if limit is not None and limit > self._max_output_tokens:
-            message = f"{limit} output tokens are asked for; {self._max_output_tokens} are allowed."
-            raise InvalidRequest(message, code="too_many_tokens", param=param)
+        allowed = self._max_output_tokens
+        sent = {param: limit for param, limit in limits.items() if limit is not None}
+        for param, limit in sent.items():
+            if limit > allowed:
+                message = f"{limit} output tokens are asked for; {allowed} are allowed."
+                raise InvalidRequest(message, code="too_many_tokens", param=param)
+        limit = max(sent.values(), default=None)
         if choices == 1:
             return limit
         return choices * (DEFAULT_ANSWER_TOKENS if limit is None else limit)

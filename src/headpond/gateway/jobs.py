@@ -143,7 +143,7 @@ class JobRoutes:
             body=body,
             request=engine_request(body, FOR_HEADPOND),
             prompt_chars=self._intake.prompt_chars(*_prompt(request)),
-            answer_tokens=self._intake.answer_tokens(*request.answer_limit, request.n or 1),
+            answer_tokens=self._intake.answer_tokens(request.answer_limits, request.n or 1),
             metadata=request.metadata,
             stream=request.stream,
             model=request.model,

@@ -100,7 +100,7 @@ class ResponseRoutes:
             request=_encode(chat_request(request)),
             prompt_chars=self._intake.prompt_chars(messages, "input"),
             answer_tokens=self._intake.answer_tokens(
-                request.max_output_tokens, "max_output_tokens"
+                {"max_output_tokens": request.max_output_tokens}
             ),
             metadata=request.metadata,
             stream=request.stream,

@@ -310,3 +310,9 @@ async def test_unknown_parameters_pass_where_the_settings_say_so() -> None:
     await submit(stage, guided_choice=["a", "b"])
 
     assert msgspec.json.decode((await stage.claim()).request)["guided_choice"] == ["a", "b"]
+
+
+async def test_the_larger_of_two_answer_limits_counts_as_work(stage: Stage) -> None:
+    await submit(stage, max_completion_tokens=1, max_tokens=1000)
+
+    assert (await stage.claim()).job.work_tokens > 1000

@@ -44,6 +44,7 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
     ({"prompt": "a", "max_tokens": 4097}, "max_tokens"),
     ({"prompt": "a", "max_completion_tokens": 4097}, "max_completion_tokens"),
+    ({"prompt": "a", "max_completion_tokens": 1, "max_tokens": 4097}, "max_tokens"),
     ({"prompt": "a", "seed": 2**63}, "seed"),
     ({"prompt": "a", "stop": ["a"] * 17}, "stop"),
     (
