@@ -144,7 +144,8 @@ async def test_brackets_within_strings_do_not_count(stage: Stage) -> None:
     assert reply.status == 202
 
 
-async def test_wide_is_not_deep(stage: Stage) -> None:
+async def test_wide_is_not_deep() -> None:
+    stage = Stage(settings=GatewaySettings(max_prompt_chars=100_000))
     audio: dict[str, object] = {"x": [[[{}]]] * 500, "y": [{"z": [1]}] * 500}
     reply = await stage.post("/jobs", {"prompt": "a", "audio": audio})
 
@@ -166,6 +167,31 @@ async def test_a_long_prompt_is_refused(stage: Stage) -> None:
     fresh = Stage()
     more = [*half, {"role": "user", "content": [{"type": "text", "text": "b"}]}]
     error = await refused(fresh, msgspec.json.encode({"messages": more}))
+    assert error["code"] == "prompt_too_long"
+
+
+LONG = "a" * 8_000
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": LONG}}
+PARAMETERS: dict[str, object] = {"type": "object", "properties": {LONG: {}}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f", "description": LONG}}]},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}]},
+        {"functions": [{"name": "f", "description": LONG}]},
+        {"messages": [{"role": "user", "content": "a", "name": LONG}]},
+        {"messages": [{"role": "assistant", "content": "a", "tool_calls": [CALL]}]},
+        {"messages": [{"role": "user", "content": [{"type": "refusal", "refusal": LONG + "a"}]}]},
+    ],
+)
+async def test_what_the_engine_reads_is_not_longer_elsewhere(
+    stage: Stage, fields: dict[str, object]
+) -> None:
+    chat = {"messages": [{"role": "user", "content": "a"}], **fields}
+
+    error = await refused(stage, msgspec.json.encode(chat))
     assert error["code"] == "prompt_too_long"
 
 
