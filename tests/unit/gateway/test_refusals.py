@@ -109,8 +109,10 @@ async def refused(
         (b'{"prompt": "unfinished', "invalid_json"),
         (b'{"prompt": "a", "tools": [}', "invalid_json"),
         (b'{"prompt": "a", "audio": ' + b"[" * DEEP + b"]" * DEEP + b"}", "too_deeply_nested"),
-        (b"[" * 500_000, "too_deeply_nested"),
-        (b'{"a":' * 100_000, "too_deeply_nested"),
+        (b"[" * 500_000, "too_many_values"),
+        (b'{"a":' * 100_000, "too_many_values"),
+        (b"[" * 20_000, "too_deeply_nested"),
+        (b'{"prompt": "a", "audio": {"x": [' + b"{}," * 340_000 + b"{}]}}", "too_many_values"),
         (b'{"prompt": "a", "prompt": "b"}', "duplicate_key"),
         (b'{"messages": [{"role": "user", "content": "a", "content": "b"}]}', "duplicate_key"),
         (b'{"prompt": "a", "pr\\u006fmpt": "b"}', "duplicate_key"),
@@ -216,18 +218,18 @@ async def test_a_body_without_a_length_may_come_in_pieces(stage: Stage) -> None:
     assert reply.status == 202
 
 
-def test_a_body_that_never_ends_is_given_up() -> None:
+@pytest.mark.parametrize("chunks", [[b'{"prompt":'], []])
+def test_a_body_that_never_ends_or_never_begins_is_given_up(chunks: list[bytes]) -> None:
     async def experiment() -> None:
         stage = Stage(clock=LoopClock())
-        chunks = iter([b'{"prompt":'])
+        waiting = iter(chunks)
 
         async def receive() -> Message:
-            for chunk in chunks:
+            for chunk in waiting:
                 return {"type": "http.request", "body": chunk, "more_body": True}
             return await asyncio.Event().wait()  # pyright: ignore[reportReturnType]
 
-        body = [b"{", b""]
-        reply = await stage.request("POST", "/jobs", body=body, receive=receive)
+        reply = await stage.request("POST", "/jobs", body=[b"{", b""], receive=receive)
         assert reply.status == 408
         assert reply.headers["connection"] == "close"
 
