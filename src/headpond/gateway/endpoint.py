@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headpond.domain.identity import LOCAL_TEAM, Identity
+from headpond.domain.identity import Identity
 from headpond.errors import InvalidRequest
 from headpond.gateway.envelope import MethodNotAllowed
-from headpond.services.authentication import Authentication
+from headpond.gateway.local_door import LocalDoor
+from headpond.services.authentication import LOCAL, Authentication
 
-_NOBODY = Identity(LOCAL_TEAM)
 _NO_QUERY: Mapping[str, str] = {}
 
 
@@ -79,7 +79,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 class Endpoint:
     """All operations on one path, as an ASGI app."""
 
-    def __init__(self, operations: Sequence[Operation], authentication: Authentication) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], authentication: Authentication, door: LocalDoor
+    ) -> None:
         self._operations = {operation.method: operation for operation in operations}
         self._allowed = ", ".join(sorted(self._operations))
         if "GET" in self._operations:
@@ -89,15 +91,18 @@ class Endpoint:
             for operation in operations
         }
         self._authentication = authentication
+        self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = self._operations.get(scope["method"])
         if operation is None:
             raise MethodNotAllowed(scope["method"], self._allowed)
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        identity = _NOBODY
+        identity = LOCAL
         if not operation.public:
             identity = await self._authentication.identify(headers.get(b"authorization"))
+            if identity is LOCAL:
+                self._door.check(headers)
         query = _NO_QUERY
         if scope["query_string"]:
             query = _query(scope["query_string"], self._query_names[operation.method])
