@@ -11,8 +11,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headpond.domain.identity import Identity
-from headpond.errors import InvalidRequest
-from headpond.gateway.envelope import MethodNotAllowed
+from headpond.errors import InvalidRequest, MethodNotAllowed
 from headpond.gateway.local_door import LocalDoor
 from headpond.services.authentication import LOCAL, Authentication
 
