@@ -205,7 +205,7 @@ async def test_a_client_that_leaves_while_it_sends_gets_no_answer(stage: Stage) 
 
 
 async def test_an_error_after_the_answer_began_is_not_answered_twice(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     created = await stage.post("/jobs", {"prompt": "a"})
 
@@ -216,6 +216,7 @@ async def test_an_error_after_the_answer_began_is_not_answered_twice(
     monkeypatch.setattr(stage.jobs, "wait_for_change", broken)
     with pytest.raises(RuntimeError, match="half-way"):
         await stage.get(f"{created.json['poll_url']}/events")
+    assert caplog.text == ""
 
 
 def test_labels_are_escaped() -> None:
