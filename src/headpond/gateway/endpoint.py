@@ -15,6 +15,9 @@ from headpond.errors import InvalidRequest, MethodNotAllowed
 from headpond.gateway.local_door import LocalDoor
 from headpond.services.authentication import LOCAL, Authentication
 
+ONCE = (b"authorization", b"host", b"origin", b"content-type", b"idempotency-key")
+"""Headers that mean something else to whoever takes the first than to whoever takes the last."""
+
 _NO_QUERY: Mapping[str, str] = {}
 
 
@@ -59,7 +62,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method on one path. `errors` are the statuses beside 400, 401, 500 and 503.
+    """One method on one path. `errors` are the statuses beside 400, 401, 403, 500 and 503.
 
     `public` operations ask nobody who they are.
     """
@@ -96,7 +99,7 @@ class Endpoint:
         operation = self._operations.get(scope["method"])
         if operation is None:
             raise MethodNotAllowed(scope["method"], self._allowed)
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = _headers(scope["headers"])
         identity = LOCAL
         if not operation.public:
             identity = await self._authentication.identify(headers.get(b"authorization"))
@@ -107,6 +110,17 @@ class Endpoint:
             query = _query(scope["query_string"], self._query_names[operation.method])
         answer = await operation.handler(Call(scope, receive, headers, query, identity))
         await answer(scope, receive, send)
+
+
+def _headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """By name; of one that came several times the last. Raises InvalidRequest."""
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        for name in ONCE:
+            if sum(given == name for given, _ in pairs) > 1:
+                message = f"The header {name.decode()} came twice."
+                raise InvalidRequest(message, code="invalid_value", param=name.decode())
+    return headers
 
 
 def _query(query_string: bytes, names: set[str]) -> dict[str, str]:

@@ -262,6 +262,18 @@ async def test_an_idempotency_key_is_short_and_visible(stage: Stage, key: str) -
     assert await stage.empty()
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "Host"])
+async def test_a_header_that_came_twice_is_refused(stage: Stage, name: str) -> None:
+    # Two spellings are two keys here, and one name on the wire.
+    reply = await stage.request(
+        "POST", "/jobs", body=b'{"prompt": "a"}', headers={name: "a", name.lower(): "b"}
+    )
+
+    assert reply.status == 400
+    assert reply.error["param"] == name.lower()
+    assert await stage.empty()
+
+
 async def test_an_unknown_path_has_the_envelope_too(stage: Stage) -> None:
     for url in ("/", "/jobs/", "/nothing/here", "/v1"):
         reply = await stage.get(url)
