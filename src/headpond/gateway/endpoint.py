@@ -53,12 +53,16 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a successful operation sends: a wire type, or text of another media type."""
+    """What a successful operation sends: a wire type, or text of another media type.
+
+    `empty` describes the 204 of an operation that may have nothing to send.
+    """
 
     status: int = 200
     type: object = None
     media: str = "application/json"
     description: str = "Done."
+    empty: str | None = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
