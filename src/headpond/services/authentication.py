@@ -41,12 +41,14 @@ class Authentication:
             return await self._nobody()
         scheme, _, credential = authorization.partition(b" ")
         credential = credential.strip()
+        if scheme.lower() != b"bearer" or not credential:
+            return await self._nobody()
         digest = sha256(credential).digest()
         known = self._callers.get(digest)
         if known is not None:
             return known
-        if scheme.lower() != b"bearer" or not credential or not await self._keys_or_tokens():
-            return await self._nobody()
+        if not await self._keys_or_tokens():
+            return LOCAL
         if len(credential) > MAX_CREDENTIAL_BYTES:
             raise _unknown()
         identity = await self._identity(credential, digest)
