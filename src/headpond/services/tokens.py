@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeGuard, cast
 
-from headpond.domain.identity import Identity
+from headpond.domain.identity import Identity, is_name
 from headpond.errors import MissingExtra, Unauthenticated, Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.key_set import KeySet
@@ -34,8 +34,6 @@ MAX_KEYS_AGE_S = 3600.0
 END_OF_TIME = 2.0**53
 LEEWAY_S = 30.0
 """Clocks of two machines differ a little."""
-
-MAX_NAME_CHARS = 256
 
 
 class Tokens:
@@ -161,9 +159,7 @@ def _is_time(value: object) -> TypeGuard[float]:
 
 def _name(claims: Mapping[str, object], claim: str) -> str | None:
     value = claims.get(claim)
-    if isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_NAME_CHARS:
-        return value
-    return None
+    return value if is_name(value) else None
 
 
 def _refused(why: str) -> Unauthenticated:
