@@ -100,6 +100,7 @@ class Stage:
             settings=settings or GatewaySettings(),
             submission=Submission(
                 self.delivery,
+                jobs=self.jobs,
                 pools={pool: PoolSettings() for pool in served.pools},
                 catalogue=served,
                 limits=RateLimits(limits or LimitSettings(), self.clock),

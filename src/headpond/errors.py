@@ -5,7 +5,8 @@ HeadpondError
 │   ├── InvalidRequest            400, 413, 422
 │   ├── Unauthenticated           401
 │   ├── Forbidden                 403
-│   └── NotFound                  404
+│   ├── NotFound                  404
+│   └── MethodNotAllowed          405
 ├── TryLater                  the same call may work     (HTTP 429, 503)
 │   ├── RateLimited               429
 │   └── Unavailable               503
@@ -66,6 +67,17 @@ class NotFound(RequestError):
     """No such thing, or not one that the caller's team may see: the two look the same."""
 
     status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, but not with this method; `allowed` are those that it has."""
+
+    status = 405
+
+    def __init__(self, method: str, allowed: str) -> None:
+        message = f"{method} is not possible here; use {allowed}."
+        super().__init__(message, code="method_not_allowed")
+        self.allowed = allowed
 
 
 class TryLater(HeadpondError):

@@ -171,6 +171,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
             settings=settings.gateway,
             submission=Submission(
                 delivery,
+                jobs=store.jobs,
                 pools=settings.pools,
                 catalogue=catalogue,
                 limits=RateLimits(settings.limits, clock),

@@ -117,7 +117,7 @@ async def answer_to(running: Running, *pieces: bytes) -> bytes:
     return answer
 
 
-HEAD = b"POST /jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+HEAD = b"POST /jobs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
 
 async def test_a_body_that_is_announced_too_large_is_not_waited_for(running: Running) -> None:

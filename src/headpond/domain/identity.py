@@ -1,6 +1,6 @@
 """Who asks, and ids that sort by time."""
 
-from typing import Annotated, NewType
+from typing import Annotated, NewType, TypeGuard
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +10,14 @@ Limit = Annotated[int, Meta(ge=1)]
 
 LOCAL_TEAM = "local"
 """The team of everybody, where a gateway on the loopback address has no keys."""
+
+
+MAX_NAME_CHARS = 256
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether this can name a team or a feature: printable text, neither empty nor endless."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_NAME_CHARS
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from headpond.gateway.health import HealthRoutes
 from headpond.gateway.intake import Intake
 from headpond.gateway.job_events import JobEventRoutes
 from headpond.gateway.jobs import JobRoutes
+from headpond.gateway.local_door import LocalDoor
 from headpond.gateway.models import ModelRoutes
 from headpond.gateway.openapi import DocumentRoutes
 from headpond.gateway.responses import ResponseRoutes
@@ -61,7 +62,10 @@ def create_app(parts: Parts) -> ASGIApp:
     by_path: dict[str, list[Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, []).append(operation)
-    endpoints = {path: Endpoint(on_path, parts.authentication) for path, on_path in by_path.items()}
+    door = LocalDoor(parts.settings.host)
+    endpoints = {
+        path: Endpoint(on_path, parts.authentication, door) for path, on_path in by_path.items()
+    }
     router = Router(
         [Route(path, endpoint) for path, endpoint in endpoints.items()],
         redirect_slashes=False,

@@ -47,10 +47,11 @@ class Boundary:
         except ClientDisconnect:
             return
         except Exception as error:
+            if started:
+                # Too late for an answer: the server cuts the connection, and logs why.
+                raise
             if not isinstance(error, RequestError | TryLater):
                 log.exception("request %s failed", request_id.decode())
-            if started:
-                raise
             body, reply = error_reply(error)
             self._listener.hear(RequestRefused(body.code, reply.status))
             await reply(scope, receive, send_with_id)

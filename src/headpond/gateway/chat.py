@@ -63,8 +63,8 @@ class ChatRoutes:
         asked = Asked(
             body=body,
             request=engine_request(body, FOR_HEADPOND),
-            prompt_chars=self._intake.prompt_chars(request.messages, "messages"),
-            answer_tokens=self._intake.answer_tokens(*request.answer_limit, request.n or 1),
+            prompt_param="messages",
+            answer_tokens=self._intake.answer_tokens(request.answer_limits, request.n or 1),
             metadata=request.metadata,
             stream=request.stream,
             model=request.model,

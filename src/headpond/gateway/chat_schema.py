@@ -111,11 +111,12 @@ class ChatParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     web_search_options: Open | None = None
 
     @property
-    def answer_limit(self) -> tuple[int | None, str]:
-        """The limit of one answer and its name: there are two, and the newer goes first."""
-        if self.max_completion_tokens is None:
-            return self.max_tokens, "max_tokens"
-        return self.max_completion_tokens, "max_completion_tokens"
+    def answer_limits(self) -> dict[str, int | None]:
+        """The limits of one answer by name: there are two, and engines differ in which counts."""
+        return {
+            "max_completion_tokens": self.max_completion_tokens,
+            "max_tokens": self.max_tokens,
+        }
 
 
 class ChatRequest(ChatParameters, frozen=True, kw_only=True):

@@ -10,12 +10,14 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headpond.domain.identity import LOCAL_TEAM, Identity
-from headpond.errors import InvalidRequest
-from headpond.gateway.envelope import MethodNotAllowed
-from headpond.services.authentication import Authentication
+from headpond.domain.identity import Identity
+from headpond.errors import InvalidRequest, MethodNotAllowed
+from headpond.gateway.local_door import LocalDoor
+from headpond.services.authentication import LOCAL, Authentication
 
-_NOBODY = Identity(LOCAL_TEAM)
+ONCE = (b"authorization", b"host", b"origin", b"content-type", b"idempotency-key")
+"""Headers that mean something else to whoever takes the first than to whoever takes the last."""
+
 _NO_QUERY: Mapping[str, str] = {}
 
 
@@ -51,16 +53,20 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a successful operation sends: a wire type, or text of another media type."""
+    """What a successful operation sends: a wire type, or text of another media type.
+
+    `empty` describes the 204 of an operation that may have nothing to send.
+    """
 
     status: int = 200
     type: object = None
     media: str = "application/json"
     description: str = "Done."
+    empty: str | None = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method on one path. `errors` are the statuses beside 400, 401, 500 and 503.
+    """One method on one path. `errors` are the statuses beside 400, 401, 403, 500 and 503.
 
     `public` operations ask nobody who they are.
     """
@@ -79,7 +85,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 class Endpoint:
     """All operations on one path, as an ASGI app."""
 
-    def __init__(self, operations: Sequence[Operation], authentication: Authentication) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], authentication: Authentication, door: LocalDoor
+    ) -> None:
         self._operations = {operation.method: operation for operation in operations}
         self._allowed = ", ".join(sorted(self._operations))
         if "GET" in self._operations:
@@ -89,20 +97,34 @@ class Endpoint:
             for operation in operations
         }
         self._authentication = authentication
+        self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = self._operations.get(scope["method"])
         if operation is None:
             raise MethodNotAllowed(scope["method"], self._allowed)
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        identity = _NOBODY
+        headers = _headers(scope["headers"])
+        identity = LOCAL
         if not operation.public:
             identity = await self._authentication.identify(headers.get(b"authorization"))
+            if identity is LOCAL:
+                self._door.check(headers)
         query = _NO_QUERY
         if scope["query_string"]:
             query = _query(scope["query_string"], self._query_names[operation.method])
         answer = await operation.handler(Call(scope, receive, headers, query, identity))
         await answer(scope, receive, send)
+
+
+def _headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """By name; of one that came several times the last. Raises InvalidRequest."""
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        for name in ONCE:
+            if sum(given == name for given, _ in pairs) > 1:
+                message = f"The header {name.decode()} came twice."
+                raise InvalidRequest(message, code="invalid_value", param=name.decode())
+    return headers
 
 
 def _query(query_string: bytes, names: set[str]) -> dict[str, str]:

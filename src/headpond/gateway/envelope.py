@@ -9,7 +9,7 @@ import math
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from headpond.errors import RateLimited, RequestError, TryLater
+from headpond.errors import MethodNotAllowed, RateLimited, RequestError, TryLater
 from headpond.gateway.reply import Header, Reply, json_reply
 
 DO_NOT_RETRY: Header = (b"x-should-retry", b"false")
@@ -30,17 +30,6 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
     """The body of every answer that is not 2xx."""
 
     error: ErrorBody
-
-
-class MethodNotAllowed(RequestError):
-    """The path exists, but not with this method."""
-
-    status = 405
-
-    def __init__(self, method: str, allowed: str) -> None:
-        message = f"{method} is not possible here; use {allowed}."
-        super().__init__(message, code="method_not_allowed")
-        self.allowed = allowed
 
 
 def error_reply(error: Exception) -> tuple[ErrorBody, Reply]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -13,8 +13,8 @@ from headpond.domain.lane import Priority
 from headpond.domain.ratelimit import Bucket
 from headpond.domain.work import DEFAULT_ANSWER_TOKENS
 from headpond.errors import InvalidRequest
-from headpond.gateway.chat_schema import Message
 from headpond.gateway.endpoint import Call, Parameter
+from headpond.gateway.prompt import prompt_chars
 from headpond.gateway.reply import Header
 from headpond.services.rate_limits import Allowance
 from headpond.services.submission import Order, Receipt, Submission
@@ -33,11 +33,14 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the front doors have in common. `body` is the client's, `request` the engine's."""
+    """What the front doors have in common. `body` is the client's, `request` the engine's.
+
+    `prompt_param` is the field that the messages came in.
+    """
 
     body: bytes
     request: bytes
-    prompt_chars: int
+    prompt_param: str
     answer_tokens: int | None
     metadata: dict[str, str] | None
     stream: bool | None
@@ -60,11 +63,12 @@ class Intake:
         if asked.stream:
             message = "Streaming is not supported yet; send stream=false."
             raise InvalidRequest(message, code="unsupported_parameter", param="stream")
+        chars = prompt_chars(asked.request, limit=self._max_prompt_chars, param=asked.prompt_param)
         key = _idempotency_key(call)
         return await self._submission.submit(
             Order(
                 request=asked.request,
-                prompt_chars=asked.prompt_chars,
+                prompt_chars=chars,
                 model=asked.model,
                 max_tokens=asked.answer_tokens,
                 priority=asked.priority,
@@ -77,29 +81,19 @@ class Intake:
             call.identity,
         )
 
-    def prompt_chars(self, messages: Sequence[Message], param: str) -> int:
-        """Characters of text in all messages, which came in the field `param`.
-
-        Raises InvalidRequest where there is nothing in them, or too much.
-        """
-        texts = [text for message in messages for text in _texts(message)]
-        chars = sum(map(len, texts))
-        if chars > self._max_prompt_chars:
-            text = f"The prompt has {chars} characters; {self._max_prompt_chars} are allowed."
-            raise InvalidRequest(text, code="prompt_too_long", param=param)
-        if not any(map(str.strip, texts)) and not any(map(_has_more_than_text, messages)):
-            text = "The prompt is empty."
-            raise InvalidRequest(text, code="empty_prompt", param=param)
-        return chars
-
-    def answer_tokens(self, limit: int | None, param: str, choices: int = 1) -> int | None:
+    def answer_tokens(self, limits: Mapping[str, int | None], choices: int = 1) -> int | None:
         """Tokens of all choices together; None where the client set no limit for its one.
 
-        `limit` is for one choice and came in the field `param`. Raises InvalidRequest.
+        `limits` are for one choice, by the fields that they came in; the largest one counts.
+        Raises InvalidRequest.
         """
-        if limit is not None and limit > self._max_output_tokens:
-            message = f"{limit} output tokens are asked for; {self._max_output_tokens} are allowed."
-            raise InvalidRequest(message, code="too_many_tokens", param=param)
+        allowed = self._max_output_tokens
+        sent = {param: limit for param, limit in limits.items() if limit is not None}
+        for param, limit in sent.items():
+            if limit > allowed:
+                message = f"{limit} output tokens are asked for; {allowed} are allowed."
+                raise InvalidRequest(message, code="too_many_tokens", param=param)
+        limit = max(sent.values(), default=None)
         if choices == 1:
             return limit
         return choices * (DEFAULT_ANSWER_TOKENS if limit is None else limit)
@@ -112,8 +106,9 @@ def engine_request(body: bytes, ours: Iterable[str]) -> bytes:
     """
     fields = _decode_fields(body)
     removed = {name: fields.pop(name) for name in ours if name in fields}
-    if prompt := removed.get("prompt"):
-        fields.setdefault("messages", Raw(b'[{"role":"user","content":%b}]' % bytes(prompt)))
+    prompt = bytes(removed.get("prompt", b"null"))
+    if prompt != b"null":
+        fields["messages"] = Raw(b'[{"role":"user","content":%b}]' % prompt)
     return _encode(fields)
 
 
@@ -128,20 +123,6 @@ def receipt_headers(receipt: Receipt) -> list[Header]:
 def poll_url(job: Job) -> str:
     """Where the job is to be seen."""
     return f"/jobs/{job.id}"
-
-
-def _texts(message: Message) -> list[str]:
-    match message.content:
-        case None:
-            return []
-        case str(text):
-            return [text]
-        case parts:
-            return [part.text for part in parts if part.text is not None]
-
-
-def _has_more_than_text(message: Message) -> bool:
-    return isinstance(message.content, list) and any(part.text is None for part in message.content)
 
 
 def _limit_headers(allowance: Allowance) -> list[Header]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator
 
 import msgspec
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from headpond.domain.job import Job
@@ -50,7 +50,11 @@ class JobEventRoutes:
                 handler=self._stream,
                 summary="Follow a job",
                 parameters=(LAST_EVENT_ID,),
-                answer=Answer(media="text/event-stream", description="Events named `job`."),
+                answer=Answer(
+                    media="text/event-stream",
+                    description="Events named `job`.",
+                    empty="The job has ended and this reader has seen it; do not come back.",
+                ),
                 errors=(404,),
             )
         ]
@@ -63,6 +67,11 @@ class JobEventRoutes:
         job = await self._desk.job(job_id(call.id), call.identity)
         # No buffering in nginx, which would hold events back.
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if job.state.terminal and job.version <= int(seen):
+            # To an EventSource any other answer means: connect again, without end.
+            return Response(status_code=204, headers=headers)
+        if call.scope["method"] == "HEAD":
+            return Response(media_type="text/event-stream", headers=headers)
         events = self._events(job, int(seen))
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 

@@ -1,7 +1,6 @@
 """/jobs: submit, look, list, cancel."""
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,7 +10,6 @@ from headpond.domain.identity import Identity
 from headpond.domain.job import Job, JobId, JobState
 from headpond.errors import InvalidRequest, NotFound
 from headpond.gateway.body import BodyReader
-from headpond.gateway.chat_schema import Message
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
 from headpond.gateway.intake import (
     IDEMPOTENCY_KEY,
@@ -142,8 +140,8 @@ class JobRoutes:
         asked = Asked(
             body=body,
             request=engine_request(body, FOR_HEADPOND),
-            prompt_chars=self._intake.prompt_chars(*_prompt(request)),
-            answer_tokens=self._intake.answer_tokens(*request.answer_limit, request.n or 1),
+            prompt_param=_prompt_param(request),
+            answer_tokens=self._intake.answer_tokens(request.answer_limits, request.n or 1),
             metadata=request.metadata,
             stream=request.stream,
             model=request.model,
@@ -214,16 +212,16 @@ def seconds(text: str, name: str) -> float:
     return float(text)
 
 
-def _prompt(request: JobRequest) -> tuple[Sequence[Message], str]:
-    """The messages, and the name of the field that they came in."""
+def _prompt_param(request: JobRequest) -> str:
+    """The one of two fields that the messages came in. Raises InvalidRequest."""
     match request.prompt, request.messages:
         case None, None:
             message = "Send a prompt or messages."
             raise InvalidRequest(message, code="missing_required_parameter", param="prompt")
-        case None, messages:
-            return messages, "messages"
-        case prompt, None:
-            return [Message("user", prompt)], "prompt"
+        case None, _:
+            return "messages"
+        case _, None:
+            return "prompt"
         case _:
             message = "Send either prompt or messages, not both."
             raise InvalidRequest(message, code="invalid_value", param="prompt")

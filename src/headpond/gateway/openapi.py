@@ -121,8 +121,10 @@ def _responses(operation: Operation, refs: _Refs) -> dict[str, object]:
             "content": {answer.media: {"schema": schema}},
         }
     }
+    if answer.empty is not None:
+        responses["204"] = {"description": answer.empty}
     envelope = {"application/json": {"schema": _schema(ErrorEnvelope, refs)}}
-    always = ALWAYS if operation.public else (*ALWAYS, 401)
+    always = ALWAYS if operation.public else (*ALWAYS, 401, 403)
     for status in sorted({*always, *operation.errors}):
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": envelope}
     return responses

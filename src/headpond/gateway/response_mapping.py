@@ -1,6 +1,7 @@
 """Between the responses API and the chat API that engines speak, both ways."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import assert_never
 
 import msgspec
@@ -69,7 +70,13 @@ def chat_messages(request: ResponseRequest) -> list[Open]:
     if isinstance(request.input, str):
         messages.append({"role": "user", "content": request.input})
     else:
-        messages += [_message(item) for item in request.input]
+        # A model asks for several calls in one turn, and templates want one turn to answer to.
+        for calls, items in groupby(request.input, key=lambda item: item.type == "function_call"):
+            if calls:
+                called = [_tool_call(item) for item in items]
+                messages.append({"role": "assistant", "content": None, "tool_calls": called})
+            else:
+                messages += map(_message, items)
     return messages
 
 
@@ -132,15 +139,24 @@ def _message(item: InputItem) -> Open:
             role = "system" if role == "developer" else role
             text = content if isinstance(content, str) else "".join(part.text for part in content)
             return {"role": role, "content": text}
-        case InputItem(type="function_call", call_id=str(), name=str(), arguments=str()):
-            called = {"name": item.name, "arguments": item.arguments}
-            call = {"id": item.call_id, "type": "function", "function": called}
-            return {"role": "assistant", "content": None, "tool_calls": [call]}
         case InputItem(type="function_call_output", call_id=str(), output=str()):
             return {"role": "tool", "tool_call_id": item.call_id, "content": item.output}
         case _:
-            message = f"An input item of type {item.type!r} lacks a field."
-            raise InvalidRequest(message, code="missing_required_parameter", param="input")
+            raise _lacks_a_field(item)
+
+
+def _tool_call(item: InputItem) -> Open:
+    match item:
+        case InputItem(call_id=str(), name=str(), arguments=str()):
+            called = {"name": item.name, "arguments": item.arguments}
+            return {"id": item.call_id, "type": "function", "function": called}
+        case _:
+            raise _lacks_a_field(item)
+
+
+def _lacks_a_field(item: InputItem) -> InvalidRequest:
+    message = f"An input item of type {item.type!r} lacks a field."
+    return InvalidRequest(message, code="missing_required_parameter", param="input")
 
 
 def _response_format(text: TextConfig | None) -> Open | None:

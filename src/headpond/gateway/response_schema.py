@@ -19,15 +19,23 @@ Kept: TypeAlias = Annotated[
 ]
 
 
-class InputPart(msgspec.Struct, frozen=True):
-    """Text, of the user or of an earlier answer that is sent back as context."""
+class InputPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Text, of the user or of an earlier answer that is sent back as context.
+
+    What only an earlier answer has is taken and left out: no engine reads it.
+    """
 
     type: Literal["input_text", "output_text"]
     text: str
+    annotations: list[Open] | None = None
+    logprobs: list[Open] | None = None
 
 
-class InputItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One struct for three kinds, because a message may leave its type out."""
+class InputItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One struct for three kinds, because a message may leave its type out.
+
+    `id` and `status` come with an earlier answer, as do the nulls of the official client.
+    """
 
     type: Literal["message", "function_call", "function_call_output"] = "message"
     role: Literal["user", "assistant", "system", "developer"] | None = None
@@ -36,9 +44,14 @@ class InputItem(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     arguments: str | None = None
     output: str | None = None
+    id: str | None = None
+    status: Literal["in_progress", "completed", "incomplete"] | None = None
+    phase: None = None
+    caller: None = None
+    namespace: None = None
 
 
-class FunctionTool(msgspec.Struct, frozen=True, kw_only=True):
+class FunctionTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     type: Literal["function"]
     name: str
     description: str | None = None
@@ -46,12 +59,14 @@ class FunctionTool(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
 
 
-class NamedFunction(msgspec.Struct, frozen=True, kw_only=True):
+class NamedFunction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     type: Literal["function"]
     name: str
 
 
-class TextFormat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TextFormat(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
     description: str | None = None

@@ -12,12 +12,11 @@ from headpond.domain.lane import Priority
 from headpond.errors import InvalidRequest
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
-from headpond.gateway.chat_schema import Message
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.intake import IDEMPOTENCY_KEY, Asked, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
 from headpond.gateway.reply import json_reply
-from headpond.gateway.response_mapping import chat_messages, chat_request, response_view
+from headpond.gateway.response_mapping import chat_request, response_view
 from headpond.gateway.response_schema import ResponseRequest, ResponseView
 from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
 from headpond.services.desk import Desk
@@ -93,14 +92,13 @@ class ResponseRoutes:
         return json_reply(await self._view(job))
 
     def _asked(self, body: bytes, request: ResponseRequest) -> Asked:
-        messages = msgspec.convert(chat_messages(request), list[Message])
         default = Priority.BATCH if request.background else Priority.INTERACTIVE
         return Asked(
             body=body,
             request=_encode(chat_request(request)),
-            prompt_chars=self._intake.prompt_chars(messages, "input"),
+            prompt_param="input",
             answer_tokens=self._intake.answer_tokens(
-                request.max_output_tokens, "max_output_tokens"
+                {"max_output_tokens": request.max_output_tokens}
             ),
             metadata=request.metadata,
             stream=request.stream,

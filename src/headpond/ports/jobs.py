@@ -62,6 +62,10 @@ class JobStore(Protocol):
         """Add a record iff its team has no unexpired record under the same idempotency key."""
         ...
 
+    async def known(self, team: str, key: str) -> Existing | None:
+        """What a team's idempotency key stands for, None if for nothing or expired."""
+        ...
+
     async def get(self, job_id: JobId) -> Job | None:
         """The record as it stands, None if there is none."""
         ...

@@ -18,6 +18,7 @@ from headpond.services.remembered import Remembered
 from headpond.services.tokens import Tokens
 
 LOCAL = Identity(LOCAL_TEAM)
+"""The very object that a caller without a key gets: a key's team may have the same name."""
 
 KEY_TTL_S = 1.0
 """How long an answer of the key store is believed: a revoked key works at most this long."""
@@ -40,12 +41,14 @@ class Authentication:
             return await self._nobody()
         scheme, _, credential = authorization.partition(b" ")
         credential = credential.strip()
+        if scheme.lower() != b"bearer" or not credential:
+            return await self._nobody()
         digest = sha256(credential).digest()
         known = self._callers.get(digest)
         if known is not None:
             return known
-        if scheme.lower() != b"bearer" or not credential or not await self._keys_or_tokens():
-            return await self._nobody()
+        if not await self._keys_or_tokens():
+            return LOCAL
         if len(credential) > MAX_CREDENTIAL_BYTES:
             raise _unknown()
         identity = await self._identity(credential, digest)
@@ -80,7 +83,7 @@ class Authentication:
 
 async def require_safe_binding(host: str, keys: KeyStore, *, tokens: bool) -> None:
     """Refuse to serve everybody on a network. Raises SettingsError; called before binding."""
-    if tokens or _loopback(host) or await keys.all():
+    if tokens or is_loopback(host) or await keys.all():
         return
     message = (
         f"gateway.host is {host!r}, so others can reach this gateway, but there is no API key and "
@@ -90,7 +93,8 @@ async def require_safe_binding(host: str, keys: KeyStore, *, tokens: bool) -> No
     raise SettingsError(message)
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is of this machine, without asking anybody."""
     if host == "localhost":
         return True
     try:

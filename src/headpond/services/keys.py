@@ -7,8 +7,15 @@ from hashlib import sha256
 
 import msgspec
 
-from headpond.domain.identity import ApiKey, KeyId, Limits, time_ordered_id
-from headpond.errors import NotFound
+from headpond.domain.identity import (
+    MAX_NAME_CHARS,
+    ApiKey,
+    KeyId,
+    Limits,
+    is_name,
+    time_ordered_id,
+)
+from headpond.errors import InvalidRequest, NotFound
 from headpond.ports.clock import Clock
 from headpond.ports.keys import KeyStore
 
@@ -40,7 +47,10 @@ class Keys:
     async def create(
         self, team: str, feature: str | None = None, limits: Limits | None = None
     ) -> NewKey:
-        """Make a key for a team, with 256 random bits."""
+        """Make a key for a team, with 256 random bits. Raises InvalidRequest for a bad name."""
+        _check_name(team, "team")
+        if feature is not None:
+            _check_name(feature, "feature")
         secret = SECRET_PREFIX + _base64url(self._random_bytes(32))
         now = self._clock.now()
         key = ApiKey(
@@ -64,6 +74,12 @@ class Keys:
         if not await self._store.revoke(key_id, self._clock.now()):
             message = f"There is no key {key_id!r}, or it is revoked already."
             raise NotFound(message, code="key_not_found", param="id")
+
+
+def _check_name(name: str, param: str) -> None:
+    if not is_name(name):
+        message = f"A {param} has 1 to {MAX_NAME_CHARS} printable characters."
+        raise InvalidRequest(message, code="invalid_value", param=param)
 
 
 def _base64url(data: bytes) -> str:

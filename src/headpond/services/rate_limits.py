@@ -10,6 +10,9 @@ from headpond.errors import InvalidRequest, RateLimited
 from headpond.ports.clock import Clock
 from headpond.settings import LimitSettings
 
+SWEEP_AT_LEAST = 1024
+"""Fewer buckets than this are not worth a look."""
+
 
 class Allowance(msgspec.Struct, frozen=True):
     """A team's buckets after a request, None where it has no such limit."""
@@ -21,14 +24,15 @@ class Allowance(msgspec.Struct, frozen=True):
 class RateLimits:
     """Takes from a team's buckets, or says when to come back.
 
-    Teams that sent nothing for long hold no memory worth saving: a bucket is three numbers.
+    A team has a bucket for each limit that its keys have: keys of one limit share it, and a key of
+    another limit neither refills nor empties it.
     """
 
     def __init__(self, settings: LimitSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._requests: dict[str, Bucket] = {}
-        self._tokens: dict[str, Bucket] = {}
+        self._requests = _Buckets()
+        self._tokens = _Buckets()
 
     def take(self, identity: Identity, tokens: int) -> Allowance:
         """Count one request of about `tokens` tokens against the caller's team.
@@ -36,17 +40,22 @@ class RateLimits:
         Takes from both buckets or from none. Raises RateLimited, or InvalidRequest for a request
         that is larger than a minute's tokens and so would never pass.
         """
+        left = self.allowance(identity)
+        _check(left.requests, 1, "requests")
+        _check(left.tokens, tokens, "tokens")
+        return Allowance(
+            self._requests.take(identity.team, left.requests, 1),
+            self._tokens.take(identity.team, left.tokens, tokens),
+        )
+
+    def allowance(self, identity: Identity) -> Allowance:
+        """What the caller's team may do now; takes nothing."""
         limits = self._limits(identity)
         now = self._clock.now()
-        requests = _current(self._requests, identity.team, limits.requests_per_minute, now)
-        tokens_left = _current(self._tokens, identity.team, limits.tokens_per_minute, now)
-        _check(requests, 1, "requests")
-        _check(tokens_left, tokens, "tokens")
-        if requests is not None:
-            requests = self._requests[identity.team] = requests.taken(1)
-        if tokens_left is not None:
-            tokens_left = self._tokens[identity.team] = tokens_left.taken(tokens)
-        return Allowance(requests, tokens_left)
+        return Allowance(
+            self._requests.current(identity.team, limits.requests_per_minute, now),
+            self._tokens.current(identity.team, limits.tokens_per_minute, now),
+        )
 
     def _limits(self, identity: Identity) -> Limits:
         if identity.limits is not None:
@@ -54,15 +63,34 @@ class RateLimits:
         return self._settings.teams.get(identity.team, self._settings.default)
 
 
-def _current(
-    buckets: dict[str, Bucket], team: str, per_minute: int | None, now: float
-) -> Bucket | None:
-    if per_minute is None:
-        return None
-    bucket = buckets.get(team)
-    if bucket is None or bucket.per_minute != per_minute:
-        return full(per_minute, now)
-    return bucket.filled(now)
+class _Buckets:
+    """The buckets that are not full; a full one is like a new one, so it is not kept."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[tuple[str, int], Bucket] = {}
+        self._sweep_at = SWEEP_AT_LEAST
+
+    def current(self, team: str, per_minute: int | None, now: float) -> Bucket | None:
+        if per_minute is None:
+            return None
+        bucket = self._buckets.get((team, per_minute))
+        return full(per_minute, now) if bucket is None else bucket.filled(now)
+
+    def take(self, team: str, bucket: Bucket | None, amount: int) -> Bucket | None:
+        """The bucket without `amount`, kept. It is one that `current` gave."""
+        if bucket is None:
+            return None
+        taken = self._buckets[team, bucket.per_minute] = bucket.taken(amount)
+        if len(self._buckets) >= self._sweep_at:
+            self._sweep(bucket.at)
+        return taken
+
+    def _sweep(self, now: float) -> None:
+        self._buckets = {
+            name: bucket for name, bucket in self._buckets.items() if bucket.filled(now).reset_s > 0
+        }
+        # Twice of what is left, so that a request pays for a constant number of looks.
+        self._sweep_at = max(SWEEP_AT_LEAST, 2 * len(self._buckets))
 
 
 def _check(bucket: Bucket | None, amount: int, unit: str) -> None:

@@ -17,7 +17,7 @@ from headpond.errors import InvalidRequest, NotFound
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
-from headpond.ports.jobs import Added, Existing, Idempotency, NewJob
+from headpond.ports.jobs import Added, Existing, Idempotency, JobStore, NewJob
 from headpond.services.rate_limits import Allowance, RateLimits
 from headpond.settings import PoolSettings
 
@@ -57,6 +57,7 @@ class Submission:
         self,
         delivery: Delivery,
         *,
+        jobs: JobStore,
         pools: dict[str, PoolSettings],
         catalogue: Catalogue,
         limits: RateLimits,
@@ -66,6 +67,7 @@ class Submission:
         random_bits: Callable[[int], int] | None = None,
     ) -> None:
         self._delivery = delivery
+        self._jobs = jobs
         self._pools = pools
         self._catalogue = catalogue
         self._limits = limits
@@ -77,18 +79,14 @@ class Submission:
     async def submit(self, order: Order, identity: Identity) -> Receipt:
         """Make the order a job; the same job again for the same key and body.
 
-        Raises NotFound for a model that no pool serves, InvalidRequest for a deadline in the
-        past or a key that came with another body, RateLimited.
+        A replay is neither checked nor charged again: the model may be gone by now, the deadline
+        past, the rate limit used up. Raises NotFound for a model that no pool serves,
+        InvalidRequest for a deadline in the past or a key that came with another body, RateLimited.
         """
-        now = self._clock.now()
-        work_tokens = estimated_tokens(order.prompt_chars, order.max_tokens)
-        job = self._job(order, identity, work_tokens, now)
-        allowance = self._limits.take(identity, work_tokens)
-        new = NewJob(job, order.request, self._idempotency(order, now))
-        stored = await self._delivery.submit(new)
+        stored = await self._known(order, identity) or await self._accept(order, identity)
         match stored:
             case Added(job):
-                receipt = Receipt(job, allowance)
+                replayed = False
             case Existing(job, fingerprint):
                 if fingerprint != order.fingerprint:
                     message = (
@@ -96,11 +94,26 @@ class Submission:
                         "body. Use a new key for a new request."
                     )
                     raise InvalidRequest(message, code="idempotency_key_reused", status=422)
-                receipt = Receipt(job, allowance, replayed=True)
+                replayed = True
             case _:  # pragma: no cover
                 assert_never(stored)
-        self._listener.hear(JobSubmitted(receipt.job, receipt.replayed))
-        return receipt
+        self._listener.hear(JobSubmitted(job, replayed))
+        return Receipt(job, self._limits.allowance(identity), replayed)
+
+    async def _known(self, order: Order, identity: Identity) -> Existing | None:
+        if order.idempotency_key is None:
+            return None
+        return await self._jobs.known(identity.team, order.idempotency_key)
+
+    async def _accept(self, order: Order, identity: Identity) -> Added | Existing:
+        """Existing where the same key came twice at one moment."""
+        now = self._clock.now()
+        work_tokens = estimated_tokens(order.prompt_chars, order.max_tokens)
+        job = self._job(order, identity, work_tokens, now)
+        self._limits.take(identity, work_tokens)
+        return await self._delivery.submit(
+            NewJob(job, order.request, self._idempotency(order, now))
+        )
 
     def _job(self, order: Order, identity: Identity, work_tokens: int, now: float) -> Job:
         route = self._catalogue.route(order.model)

@@ -69,6 +69,10 @@ class FaultyJobStore(JobStore):
         return await self._faults.through(self._jobs.add(new))
 
     @override
+    async def known(self, team: str, key: str) -> Existing | None:
+        return await self._faults.through(self._jobs.known(team, key))
+
+    @override
     async def get(self, job_id: JobId) -> Job | None:
         return await self._faults.through(self._jobs.get(job_id))
 

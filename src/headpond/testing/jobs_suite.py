@@ -103,6 +103,20 @@ class JobStoreSuite:
         clock.advance(86_400)
         assert isinstance(await jobs.add(new_job(key="k")), Added)
 
+    async def test_what_a_key_stands_for_is_known(self, jobs: JobStore, clock: ManualClock) -> None:
+        assert await jobs.known("team", "k") is None
+        job = a_job()
+        await jobs.add(new_job(job, key="k", fingerprint="f"))
+        assert await jobs.known("team", "k") == Existing(job, "f")
+        assert await jobs.known("other", "k") is None
+
+        cancelled = job.cancelled(1_000_001)
+        await jobs.swap(cancelled)
+        assert await jobs.known("team", "k") == Existing(cancelled, "f")
+
+        clock.advance(86_400)
+        assert await jobs.known("team", "k") is None
+
     async def test_expired_keys_are_forgotten(self, jobs: JobStore, clock: ManualClock) -> None:
         await jobs.add(new_job(key="k"))
         assert await jobs.forget_keys(clock.now()) == 0

@@ -12,6 +12,7 @@ from headpond.errors import Unavailable
 from headpond.gateway.app import Hook, Parts, create_app
 from headpond.gateway.health import _labels
 from headpond.ports.queue import Depth
+from headpond.settings import GatewaySettings
 from headpond.testing.virtual_time import LoopClock, run_virtually
 from tests.stages import Reply, Stage
 
@@ -204,7 +205,7 @@ async def test_a_client_that_leaves_while_it_sends_gets_no_answer(stage: Stage) 
 
 
 async def test_an_error_after_the_answer_began_is_not_answered_twice(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     created = await stage.post("/jobs", {"prompt": "a"})
 
@@ -215,7 +216,58 @@ async def test_an_error_after_the_answer_began_is_not_answered_twice(
     monkeypatch.setattr(stage.jobs, "wait_for_change", broken)
     with pytest.raises(RuntimeError, match="half-way"):
         await stage.get(f"{created.json['poll_url']}/events")
+    assert caplog.text == ""
 
 
 def test_labels_are_escaped() -> None:
     assert _labels(Lane('a"\\\n', Priority.BATCH)) == 'pool="a\\"\\\\\\n",priority="batch"'
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "localhost:8080"},
+        {"host": "LOCALHOST"},
+        {"host": "127.0.0.1:1"},
+        {"host": "[::1]:8080"},
+        {"host": "127.0.0.1", "origin": "http://localhost:3000"},
+    ],
+)
+async def test_this_machine_needs_no_key(stage: Stage, headers: dict[str, str]) -> None:
+    assert (await stage.get("/jobs", **headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "localhost.evil.example:8080"},
+        {"host": "8.8.8.8"},
+        {"host": ""},
+        {"host": "["},
+        {"host": "localhost", "origin": "https://evil.example"},
+        {"host": "localhost", "origin": "null"},
+    ],
+)
+async def test_a_page_that_reaches_this_machine_by_its_own_name_is_forbidden(
+    stage: Stage, headers: dict[str, str]
+) -> None:
+    reply = await stage.post("/jobs", {"prompt": "a"}, **headers)
+
+    assert reply.status == 403
+    assert reply.error["code"] == "foreign_host"
+    assert "headpond keys create" in reply.error["message"]
+    assert await stage.empty()
+
+
+async def test_with_a_key_any_name_is_good(stage: Stage) -> None:
+    secret = (await stage.keys.create("local")).secret
+    headers = {"host": "llm.example", "origin": "https://app.example"}
+
+    assert (await stage.get("/jobs", authorization=f"Bearer {secret}", **headers)).status == 200
+
+
+async def test_the_name_that_is_bound_is_ours() -> None:
+    stage = Stage(settings=GatewaySettings(host="pond.internal"))
+
+    assert (await stage.get("/jobs", host="pond.internal:8080")).status == 200

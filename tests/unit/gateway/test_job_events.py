@@ -59,7 +59,18 @@ async def test_a_reader_that_comes_back_gets_what_is_newer() -> None:
     seen_all = await stage.get(f"/jobs/{job_id}/events", last_event_id=str(version))
 
     assert [number for number, _ in events(seen_before.body)] == [version]
-    assert events(seen_all.body) == []
+    # 204 tells an EventSource not to come back.
+    assert (seen_all.status, seen_all.body) == (204, b"")
+
+
+async def test_a_look_at_the_head_of_a_stream_is_not_held() -> None:
+    stage = Stage()
+    job_id = await submitted(stage)
+
+    reply = await stage.request("HEAD", f"/jobs/{job_id}/events")
+
+    assert (reply.status, reply.body) == (200, b"")
+    assert reply.headers["content-type"].startswith("text/event-stream")
 
 
 async def test_line_breaks_in_an_answer_do_not_break_an_event() -> None:

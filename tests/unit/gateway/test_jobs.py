@@ -310,3 +310,36 @@ async def test_unknown_parameters_pass_where_the_settings_say_so() -> None:
     await submit(stage, guided_choice=["a", "b"])
 
     assert msgspec.json.decode((await stage.claim()).request)["guided_choice"] == ["a", "b"]
+
+
+async def test_the_larger_of_two_answer_limits_counts_as_work(stage: Stage) -> None:
+    await submit(stage, max_completion_tokens=1, max_tokens=1000)
+
+    assert (await stage.claim()).job.work_tokens > 1000
+
+
+@pytest.mark.parametrize(
+    "fields", [b'"messages":null,"prompt":"a"', b'"prompt":"a","messages": null']
+)
+async def test_a_field_that_is_null_is_not_there(stage: Stage, fields: bytes) -> None:
+    reply = await stage.request("POST", "/jobs", body=b"{%b}" % fields)
+
+    assert reply.status == 202
+    request = msgspec.json.decode((await stage.claim()).request)
+    assert request == {"messages": [{"role": "user", "content": "a"}]}
+
+
+async def test_what_the_engine_reads_beside_the_messages_counts_as_work(stage: Stage) -> None:
+    tool = {"type": "function", "function": {"name": "f", "description": "d" * 4_000}}
+    await submit(stage, tools=[tool], max_tokens=1)
+
+    assert 1_000 < (await stage.claim()).job.work_tokens < 1_100
+
+
+async def test_an_image_is_no_text(stage: Stage) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
+    messages = [{"role": "user", "content": [image]}]
+    reply = await stage.post("/jobs", {"messages": messages, "max_tokens": 7})
+
+    assert reply.status == 202
+    assert (await stage.claim()).job.work_tokens == 7

@@ -44,6 +44,7 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
     ({"prompt": "a", "max_tokens": 4097}, "max_tokens"),
     ({"prompt": "a", "max_completion_tokens": 4097}, "max_completion_tokens"),
+    ({"prompt": "a", "max_completion_tokens": 1, "max_tokens": 4097}, "max_tokens"),
     ({"prompt": "a", "seed": 2**63}, "seed"),
     ({"prompt": "a", "stop": ["a"] * 17}, "stop"),
     (
@@ -108,8 +109,10 @@ async def refused(
         (b'{"prompt": "unfinished', "invalid_json"),
         (b'{"prompt": "a", "tools": [}', "invalid_json"),
         (b'{"prompt": "a", "audio": ' + b"[" * DEEP + b"]" * DEEP + b"}", "too_deeply_nested"),
-        (b"[" * 500_000, "too_deeply_nested"),
-        (b'{"a":' * 100_000, "too_deeply_nested"),
+        (b"[" * 500_000, "too_many_values"),
+        (b'{"a":' * 100_000, "too_many_values"),
+        (b"[" * 20_000, "too_deeply_nested"),
+        (b'{"prompt": "a", "audio": {"x": [' + b"{}," * 340_000 + b"{}]}}", "too_many_values"),
         (b'{"prompt": "a", "prompt": "b"}', "duplicate_key"),
         (b'{"messages": [{"role": "user", "content": "a", "content": "b"}]}', "duplicate_key"),
         (b'{"prompt": "a", "pr\\u006fmpt": "b"}', "duplicate_key"),
@@ -143,7 +146,8 @@ async def test_brackets_within_strings_do_not_count(stage: Stage) -> None:
     assert reply.status == 202
 
 
-async def test_wide_is_not_deep(stage: Stage) -> None:
+async def test_wide_is_not_deep() -> None:
+    stage = Stage(settings=GatewaySettings(max_prompt_chars=100_000))
     audio: dict[str, object] = {"x": [[[{}]]] * 500, "y": [{"z": [1]}] * 500}
     reply = await stage.post("/jobs", {"prompt": "a", "audio": audio})
 
@@ -168,6 +172,31 @@ async def test_a_long_prompt_is_refused(stage: Stage) -> None:
     assert error["code"] == "prompt_too_long"
 
 
+LONG = "a" * 8_000
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": LONG}}
+PARAMETERS: dict[str, object] = {"type": "object", "properties": {LONG: {}}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f", "description": LONG}}]},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}]},
+        {"functions": [{"name": "f", "description": LONG}]},
+        {"messages": [{"role": "user", "content": "a", "name": LONG}]},
+        {"messages": [{"role": "assistant", "content": "a", "tool_calls": [CALL]}]},
+        {"messages": [{"role": "user", "content": [{"type": "refusal", "refusal": LONG + "a"}]}]},
+    ],
+)
+async def test_what_the_engine_reads_is_not_longer_elsewhere(
+    stage: Stage, fields: dict[str, object]
+) -> None:
+    chat = {"messages": [{"role": "user", "content": "a"}], **fields}
+
+    error = await refused(stage, msgspec.json.encode(chat))
+    assert error["code"] == "prompt_too_long"
+
+
 async def test_a_body_is_not_read_beyond_its_limit() -> None:
     stage = Stage(settings=GatewaySettings(max_body_bytes=100))
     for body in (b"x" * 101, [b"x" * 101], [b"x" * 60, b"x" * 60, b"x" * 10**6]):
@@ -189,18 +218,18 @@ async def test_a_body_without_a_length_may_come_in_pieces(stage: Stage) -> None:
     assert reply.status == 202
 
 
-def test_a_body_that_never_ends_is_given_up() -> None:
+@pytest.mark.parametrize("chunks", [[b'{"prompt":'], []])
+def test_a_body_that_never_ends_or_never_begins_is_given_up(chunks: list[bytes]) -> None:
     async def experiment() -> None:
         stage = Stage(clock=LoopClock())
-        chunks = iter([b'{"prompt":'])
+        waiting = iter(chunks)
 
         async def receive() -> Message:
-            for chunk in chunks:
+            for chunk in waiting:
                 return {"type": "http.request", "body": chunk, "more_body": True}
             return await asyncio.Event().wait()  # pyright: ignore[reportReturnType]
 
-        body = [b"{", b""]
-        reply = await stage.request("POST", "/jobs", body=body, receive=receive)
+        reply = await stage.request("POST", "/jobs", body=[b"{", b""], receive=receive)
         assert reply.status == 408
         assert reply.headers["connection"] == "close"
 
@@ -230,6 +259,18 @@ async def test_an_idempotency_key_is_short_and_visible(stage: Stage, key: str) -
 
     assert reply.status == 400
     assert reply.error["param"] == "Idempotency-Key"
+    assert await stage.empty()
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Authorization", "Host"])
+async def test_a_header_that_came_twice_is_refused(stage: Stage, name: str) -> None:
+    # Two spellings are two keys here, and one name on the wire.
+    reply = await stage.request(
+        "POST", "/jobs", body=b'{"prompt": "a"}', headers={name: "a", name.lower(): "b"}
+    )
+
+    assert reply.status == 400
+    assert reply.error["param"] == name.lower()
     assert await stage.empty()
 
 

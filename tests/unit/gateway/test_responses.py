@@ -127,7 +127,7 @@ async def test_instructions_and_items_become_messages(stage: Stage) -> None:
         {
             "type": "message",
             "role": "assistant",
-            "content": [{"type": "output_text", "text": "b", "annotations": [1]}],
+            "content": [{"type": "output_text", "text": "b", "annotations": [{}]}],
         },
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "42"},
@@ -150,6 +150,26 @@ async def test_instructions_and_items_become_messages(stage: Stage) -> None:
         {"role": "tool", "tool_call_id": "c", "content": "42"},
         {"role": "user", "content": "easy"},
     ]
+
+
+async def test_calls_of_one_turn_stay_one_message(stage: Stage) -> None:
+    calls = [
+        {"type": "function_call", "call_id": name, "name": "f", "arguments": "{}"} for name in "ab"
+    ]
+    answers = [{"type": "function_call_output", "call_id": name, "output": "1"} for name in "ab"]
+    request = await asked(stage, input=[*calls, *answers, *calls[:1]])
+
+    turns = [[call["id"] for call in m.get("tool_calls", ())] for m in request["messages"]]
+    assert turns == [["a", "b"], [], [], ["a"]]
+
+
+async def test_an_earlier_answer_can_be_sent_back_whole(stage: Stage) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    output = (await in_background(stage, answered("hi", tool_calls=[call])))["output"]
+    nulls = {"phase": None, "caller": None, "namespace": None}
+    request = await asked(stage, input=[{**item, **nulls} for item in output])
+
+    assert [message["role"] for message in request["messages"]] == ["assistant", "assistant"]
 
 
 async def test_parameters_are_translated_there_and_back(stage: Stage) -> None:
@@ -270,6 +290,12 @@ async def test_a_stored_request_that_cannot_be_read_spoils_nothing(stage: Stage)
         ({"input": [{"type": "reasoning"}]}, "input[0].type"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, None),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"input": [{"role": "user", "content": "a", "name": "x"}, {"rol": 1}]}, "input[1].rol"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_text", "text": "a", "b": 1}]}]},
+            "input[0].content[0].b",
+        ),
+        ({"tools": [{"type": "function", "name": "f", "defer_loading": True}]}, None),
         ({"max_output_tokens": 5_000}, "max_output_tokens"),
         ({"input": [{"role": "user"}]}, "input"),
         ({"input": [{"type": "function_call", "name": "f"}]}, "input"),

@@ -85,6 +85,15 @@ async def test_what_is_no_key_is_refused(authentication: Authentication, keys: K
     assert await refused(authentication, bearer("h" * (MAX_CREDENTIAL_BYTES + 1)))
 
 
+async def test_a_key_that_is_known_works_as_a_bearer_only(
+    authentication: Authentication, keys: Keys
+) -> None:
+    secret = (await keys.create("team")).secret
+    await authentication.identify(bearer(secret))
+
+    assert await refused(authentication, f"Basic {secret}".encode()) == "missing_api_key"
+
+
 async def test_the_store_is_asked_once_a_second(
     authentication: Authentication, keys: Keys, store: Counting, clock: ManualClock
 ) -> None:

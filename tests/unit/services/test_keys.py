@@ -6,7 +6,7 @@ import pytest
 
 from headpond.adapters.memory.keys import MemoryKeyStore
 from headpond.domain.identity import KeyId, Limits
-from headpond.errors import NotFound
+from headpond.errors import InvalidRequest, NotFound
 from headpond.services.keys import Keys
 from headpond.testing.clocks import ManualClock
 
@@ -50,3 +50,12 @@ async def test_a_key_is_revoked_once(keys: Keys) -> None:
     for key_id in (made.key.id, KeyId("key_unknown")):
         with pytest.raises(NotFound):
             await keys.revoke(key_id)
+
+
+@pytest.mark.parametrize("name", ["", "a\x00b", "line\nbreak", "t" * 257])
+async def test_a_bad_name_gets_no_key(store: MemoryKeyStore, keys: Keys, name: str) -> None:
+    with pytest.raises(InvalidRequest, match="team"):
+        await keys.create(name)
+    with pytest.raises(InvalidRequest, match="feature"):
+        await keys.create("team", name)
+    assert await store.all() == []

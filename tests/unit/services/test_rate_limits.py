@@ -4,7 +4,7 @@ import pytest
 
 from headpond.domain.identity import Identity, Limits
 from headpond.errors import InvalidRequest, RateLimited
-from headpond.services.rate_limits import Allowance, RateLimits
+from headpond.services.rate_limits import SWEEP_AT_LEAST, Allowance, RateLimits
 from headpond.settings import LimitSettings
 from headpond.testing.clocks import ManualClock
 
@@ -81,3 +81,32 @@ def test_what_can_never_pass_is_the_requests_fault(clock: ManualClock) -> None:
     with pytest.raises(InvalidRequest) as raised:
         limits.take(TEAM, 101)
     assert raised.value.code == "request_exceeds_limit"
+
+
+def test_a_key_of_another_limit_does_not_fill_the_bucket(clock: ManualClock) -> None:
+    limits = RateLimits(LimitSettings(), clock)
+    narrow = Identity("team", limits=Limits(requests_per_minute=1))
+    wide = Identity("team", limits=Limits(requests_per_minute=2))
+    limits.take(narrow, 1)
+    limits.take(wide, 1)
+
+    with pytest.raises(RateLimited):
+        limits.take(narrow, 1)
+    limits.take(wide, 1)
+
+
+def test_full_buckets_are_not_kept(clock: ManualClock) -> None:
+    limits = RateLimits(LimitSettings(default=TWO), clock)
+    for number in range(SWEEP_AT_LEAST - 1):
+        limits.take(Identity(f"team {number}"), 1)
+    clock.advance(60)
+    limits.take(TEAM, 1)
+
+    assert len(limits._requests._buckets) == 1
+
+
+def test_a_look_at_the_allowance_takes_nothing(clock: ManualClock) -> None:
+    limits = RateLimits(LimitSettings(default=TWO), clock)
+
+    assert limits.allowance(TEAM) == limits.allowance(TEAM)
+    assert limits.take(TEAM, 1) == limits.allowance(TEAM)

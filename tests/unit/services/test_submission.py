@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from headpond.domain.catalogue import Catalogue
 from headpond.domain.facts import JobSubmitted
 from headpond.domain.identity import Identity, Limits
 from headpond.domain.lane import Lane, Priority
@@ -77,6 +78,40 @@ async def test_the_same_key_and_body_lead_to_the_same_job(stage: Stage) -> None:
     assert again.replayed
     assert again.job.id == first.job.id
     assert stage.recorder.facts[-1] == JobSubmitted(again.job, replayed=True)
+
+
+async def test_a_replay_is_neither_checked_nor_charged_again() -> None:
+    stage = Stage(
+        catalogue={"default": ["model"]},
+        limits=LimitSettings(default=Limits(requests_per_minute=1)),
+    )
+    keyed = with_(ORDER, model="model", deadline=1_000_010.0, idempotency_key="k", fingerprint="f")
+    first = await submit(stage, keyed)
+    stage.manual.advance(10)
+    stage.parts.submission._catalogue = Catalogue({"default": ["another"]})
+    again = await submit(stage, keyed)
+
+    assert again.replayed
+    assert again.job.id == first.job.id
+    stage.manual.advance(50)
+    await submit(stage)
+
+
+async def test_one_key_twice_at_one_moment_is_one_job(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed = with_(ORDER, idempotency_key="k", fingerprint="f")
+    first = await submit(stage, keyed)
+
+    async def not_yet(team: str, key: str) -> None:
+        del team, key
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.parts.submission, "_known", not_yet)
+        again = await submit(stage, keyed)
+
+    assert again.replayed
+    assert again.job.id == first.job.id
 
 
 async def test_the_same_key_with_another_body_is_refused(stage: Stage) -> None:

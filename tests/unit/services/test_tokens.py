@@ -1,5 +1,6 @@
 """Tokens of an identity provider: SPEC G5."""
 
+import asyncio
 import json
 import sys
 from typing import Any
@@ -15,7 +16,7 @@ from headpond.domain.identity import Identity
 from headpond.errors import MissingExtra, Unauthenticated, Unavailable
 from headpond.ports.key_set import KeySet
 from headpond.services.authentication import Authentication
-from headpond.services.tokens import LEEWAY_S, MAX_KEYS_AGE_S, MIN_REREAD_S, Tokens
+from headpond.services.tokens import LEEWAY_S, MAX_KEYS_AGE_S, MIN_REREAD_S, RETRY_S, Tokens
 from headpond.settings import JwtSettings
 from headpond.testing.clocks import ManualClock
 
@@ -39,6 +40,7 @@ class Published(KeySet):
     @override
     async def read(self) -> bytes:
         self.asked += 1
+        await asyncio.sleep(0)
         if self.away:
             raise Unavailable("away", code="key_set_unavailable")
         return self.text
@@ -112,6 +114,10 @@ async def test_the_claims_names_are_settings(published: Published, clock: Manual
         ({"exp": None}, "exp"),
         ({"exp": 1_000_000 - LEEWAY_S}, "expired"),
         ({"exp": "soon"}, "times"),
+        ({"exp": float("nan")}, "times"),
+        ({"exp": float("inf")}, "times"),
+        ({"exp": 10**400}, "times"),
+        ({"nbf": 10**400}, "times"),
         ({"nbf": 1_000_001 + LEEWAY_S}, "not valid yet"),
         ({"team": None}, "team"),
         ({"team": ""}, "team"),
@@ -203,6 +209,56 @@ async def test_a_lone_key_serves_tokens_that_name_none(clock: ManualClock) -> No
 
     assert await alone.identity(token(kid=None)) == Identity("team")
     await refused(several, token(kid=None))
+
+
+async def test_of_several_keys_without_a_name_each_is_tried(clock: ManualClock) -> None:
+    nameless = [{**key, "kid": None} for key in (rsa_key(""), ec_key(""))]
+    keys = [{name: value for name, value in key.items() if value} for key in nameless]
+    for published in (Published(*keys), Published(*keys[::-1])):
+        tokens = Tokens(SETTINGS, published, clock)
+        assert await tokens.identity(token(kid=None)) == Identity("team")
+        await refused(tokens, token(OTHER, kid=None))
+
+
+async def test_a_key_for_encryption_signs_nothing(clock: ManualClock) -> None:
+    tokens = Tokens(SETTINGS, Published({**ec_key("e"), "use": "enc"}, rsa_key("r")), clock)
+
+    await refused(tokens, token())
+
+
+async def test_a_provider_that_is_away_is_not_asked_by_everybody(
+    tokens: Tokens, published: Published, clock: ManualClock
+) -> None:
+    published.away = True
+    asking = [tokens.identity(token()) for _ in range(20)]
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(isinstance(answer, Unavailable) for answer in answers)
+    assert published.asked == 1
+
+    published.away = False
+    clock.advance(RETRY_S)
+    await tokens.identity(token())
+
+
+async def test_who_has_a_known_key_does_not_wait_while_somebody_reads(
+    tokens: Tokens, published: Published, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tokens.identity(token())
+    clock.advance(MAX_KEYS_AGE_S)
+    answered = asyncio.Event()
+
+    async def slow() -> bytes:
+        await answered.wait()
+        return published.text
+
+    monkeypatch.setattr(published, "read", slow)
+    reading = asyncio.create_task(tokens.identity(token(exp=2_000_000)))
+    await asyncio.sleep(0)
+
+    assert await tokens.identity(token(exp=2_000_000)) == Identity("team")
+    assert not reading.done()
+    answered.set()
+    await reading
 
 
 async def test_with_a_provider_nobody_is_local(tokens: Tokens, clock: ManualClock) -> None:

@@ -31,13 +31,20 @@ class MemoryJobStore(JobStore):
     async def add(self, new: NewJob) -> Added | Existing:
         job, idempotency = new.job, new.idempotency
         if idempotency is not None:
-            known = self._keys.get((job.team, idempotency.key))
-            if known is not None and known[0].expires_at > self._clock.now():
-                return Existing(self._records[known[1]], known[0].fingerprint)
+            known = await self.known(job.team, idempotency.key)
+            if known is not None:
+                return known
             self._keys[job.team, idempotency.key] = (idempotency, job.id)
         self._records[job.id] = job
         self._bodies[job.id] = Bodies(new.request)
         return Added(job)
+
+    @override
+    async def known(self, team: str, key: str) -> Existing | None:
+        known = self._keys.get((team, key))
+        if known is None or known[0].expires_at <= self._clock.now():
+            return None
+        return Existing(self._records[known[1]], known[0].fingerprint)
 
     @override
     async def get(self, job_id: JobId) -> Job | None:

@@ -29,6 +29,13 @@ class SqliteJobStore(JobStore):
         return await self._database.write(lambda connection: records.add(connection, new, now))
 
     @override
+    async def known(self, team: str, key: str) -> Existing | None:
+        now = self._clock.now()
+        return await self._database.read(
+            lambda connection: records.known(connection, team, key, now)
+        )
+
+    @override
     async def get(self, job_id: JobId) -> Job | None:
         return await self._database.read(lambda connection: records.get(connection, job_id))
 

@@ -21,11 +21,9 @@ def add(connection: sqlite3.Connection, new: NewJob, now: float) -> Added | Exis
     """Insert record, request and idempotency key; or find what the key stands for."""
     job, idempotency = new.job, new.idempotency
     if idempotency is not None:
-        key = connection.execute(sql("get_key"), (job.team, idempotency.key, now)).fetchone()
-        if key is not None:
-            known = get(connection, key[1])
-            if known is not None:
-                return Existing(known, key[0])
+        existing = known(connection, job.team, idempotency.key, now)
+        if existing is not None:
+            return existing
         connection.execute(
             sql("put_key"),
             (
@@ -52,6 +50,15 @@ def add(connection: sqlite3.Connection, new: NewJob, now: float) -> Added | Exis
     )
     connection.execute(sql("insert_request"), (inserted.lastrowid, new.request))
     return Added(job)
+
+
+def known(connection: sqlite3.Connection, team: str, key: str, now: float) -> Existing | None:
+    """What a team's idempotency key stands for, None if for nothing or expired."""
+    row = connection.execute(sql("get_key"), (team, key, now)).fetchone()
+    if row is None:
+        return None
+    job = get(connection, row[1])
+    return None if job is None else Existing(job, row[0])
 
 
 def get(connection: sqlite3.Connection, job_id: str) -> Job | None:

@@ -1,0 +1,73 @@
+"""What the engine will read of a request: too long or empty is found here, for every front door.
+
+Judged is the request as it is sent, so nothing else can be sent than what was judged.
+"""
+
+from typing import cast
+
+import msgspec
+from msgspec import Raw
+
+from headpond.errors import InvalidRequest
+from headpond.gateway.chat_schema import Open
+
+NOT_TEXT = frozenset({"role", "type", "image_url", "input_audio", "video_url", "audio_url", "file"})
+"""Fields of messages and their parts that are no text: marks, and data of other kinds."""
+
+TEXT_STARTS = (b"{", b"[", b'"')
+
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_messages = msgspec.json.Decoder(list[Open]).decode
+
+
+def prompt_chars(request: bytes, *, limit: int, param: str) -> int:
+    """Characters that the engine reads: of messages their text, of tools and the like the JSON.
+
+    `param` is the field that the messages came in. Raises InvalidRequest where there is nothing
+    in the messages, or more than `limit` characters in all.
+    """
+    fields = _decode_fields(request)
+    messages = _decode_messages(fields.pop("messages"))
+    chars = _text_chars(messages) + sum(map(_json_chars, fields.values()))
+    if chars > limit:
+        text = (
+            f"The prompt has {chars} characters, tools and formats included; {limit} are allowed."
+        )
+        raise InvalidRequest(text, code="prompt_too_long", param=param)
+    if not any(map(_says_something, messages)):
+        raise InvalidRequest("The prompt is empty.", code="empty_prompt", param=param)
+    return chars
+
+
+def _text_chars(value: object) -> int:
+    match value:
+        case str():
+            return len(value)
+        case list():
+            return sum(map(_text_chars, cast("list[object]", value)))
+        case dict():
+            fields = cast("Open", value)
+            return sum(_text_chars(fields[name]) for name in fields.keys() - NOT_TEXT)
+        case _:
+            return 0
+
+
+def _json_chars(value: Raw) -> int:
+    """Numbers and marks are parameters; what has text in it, a template may show the model."""
+    text = bytes(value)
+    return len(text.decode()) if text.startswith(TEXT_STARTS) else 0
+
+
+def _says_something(message: Open) -> bool:
+    match message.get("content"):
+        case str(text):
+            return bool(text.strip())
+        case list():
+            return any(map(_part_says_something, cast("list[Open]", message["content"])))
+        case _:
+            return False
+
+
+def _part_says_something(part: Open) -> bool:
+    text = part.get("text")
+    return not isinstance(text, str) or bool(text.strip())
