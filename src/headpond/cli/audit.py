@@ -83,7 +83,7 @@ def export(
     except OSError as error:
         message = f"{output} cannot be written: {error.strerror}."
         raise InvalidRequest(message, code="unwritable_file") from error
-    err.print(f"{count} entries written to {output}.", markup=False)
+    err.print(f"{count} entries written to {output}.")
 
 
 def _row(job: Job) -> tuple[object, ...]:

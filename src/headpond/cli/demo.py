@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from headpond.cli.bulk import ended_all, progress, submit_all
-from headpond.cli.console import err, out, show_json
+from headpond.cli.console import err, show_json, show_text
 from headpond.cli.options import JsonOption
 from headpond.client import Client, RemoteJob
 from headpond.configuration import load
@@ -138,7 +138,7 @@ def show_report(measured: Report) -> None:
         for price in measured.api_costs
     ]
     for name, value in lines:
-        out.print(f"{name:>18}  {value}", markup=False, soft_wrap=True)
+        show_text(f"{name:>18}  {value}")
 
 
 def _share(share: Share) -> str:

@@ -10,7 +10,14 @@ import msgspec
 import typer
 
 from headpond.cli.bulk import ended_all, progress, submit_all, submit_patiently
-from headpond.cli.console import local_time, out, show_json, show_line, show_table
+from headpond.cli.console import (
+    local_time,
+    show_aside,
+    show_json,
+    show_line,
+    show_table,
+    show_text,
+)
 from headpond.cli.options import DEFAULT_URL, JsonOption, UrlOption, client_of
 from headpond.client import JobBody, RemoteJob
 from headpond.domain.job import JobState
@@ -127,11 +134,11 @@ def show_job(job: RemoteJob, *, as_json: bool) -> None:
 
 
 def _describe(job: RemoteJob) -> None:
-    out.print(f"{job.job_id}  {job.status}  {job.model}", style="dim", soft_wrap=True)
+    show_aside(f"{job.job_id}  {job.status}  {job.model}")
     if job.error is not None:
-        out.print(f"{job.error.code}: {job.error.message}", markup=False, soft_wrap=True)
+        show_text(f"{job.error.code}: {job.error.message}")
     if job.text is not None:
-        out.print(job.text, markup=False, soft_wrap=True)
+        show_text(job.text)
 
 
 def _body(where: str, line: str, system: str | None) -> JobBody:
@@ -162,7 +169,7 @@ async def _submit_one(url: str, body: JobBody, *, wait: bool, as_json: bool) -> 
         elif as_json:
             show_json({"job_id": job_id})
         else:
-            out.print(job_id)
+            show_text(job_id)
 
 
 async def _submit_many(url: str, bodies: Sequence[JobBody], *, wait: bool, as_json: bool) -> None:
@@ -178,7 +185,7 @@ async def _submit_many(url: str, bodies: Sequence[JobBody], *, wait: bool, as_js
             ended = await ended_all(client, ids, told=lambda: bars.advance(done))
     if ended is None:
         for job_id in ids:
-            show_line({"job_id": job_id}) if as_json else out.print(job_id)
+            show_line({"job_id": job_id}) if as_json else show_text(job_id)
         return
     _show_ended(ended, as_json=as_json)
 

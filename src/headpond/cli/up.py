@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from headpond import wiring
-from headpond.cli.console import out, show_line
+from headpond.cli.console import show_aside, show_line, show_text
 from headpond.cli.gateway import bound_to
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.configuration.environment import CONFIG, variable_of
@@ -83,7 +83,7 @@ async def _up(settings: Settings, options: dict[str, str], workers: int, *, as_j
             _announce(supervisor.url, settings, as_json=as_json)
             await asyncio.wait({refused, asked}, return_when=asyncio.FIRST_COMPLETED)
             if asked.done() and not as_json:
-                out.print("Draining; once more to stop at once.", style="dim")
+                show_aside("Draining; once more to stop at once.")
         ready.cancel()
         asked.cancel()
     return Exit.DONE if stopping.asked.is_set() else Exit.REFUSED
@@ -105,7 +105,7 @@ def _announce(url: str, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         show_line({"url": url, "models": models})
         return
-    out.print(_welcome(url, models[0] if models else "MODEL"), markup=False, soft_wrap=True)
+    show_text(_welcome(url, models[0] if models else "MODEL"))
 
 
 def _welcome(url: str, model: str) -> str:
