@@ -39,7 +39,7 @@ async def test_many_jobs_keep_their_order(running: Running) -> None:
     told: list[None] = []
     async with Client(running.url) as client:
         bodies = [{"prompt": f"number {number}"} for number in range(50)]
-        ids = await submit_all(client, bodies, keys="x", told=lambda: told.append(None))
+        ids = await submit_all(client, bodies, keys="x", told=lambda _: told.append(None))
         ended = await ended_all(client, ids, told=lambda: told.append(None))
     assert [job.job_id for job in ended] == ids
     assert len(told) == 100

@@ -50,6 +50,11 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     out.print(table)
 
 
+def note(text: str) -> None:
+    """On standard error, beside the output."""
+    err.print(visible(text), soft_wrap=True)
+
+
 def complain(text: str) -> None:
     """On standard error, a line for each problem."""
     for line in text.splitlines():

@@ -12,6 +12,7 @@ import typer
 from headpond.cli.bulk import ended_all, progress, submit_all, submit_patiently
 from headpond.cli.console import (
     local_time,
+    note,
     show_aside,
     show_json,
     show_line,
@@ -19,7 +20,7 @@ from headpond.cli.console import (
     show_text,
 )
 from headpond.cli.options import DEFAULT_URL, JsonOption, UrlOption, client_of
-from headpond.client import JobBody, RemoteJob
+from headpond.client import Client, JobBody, RemoteJob
 from headpond.domain.job import JobState
 from headpond.domain.lane import Priority
 from headpond.errors import InvalidRequest
@@ -173,21 +174,39 @@ async def _submit_one(url: str, body: JobBody, *, wait: bool, as_json: bool) -> 
 
 
 async def _submit_many(url: str, bodies: Sequence[JobBody], *, wait: bool, as_json: bool) -> None:
-    async with client_of(url) as client, progress(quiet=as_json) as bars:
-        submitted = bars.add_task("submitted", total=len(bodies))
-        ids = await submit_all(
-            client, bodies, keys=secrets.token_hex(16), told=lambda: bars.advance(submitted)
-        )
+    async with client_of(url) as client:
+        ids = await _submit_and_tell(client, bodies, wait=wait, as_json=as_json)
         if not wait:
-            ended = None
-        else:
+            return
+        async with progress(quiet=as_json) as bars:
             done = bars.add_task("ended", total=len(ids))
             ended = await ended_all(client, ids, told=lambda: bars.advance(done))
-    if ended is None:
-        for job_id in ids:
-            show_line({"job_id": job_id}) if as_json else show_text(job_id)
-        return
     _show_ended(ended, as_json=as_json)
+
+
+async def _submit_and_tell(
+    client: Client, bodies: Sequence[JobBody], *, wait: bool, as_json: bool
+) -> list[str]:
+    """The ids, told whatever happens; on standard error where the answers are the output."""
+    ids: list[str] = []
+
+    def accepted(job_id: str) -> None:
+        ids.append(job_id)
+        bars.advance(submitted)
+
+    try:
+        async with progress(quiet=as_json) as bars:
+            submitted = bars.add_task("submitted", total=len(bodies))
+            ids = await submit_all(client, bodies, keys=secrets.token_hex(16), told=accepted)
+    finally:
+        for job_id in ids:
+            if wait:
+                note(job_id)
+            elif as_json:
+                show_line({"job_id": job_id})
+            else:
+                show_text(job_id)
+    return ids
 
 
 def _show_ended(ended: Sequence[RemoteJob], *, as_json: bool) -> None:
