@@ -12,6 +12,7 @@ import msgspec
 from msgspec import structs
 
 from headpond.configuration.document import read_value
+from headpond.configuration.masking import MASK, masked
 from headpond.configuration.references import BrokenReferenceError, has_references, resolved
 from headpond.configuration.shape import (
     allowed,
@@ -23,8 +24,6 @@ from headpond.configuration.shape import (
 )
 from headpond.configuration.written import Leaf, Path, Table, Written, dotted
 from headpond.settings import Settings
-
-MASK = "****"
 
 
 class Check:
@@ -78,7 +77,7 @@ class Check:
         try:
             return msgspec.convert(value, annotation)
         except msgspec.ValidationError:
-            shown = MASK if is_secret(annotation) else repr(leaf.value)
+            shown = MASK if is_secret(annotation) else masked(repr(leaf.value))
             return self._wrong(path, annotation, shown, leaf.origin)
 
     def _resolved(self, leaf: Leaf) -> Leaf:

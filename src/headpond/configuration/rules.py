@@ -26,7 +26,7 @@ def _store(settings: Settings) -> Iterator[Complaint]:
     scheme, separator, rest = settings.store.partition(":///")
     if not separator or scheme not in STORES or not rest:
         known = ", ".join(f"{store}:///FILE" for store in STORES)
-        yield ("store",), f"{settings.store!r} names no store; it can be {known}"
+        yield ("store",), f"this names no store; it can be {known}"
 
 
 def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:

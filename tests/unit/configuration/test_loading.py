@@ -133,7 +133,7 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("pools: {a: {models: [1]}}", "pools.a.models takes a list, each of it text, not [1]."),
         ("home: '${NOPE}'", "line 1: home: the environment variable NOPE is not set."),
         ("home: '${file:/no/such}'", "home: the file /no/such cannot be read: No such file"),
-        ("store: redis://x", "line 1: store: 'redis://x' names no store; it can be sqlite:///FILE"),
+        ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE"),
         ("pools: {}", "line 1: pools: there must be at least one pool."),
         ("pools: {Big: {}}", "line 1: pools.Big: 'Big' cannot name a pool"),
         (
@@ -193,6 +193,56 @@ def test_showing_says_where_a_setting_comes_from_and_hides_secrets(file: Path) -
     assert found["pools.default.models"] == (["${M}", "b"], f"{file}, line 6")
     assert found["limits.teams.a.tokens_per_minute"][0] == 5
     assert found["auth.jwt"] == (None, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://u:p@ss@host/v1", "http://****@host/v1"),
+        ("http://token@host", "http://****@host"),
+        ("http://u:${PW}@host", "http://****@host"),
+        ("http://host/v1?api_key=k", "http://host/v1?****"),
+        ("http://host?api_key=k@x", "http://****"),
+        ("http://u:p#a@host", "http://****"),
+        ("http://${HOST}/v1", "http://${HOST}/v1"),
+    ],
+)
+def test_a_url_is_shown_without_userinfo_and_query(file: Path, url: str, told: str) -> None:
+    file.write_text(f"pools: {{default: {{engine: {{url: '{url}'}}}}}}")
+    lines = shown(load({"PW": "hunter2", "HOST": "host"}, str(file)))
+    (line,) = (line for line in lines if line.setting == "pools.default.engine.url")
+    assert line.value == told
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("${K}", "${K}"),
+        ("sk-SECRET${K}", "****"),
+        ("${K}${K}", "****"),
+        ("sk-SECRET$${x", "****"),
+        ("$${", "****"),
+    ],
+)
+def test_a_secret_is_shown_only_where_it_is_one_reference(file: Path, key: str, told: str) -> None:
+    file.write_text(f"pools: {{default: {{engine: {{api_key: '{key}'}}}}}}")
+    lines = shown(load({"K": "k"}, str(file)))
+    (line,) = (line for line in lines if line.setting == "pools.default.engine.api_key")
+    assert line.value == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "store: 'postgres://u:${PW}@host/db'",
+        "pools: {default: {engine: {url: 'ftp://u:${PW}@host'}}}",
+        "gateway: {port: '${PW}'}",
+        "log: {level: '${PW}'}",
+        "gateway: {host: ['http://u:hunter2@host']}",
+    ],
+)
+def test_a_complaint_tells_nothing_that_a_reference_hides(file: Path, text: str) -> None:
+    assert "hunter2" not in refusal(file, text, {"PW": "hunter2"})
 
 
 def test_the_reference_page_is_that_of_the_types() -> None:
