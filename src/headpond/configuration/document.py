@@ -6,6 +6,9 @@ from typing_extensions import override
 from headpond.configuration.written import Leaf, Table, Written
 from headpond.errors import SettingsError
 
+NULLS = ("", "null")
+"""What stands for no text, where nothing can be quoted."""
+
 
 class Loader(yaml.SafeLoader):
     """Refuses aliases: with them a line would stand in two places."""
@@ -56,17 +59,14 @@ def read(text: str, name: str) -> Written:
 def read_value(text: str, origin: str) -> Written:
     """A value that stands alone, outside of any file; what is no YAML is plain text."""
     try:
-        return _moved(read(text, origin), origin, text)
+        return _at(read(text, origin), origin)
     except yaml.YAMLError:
-        return Leaf(text, origin, text)
+        return Leaf(text, origin)
 
 
-def _moved(written: Written, origin: str, text: str) -> Written:
-    match written:
-        case Leaf():
-            return Leaf(written.value, origin, text)
-        case Table(entries):
-            return Table({name: _at(entry, origin) for name, entry in entries.items()}, origin)
+def read_text(text: str, origin: str) -> Leaf:
+    """A value that stands alone and is text, which nobody can quote there; null unsets."""
+    return Leaf(None if text in NULLS else text, origin)
 
 
 def _at(written: Written, origin: str) -> Written:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from headpond.configuration.document import read_value
-from headpond.configuration.written import Path, Table, put
+from headpond.configuration.document import read_text, read_value
+from headpond.configuration.shape import takes_text, type_at
+from headpond.configuration.written import Path, Table, Written, put
 
 PREFIX = "HEADPOND_"
 LEVEL = "__"
@@ -19,8 +20,14 @@ def overlaid(table: Table, environ: Mapping[str, str]) -> Table:
     """The table with every variable's setting put over it, `HEADPOND_A` before `HEADPOND_A__B`."""
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in NO_SETTINGS:
-            table = put(table, path_of(name), read_value(environ[name], name))
+            table = put(table, path_of(name), _read(name, environ[name]))
     return table
+
+
+def _read(variable: str, value: str) -> Written:
+    if takes_text(type_at(path_of(variable))):
+        return read_text(value, variable)
+    return read_value(value, variable)
 
 
 def path_of(variable: str) -> Path:

@@ -71,9 +71,17 @@ def test_variables_hold_lists_and_maps_in_brackets(file: Path) -> None:
     assert (pools["large"].engine.url, pools["large"].max_in_flight) == ("http://x", 4)
 
 
-def test_a_variable_needs_no_quotes_where_text_is_expected(file: Path) -> None:
-    file.touch()
-    assert load({"HEADPOND_HOME": "0123"}, str(file)).settings.home == "0123"
+@pytest.mark.parametrize("text", ["0123", '"quoted"', "a: b", "{a: 1, a: 2}", "#1", "~", "[x"])
+def test_a_variable_needs_no_quotes_where_text_is_expected(file: Path, text: str) -> None:
+    file.write_text("pools: {default: {engine: {gguf: '${TEXT}'}}}")
+    environ = {
+        "TEXT": text,
+        "HEADPOND_HOME": text,
+        "HEADPOND_POOLS__DEFAULT__ENGINE__API_KEY": text,
+    }
+    loaded = load(environ, str(file)).settings
+    engine = loaded.pools["default"].engine
+    assert (loaded.home, engine.api_key, engine.gguf) == (text, text, text)
 
 
 def test_a_variable_can_unset_what_the_file_says(file: Path) -> None:
