@@ -18,6 +18,7 @@ from headpond.configuration.shape import (
     allowed,
     is_secret,
     section_of,
+    settings,
     takes_null,
     takes_text,
     values_of,
@@ -98,8 +99,8 @@ class Check:
                 return leaf.value
 
     def _unknown(self, path: Path, known: list[str], origin: str) -> None:
-        near = get_close_matches(path[-1], known, 1)
-        hint = f"; did you mean {dotted((*path[:-1], near[0]))}?" if near else "."
+        near = _nearest(path, known)
+        hint = f"; did you mean {dotted(near)}?" if near else "."
         place = f"Under {dotted(path[:-1])}" if path[:-1] else "At the top"
         self.problems.append(
             f"{origin}: there is no setting {dotted(path)}{hint} "
@@ -108,3 +109,16 @@ class Check:
 
     def _wrong(self, path: Path, annotation: Any, got: str, origin: str) -> None:
         self.problems.append(f"{origin}: {dotted(path)} takes {allowed(annotation)}, not {got}.")
+
+
+def _nearest(path: Path, known: list[str]) -> Path | None:
+    """A setting with almost this name, or one that lies deeper and is called that.
+
+    HEADPOND_GATEWAY_PORT is meant to be HEADPOND_GATEWAY__PORT, and HEADPOND_PORT likewise.
+    """
+    name = path[-1]
+    for setting in settings():
+        if not path[:-1] and name in (setting.path[-1], "_".join(setting.path)):
+            return setting.path
+    near = get_close_matches(name, known, 1)
+    return (*path[:-1], near[0]) if near else None

@@ -32,7 +32,9 @@ read as YAML, so lists and maps are written in brackets:
 `HEADPOND_POOLS__DEFAULT__MODELS='[a, b]'`. Names that people choose, such as a pool's, are in lower
 case here. A variable that names no setting is an error. Three variables belong to the command line
 and are no settings: `HEADPOND_CONFIG` (the file), `HEADPOND_URL` and `HEADPOND_API_KEY` (which
-gateway the client commands talk to, and as whom).
+gateway the client commands talk to, and as whom). Left alone are those that Kubernetes and Docker
+set to say where a service named `headpond` is: `HEADPOND_SERVICE_…`, `HEADPOND_PORT=tcp://…` and
+`HEADPOND_PORT_8080_TCP…`.
 
 **Secrets.** In any text, `${NAME}` stands for the environment variable `NAME` and `${file:PATH}`
 for the text of a file, without its last line break. `$${` is a plain `${`. `headpond config show`

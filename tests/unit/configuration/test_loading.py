@@ -174,6 +174,38 @@ def test_a_variable_that_names_no_setting_is_told_with_the_nearest(file: Path) -
     assert told.startswith("HEADPOND_GATEWY__PORT: there is no setting gatewy; did you mean gatew")
 
 
+def test_what_kubernetes_and_docker_say_about_services_is_left_alone(file: Path) -> None:
+    file.touch()
+    environ = {
+        "HEADPOND_SERVICE_HOST": "10.0.0.1",
+        "HEADPOND_SERVICE_PORT": "8080",
+        "HEADPOND_SERVICE_PORT_HTTP": "8080",
+        "HEADPOND_PORT": "tcp://10.0.0.1:8080",
+        "HEADPOND_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "HEADPOND_PORT_8080_TCP_PROTO": "tcp",
+        "HEADPOND_PORT_8080_TCP_PORT": "8080",
+        "HEADPOND_PORT_8080_TCP_ADDR": "10.0.0.1",
+        "HEADPOND_GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "HEADPOND_GATEWAY_PORT": "tcp://10.0.0.1:8080",
+    }
+    assert load(environ, str(file)).settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "near"),
+    [
+        ("HEADPOND_PORT", "gateway.port"),
+        ("HEADPOND_GATEWAY_PORT", "gateway.port"),
+        ("HEADPOND_GATEWAY__PROT", "gateway.port"),
+        ("HEADPOND_HOM", "home"),
+    ],
+)
+def test_a_variable_that_looks_like_a_setting_is_told_with_it(
+    file: Path, variable: str, near: str
+) -> None:
+    assert f"did you mean {near}?" in refusal(file, "", {variable: "8080"})
+
+
 def test_a_secret_is_not_told_in_a_complaint(file: Path) -> None:
     told = refusal(file, "pools: {default: {engine: {api_key: [hunter2]}}}")
     assert "hunter2" not in told
