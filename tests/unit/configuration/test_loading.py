@@ -122,6 +122,11 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("home: &a x\nstore: *a", "headpond.yaml, line 2: this is not YAML that Headpond reads"),
         ("- a\n- b", "headpond.yaml, line 1: a map of settings is expected"),
         ("1: a", "headpond.yaml, line 1: 1 cannot be a key here"),
+        ("worker: {drain_s: 2030-13-45}", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home: !!timestamp soon", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home: !!int many", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home: !!bool maybe", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home:\n  " + "[" * 3000 + "]" * 3000, "headpond.yaml, line 2: this is not YAML that "),
         ("home: \x01", "headpond.yaml: this is not YAML"),
         (
             "gateway:\n  port: 99999",
