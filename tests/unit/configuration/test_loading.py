@@ -149,6 +149,7 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE"),
         ("pools: {}", "line 1: pools: there must be at least one pool."),
         ("pools: {Big: {}}", "line 1: pools.Big: 'Big' cannot name a pool"),
+        ("pools: {a__b: {}}", "use 1 to 63 of a-z, 0-9, '-' and '_', but not '__'."),
         (
             "pools:\n  a:\n    models: [m]\n  b:\n    models: [m]",
             "line 5: pools.b.models: the model 'm' is listed here and in the pool 'a'; a model",
