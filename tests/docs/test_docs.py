@@ -52,6 +52,22 @@ def test_every_error_has_its_heading_and_every_heading_its_error() -> None:
     assert sorted(headings) == sorted(kinds)
 
 
+def test_every_code_is_in_the_table_and_every_code_of_the_table_is_one() -> None:
+    page = (DOCS / "errors.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \| \d{3} \|", page, re.MULTILINE)
+    source = {path: path.read_text() for path in (REPOSITORY / "src" / "headpond").rglob("*.py")}
+    told = {
+        code
+        for path, text in source.items()
+        if {"gateway", "services"} & set(path.parts)
+        for code in re.findall(r'code="(\w+)"', text)
+    }
+    assert told <= set(documented)
+    assert len(documented) == len(set(documented))
+    everything = "".join(source.values())
+    assert [code for code in documented if f'"{code}"' not in everything] == []
+
+
 def test_the_state_machine_is_drawn_with_every_state() -> None:
     page = (DOCS / "state-machine.md").read_text()
     drawn = set(re.findall(r"\w+", page.split("```mermaid")[1].split("```")[0]))
