@@ -189,10 +189,15 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> RequestErr
         case 429:
             unit = "tokens" if "x-ratelimit-limit-tokens" in headers else "requests"
             limit = int(headers.get(f"x-ratelimit-limit-{unit}", 0))
-            wait_s = float(headers.get("retry-after", 1))
+            wait_s = _retry_after_s(headers)
             return RateLimited(message, code=code, retry_after_s=wait_s, unit=unit, limit=limit)
         case _ if status < 500:  # noqa: PLR2004 - the client errors of HTTP
             return InvalidRequest(message, code=code, param=told.param, status=status)
         case _:
-            wait_s = float(headers.get("retry-after", 1))
-            return Unavailable(message, code=code, retry_after_s=wait_s)
+            return Unavailable(message, code=code, retry_after_s=_retry_after_s(headers))
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    """What the gateway says; 1 where it says nothing, or something before it gives a date."""
+    told = headers.get("retry-after", "")
+    return float(told) if told.isascii() and told.isdigit() else 1.0

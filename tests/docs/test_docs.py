@@ -15,7 +15,13 @@ from headpond.domain.job import JobState
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
-PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.glob("*.md"), *REPOSITORY.glob("decisions/*.md")])
+FOLDERS = (".", "docs", "decisions", "benchmarks", "examples/*", "examples/*/*")
+PAGES = sorted(page for folder in FOLDERS for page in REPOSITORY.glob(f"{folder}/*.md"))
+
+
+def name_of(page: Path) -> str:
+    """The page as a test's id and in messages."""
+    return str(page.relative_to(REPOSITORY))
 
 
 def commands(group: TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -46,34 +52,67 @@ def test_every_error_has_its_heading_and_every_heading_its_error() -> None:
     assert sorted(headings) == sorted(kinds)
 
 
+def test_every_code_is_in_the_table_and_every_code_of_the_table_is_one() -> None:
+    page = (DOCS / "errors.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \| \d{3} \|", page, re.MULTILINE)
+    source = {path: path.read_text() for path in (REPOSITORY / "src" / "headpond").rglob("*.py")}
+    told = {
+        code
+        for path, text in source.items()
+        if {"gateway", "services"} & set(path.parts)
+        for code in re.findall(r'code="(\w+)"', text)
+    }
+    assert told <= set(documented)
+    assert len(documented) == len(set(documented))
+    everything = "".join(source.values())
+    assert [code for code in documented if f'"{code}"' not in everything] == []
+
+
 def test_the_state_machine_is_drawn_with_every_state() -> None:
     page = (DOCS / "state-machine.md").read_text()
     drawn = set(re.findall(r"\w+", page.split("```mermaid")[1].split("```")[0]))
     assert set(JobState) <= drawn
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_on_a_page_exist(page: Path) -> None:
-    for line in re.findall(r"`(?:uv run )?headpond ([a-z][^`]*)`", page.read_text()):
-        words = [word for word in line.split() if re.fullmatch(r"[a-z]+", word)]
-        known = any(" ".join(words[:length]) in COMMANDS for length in (1, 2))
-        groups = {command.split()[0] for command in COMMANDS}
-        assert known or words[0] in groups, f"{page.name}: headpond {line}"
+    for line in lines_of(page.read_text()):
+        assert exists(line), f"{name_of(page)}: headpond {line}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def lines_of(text: str) -> list[str]:
+    """The command lines in the text, in code of either kind, without `headpond`."""
+    begins = r"(?:^|`|&& )(?:uv run )?headpond ([a-z][^`\n]*)"
+    return re.findall(begins, text, re.MULTILINE)
+
+
+def exists(line: str) -> bool:
+    """Whether it begins with a command, or is a group of commands and nothing else."""
+    words = line.split()
+    groups = {command.split()[0] for command in COMMANDS if " " in command}
+    return (len(words) == 1 and words[0] in groups) or any(
+        " ".join(words[:length]) in COMMANDS for length in (1, 2)
+    )
+
+
+def test_a_command_that_does_not_exist_is_noticed() -> None:
+    text = "`headpond keys mint --team x` and `headpond keys`\n\nuv run headpond upp\n"
+    assert [line for line in lines_of(text) if not exists(line)] == ["keys mint --team x", "upp"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), f"{page.name}: {target}"
+        assert (page.parent / target).exists(), f"{name_of(page)}: {target}"
 
 
 def test_the_targets_of_make_that_pages_name_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
-        assert set(re.findall(r"`make ([a-z-]+)`", page.read_text())) <= targets, page.name
+        assert set(re.findall(r"`make ([a-z-]+)`", page.read_text())) <= targets, name_of(page)
 
 
 def test_the_examples_of_settings_are_yaml() -> None:
     for page in PAGES:
         for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
-            assert isinstance(yaml.safe_load(example), dict), page.name
+            assert isinstance(yaml.safe_load(example), dict), name_of(page)

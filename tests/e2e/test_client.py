@@ -39,7 +39,7 @@ async def test_many_jobs_keep_their_order(running: Running) -> None:
     told: list[None] = []
     async with Client(running.url) as client:
         bodies = [{"prompt": f"number {number}"} for number in range(50)]
-        ids = await submit_all(client, bodies, keys="x", told=lambda: told.append(None))
+        ids = await submit_all(client, bodies, keys="x", told=lambda _: told.append(None))
         ended = await ended_all(client, ids, told=lambda: told.append(None))
     assert [job.job_id for job in ended] == ids
     assert len(told) == 100
@@ -94,3 +94,11 @@ def test_an_error_says_when_to_come_back() -> None:
     later = error_of(503, {"retry-after": "3"}, b"")
     assert isinstance(later, TryLater)
     assert later.retry_after_s == 3
+
+
+@pytest.mark.parametrize("told", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "nan", "", "-1"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_date_or_nonsense_for_when_to_come_back_is_soon(status: int, told: str) -> None:
+    later = error_of(status, {"retry-after": told}, b"")
+    assert isinstance(later, TryLater)
+    assert later.retry_after_s == 1

@@ -89,3 +89,26 @@ async def test_a_bad_line_is_told(commands: Commands, tmp_path: Path, line: str,
     done = await commands("submit", "--file", str(file))
     assert (done.status, done.out) == (2, "")
     assert told in done.err
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--wait",)])
+async def test_a_job_that_is_refused_is_told_and_those_accepted_are_not_lost(
+    commands: Commands, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('"one"\n{"wish": "x"}\n')
+    done = await commands("submit", "--file", str(file), *options)
+    *notes, complaint = done.err.splitlines()
+    assert done.status == 2
+    assert complaint.startswith("error: ")
+    assert "wish" in complaint
+    (job,) = json.loads((await commands("jobs", "--json")).out)
+    told = "".join(notes) if "--wait" in options else done.out
+    assert job["job_id"] in told
+
+
+async def test_ids_are_told_before_the_wait(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("one\ntwo\n")
+    done = await commands("submit", "--file", str(file), "--wait", "--json")
+    assert done.err.split() == [json.loads(line)["job_id"] for line in done.out.splitlines()]

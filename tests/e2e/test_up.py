@@ -134,3 +134,24 @@ async def test_gateway_and_worker_run_on_their_own(engine: FakeEngine, tmp_path:
     for process in (worker, gateway):
         process.terminate()
         assert await process.wait() == 0
+
+
+async def test_the_lines_that_up_prints_work_once_there_are_keys(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    made = await headpond("keys", "create", "--team", "a", "--json", HEADPOND_HOME=str(tmp_path))
+    environ = environment({"HEADPOND_API_KEY": json.loads(made.out)["secret"]})
+    arguments = ("up", "--port", "0", "--home", str(tmp_path), "--engine", engine.url)
+    system = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "headpond", *arguments), stdout=asyncio.subprocess.PIPE, env=environ
+    )
+    assert system.stdout is not None
+    told = (await system.stdout.readuntil(b".content)\n")).decode()
+    snippet = told.split("(pip install openai):\n\n")[1]
+    pasted = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", snippet), stdout=asyncio.subprocess.PIPE, env=environ
+    )
+    out, _ = await pasted.communicate()
+    assert out == b"It works\n"
+    system.terminate()
+    assert await system.wait() == 0

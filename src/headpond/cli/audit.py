@@ -11,7 +11,7 @@ import typer
 from msgspec import Raw
 
 from headpond import wiring
-from headpond.cli.console import err, local_time, show_json, show_table
+from headpond.cli.console import local_time, note, show_json, show_table
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.domain.job import Job
 from headpond.errors import InvalidRequest
@@ -83,7 +83,7 @@ def export(
     except OSError as error:
         message = f"{output} cannot be written: {error.strerror}."
         raise InvalidRequest(message, code="unwritable_file") from error
-    err.print(f"{count} entries written to {output}.", markup=False)
+    note(f"{count} entries written to {output}.")
 
 
 def _row(job: Job) -> tuple[object, ...]:

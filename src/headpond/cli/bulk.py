@@ -16,7 +16,7 @@ from rich.progress import (
 
 from headpond.cli.console import err
 from headpond.client import Client, JobBody, RemoteJob
-from headpond.errors import RateLimited, Unavailable
+from headpond.errors import HeadpondError, RateLimited, Unavailable
 
 T = TypeVar("T")
 
@@ -26,20 +26,21 @@ PATIENCE = 20
 
 
 async def submit_all(
-    client: Client, bodies: Sequence[JobBody], *, keys: str, told: Callable[[], None]
+    client: Client, bodies: Sequence[JobBody], *, keys: str, told: Callable[[str], None]
 ) -> list[str]:
     """Submit every body; returns the ids in order.
 
     Each has an idempotency key that begins with `keys`, so a submit whose answer was lost is
-    repeated without making a second job. `told` is called after each.
+    repeated without making a second job. `told` hears each id as soon as it is known: they are all
+    that is left of the jobs where this raises.
     """
 
     async def submit(number: int, body: JobBody) -> str:
         job_id = await submit_patiently(client, body, f"{keys}-{number}")
-        told()
+        told(job_id)
         return job_id
 
-    return await _limited([submit(number, body) for number, body in enumerate(bodies)])
+    return await _limited(submit(number, body) for number, body in enumerate(bodies))
 
 
 async def ended_all(
@@ -52,7 +53,7 @@ async def ended_all(
         told()
         return job
 
-    return await _limited([ended(job_id) for job_id in ids])
+    return await _limited(ended(job_id) for job_id in ids)
 
 
 async def submit_patiently(client: Client, body: JobBody, key: str) -> str:
@@ -81,13 +82,24 @@ async def progress(*, quiet: bool) -> AsyncGenerator[Progress]:
         yield bars
 
 
-async def _limited(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    room = asyncio.Semaphore(AT_ONCE)
+async def _limited(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each returns, in order.
 
-    async def one(coroutine: Coroutine[Any, Any, T]) -> T:
-        async with room:
-            return await coroutine
+    After the first that fails none is begun; it is raised once those under way have ended.
+    """
+    numbered = enumerate(work)
+    results: dict[int, T] = {}
+    failures: list[HeadpondError] = []
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(coroutine)) for coroutine in work]
-    return [task.result() for task in tasks]
+    async def take() -> None:
+        while not failures and (taken := next(numbered, None)) is not None:
+            number, coroutine = taken
+            try:
+                results[number] = await coroutine
+            except HeadpondError as error:
+                failures.append(error)
+
+    await asyncio.gather(*(take() for _ in range(AT_ONCE)))
+    if failures:
+        raise failures[0]
+    return [results[number] for number in sorted(results)]

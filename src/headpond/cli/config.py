@@ -2,7 +2,7 @@
 
 import typer
 
-from headpond.cli.console import out, show_json, show_table
+from headpond.cli.console import show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.configuration.reference import reference_page
 from headpond.configuration.showing import DEFAULT, shown
@@ -17,7 +17,7 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         show_json({"ok": True, "file": file})
     else:
-        out.print(f"The settings are right ({file or 'no file, defaults and environment'}).")
+        show_text(f"The settings are right ({file or 'no file, defaults and environment'}).")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from headpond.cli.bulk import ended_all, progress, submit_all
-from headpond.cli.console import err, out, show_json
+from headpond.cli.console import note, show_json, show_text
 from headpond.cli.options import JsonOption
 from headpond.client import Client, RemoteJob
 from headpond.configuration import load
@@ -84,7 +84,7 @@ def _environ(home: str) -> dict[str, str]:
 
 async def _measure(supervisor: Supervisor, titles: Sequence[Title], *, as_json: bool) -> Report:
     if not as_json:
-        err.print("Starting a gateway, a worker and its engine …")
+        note("Starting a gateway, a worker and its engine …")
     await supervisor.ready()
     async with Client(supervisor.url) as client:
         # The clock starts once the engine has answered one title that does not count.
@@ -97,7 +97,7 @@ async def _measure(supervisor: Supervisor, titles: Sequence[Title], *, as_json: 
                 client,
                 [job_for(title) for title in titles],
                 keys="title",
-                told=lambda: bars.advance(submitted),
+                told=lambda _: bars.advance(submitted),
             )
             ended = await ended_all(client, ids, told=lambda: bars.advance(answered))
             seconds = time.perf_counter() - began
@@ -138,7 +138,7 @@ def show_report(measured: Report) -> None:
         for price in measured.api_costs
     ]
     for name, value in lines:
-        out.print(f"{name:>18}  {value}", markup=False, soft_wrap=True)
+        show_text(f"{name:>18}  {value}")
 
 
 def _share(share: Share) -> str:

@@ -10,9 +10,17 @@ import msgspec
 import typer
 
 from headpond.cli.bulk import ended_all, progress, submit_all, submit_patiently
-from headpond.cli.console import local_time, out, show_json, show_line, show_table
+from headpond.cli.console import (
+    local_time,
+    note,
+    show_aside,
+    show_json,
+    show_line,
+    show_table,
+    show_text,
+)
 from headpond.cli.options import DEFAULT_URL, JsonOption, UrlOption, client_of
-from headpond.client import JobBody, RemoteJob
+from headpond.client import Client, JobBody, RemoteJob
 from headpond.domain.job import JobState
 from headpond.domain.lane import Priority
 from headpond.errors import InvalidRequest
@@ -127,11 +135,11 @@ def show_job(job: RemoteJob, *, as_json: bool) -> None:
 
 
 def _describe(job: RemoteJob) -> None:
-    out.print(f"{job.job_id}  {job.status}  {job.model}", style="dim", soft_wrap=True)
+    show_aside(f"{job.job_id}  {job.status}  {job.model}")
     if job.error is not None:
-        out.print(f"{job.error.code}: {job.error.message}", markup=False, soft_wrap=True)
+        show_text(f"{job.error.code}: {job.error.message}")
     if job.text is not None:
-        out.print(job.text, markup=False, soft_wrap=True)
+        show_text(job.text)
 
 
 def _body(where: str, line: str, system: str | None) -> JobBody:
@@ -162,25 +170,43 @@ async def _submit_one(url: str, body: JobBody, *, wait: bool, as_json: bool) -> 
         elif as_json:
             show_json({"job_id": job_id})
         else:
-            out.print(job_id)
+            show_text(job_id)
 
 
 async def _submit_many(url: str, bodies: Sequence[JobBody], *, wait: bool, as_json: bool) -> None:
-    async with client_of(url) as client, progress(quiet=as_json) as bars:
-        submitted = bars.add_task("submitted", total=len(bodies))
-        ids = await submit_all(
-            client, bodies, keys=secrets.token_hex(16), told=lambda: bars.advance(submitted)
-        )
+    async with client_of(url) as client:
+        ids = await _submit_and_tell(client, bodies, wait=wait, as_json=as_json)
         if not wait:
-            ended = None
-        else:
+            return
+        async with progress(quiet=as_json) as bars:
             done = bars.add_task("ended", total=len(ids))
             ended = await ended_all(client, ids, told=lambda: bars.advance(done))
-    if ended is None:
-        for job_id in ids:
-            show_line({"job_id": job_id}) if as_json else out.print(job_id)
-        return
     _show_ended(ended, as_json=as_json)
+
+
+async def _submit_and_tell(
+    client: Client, bodies: Sequence[JobBody], *, wait: bool, as_json: bool
+) -> list[str]:
+    """The ids, told whatever happens; on standard error where the answers are the output."""
+    ids: list[str] = []
+
+    def accepted(job_id: str) -> None:
+        ids.append(job_id)
+        bars.advance(submitted)
+
+    try:
+        async with progress(quiet=as_json) as bars:
+            submitted = bars.add_task("submitted", total=len(bodies))
+            ids = await submit_all(client, bodies, keys=secrets.token_hex(16), told=accepted)
+    finally:
+        for job_id in ids:
+            if wait:
+                note(job_id)
+            elif as_json:
+                show_line({"job_id": job_id})
+            else:
+                show_text(job_id)
+    return ids
 
 
 def _show_ended(ended: Sequence[RemoteJob], *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from headpond import wiring
-from headpond.cli.console import local_time, out, show_json, show_table
+from headpond.cli.console import local_time, show_aside, show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.domain.identity import ApiKey, KeyId, Limits
 from headpond.processes.loop import run
@@ -33,8 +33,8 @@ def create(
     if as_json:
         show_json({"id": new.key.id, "secret": new.secret, "team": team, "feature": feature})
     else:
-        out.print(f"{new.secret}\n", soft_wrap=True)
-        out.print("Keep it: it is stored as a hash and cannot be shown again.", style="dim")
+        show_text(f"{new.secret}\n")
+        show_aside("Keep it: it is stored as a hash and cannot be shown again.")
 
 
 @app.command(name="list")
@@ -70,7 +70,7 @@ def revoke(
     if as_json:
         show_json({"id": key_id, "revoked": True})
     else:
-        out.print(f"{key_id} is revoked.")
+        show_text(f"{key_id} is revoked.")
 
 
 async def _create(

@@ -9,10 +9,10 @@ import msgspec
 import typer
 
 from headpond import wiring
-from headpond.cli.console import out, show_line
+from headpond.cli.console import show_aside, show_line, show_text
 from headpond.cli.gateway import bound_to
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
-from headpond.configuration.environment import CONFIG, variable_of
+from headpond.configuration.environment import API_KEY, CONFIG, variable_of
 from headpond.demo.files import EXAMPLE_MODEL, EXAMPLE_PROMPT
 from headpond.errors import SettingsError
 from headpond.processes.child import Exit
@@ -80,10 +80,11 @@ async def _up(settings: Settings, options: dict[str, str], workers: int, *, as_j
         ready = asyncio.create_task(supervisor.ready())
         await asyncio.wait({refused, asked, ready}, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
-            _announce(supervisor.url, settings, as_json=as_json)
+            keyed = await _needs_key(settings)
+            _announce(supervisor.url, settings, keyed=keyed, as_json=as_json)
             await asyncio.wait({refused, asked}, return_when=asyncio.FIRST_COMPLETED)
             if asked.done() and not as_json:
-                out.print("Draining; once more to stop at once.", style="dim")
+                show_aside("Draining; once more to stop at once.")
         ready.cancel()
         asked.cancel()
     return Exit.DONE if stopping.asked.is_set() else Exit.REFUSED
@@ -100,29 +101,41 @@ async def _discovered(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _announce(url: str, settings: Settings, *, as_json: bool) -> None:
+async def _needs_key(settings: Settings) -> bool:
+    """Whether the gateway asks who calls."""
+    if settings.auth.jwt is not None:
+        return True
+    async with wiring.open_store(settings) as store:
+        return bool(await store.keys.all())
+
+
+def _announce(url: str, settings: Settings, *, keyed: bool, as_json: bool) -> None:
     models = [route.model for route in wiring.catalogue_of(settings).models()]
     if as_json:
         show_line({"url": url, "models": models})
         return
-    out.print(_welcome(url, models[0] if models else "MODEL"), markup=False, soft_wrap=True)
+    show_text(welcome(url, models[0] if models else "MODEL", keyed=keyed))
 
 
-def _welcome(url: str, model: str) -> str:
+def welcome(url: str, model: str, *, keyed: bool) -> str:
+    """What to paste to get a first answer; with `keyed`, a key from HEADPOND_API_KEY goes along."""
     prompt = EXAMPLE_PROMPT if model == EXAMPLE_MODEL else "Say hello."
     messages = f'[{{"role": "user", "content": "{prompt}"}}]'
+    header = f' \\\n  -H "Authorization: Bearer ${API_KEY}"' if keyed else ""
+    imports = "import os\n\n" if keyed else ""
+    key = f'os.environ["{API_KEY}"]' if keyed else '"none-needed-here"'
     return f"""\
 Headpond is up at {url}; it serves {model}. Ctrl-C drains and ends.
 
 From a shell:
 
-curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\
+curl {url}/v1/chat/completions -H 'Content-Type: application/json'{header} \\
   -d '{{"model": "{model}", "messages": {messages}}}'
 
 From Python (pip install openai):
 
-from openai import OpenAI
-client = OpenAI(base_url="{url}/v1", api_key="none-needed-here")
+{imports}from openai import OpenAI
+client = OpenAI(base_url="{url}/v1", api_key={key})
 messages = {messages}
 answer = client.chat.completions.create(model="{model}", messages=messages)
 print(answer.choices[0].message.content)

@@ -2,7 +2,7 @@
 
 from importlib import metadata
 
-from headpond.cli.console import out, show_json
+from headpond.cli.console import show_json, show_text
 from headpond.cli.options import JsonOption
 
 
@@ -12,7 +12,7 @@ def version(*, as_json: JsonOption = False) -> None:
     if as_json:
         show_json({"version": release})
     else:
-        out.print(release)
+        show_text(release)
 
 
 commands = (version,)

@@ -11,20 +11,20 @@ from typing import Any, cast
 import msgspec
 from msgspec import structs
 
-from headpond.configuration.document import read_value
+from headpond.configuration.document import read_text, read_value
+from headpond.configuration.masking import MASK, masked
 from headpond.configuration.references import BrokenReferenceError, has_references, resolved
 from headpond.configuration.shape import (
     allowed,
-    bare,
     is_secret,
     section_of,
+    settings,
     takes_null,
+    takes_text,
     values_of,
 )
 from headpond.configuration.written import Leaf, Path, Table, Written, dotted
 from headpond.settings import Settings
-
-MASK = "****"
 
 
 class Check:
@@ -71,35 +71,36 @@ class Check:
 
     def _leaf(self, path: Path, annotation: Any, leaf: Leaf) -> object:
         try:
-            value = _as_meant(self._resolved(leaf), annotation)
+            value = self._resolved(leaf, annotation)
         except BrokenReferenceError as error:
             self.problems.append(f"{leaf.origin}: {dotted(path)}: {error}.")
             return None
         try:
             return msgspec.convert(value, annotation)
         except msgspec.ValidationError:
-            shown = MASK if is_secret(annotation) else repr(leaf.value)
+            shown = MASK if is_secret(annotation) else masked(repr(leaf.value))
             return self._wrong(path, annotation, shown, leaf.origin)
 
-    def _resolved(self, leaf: Leaf) -> Leaf:
+    def _resolved(self, leaf: Leaf, annotation: Any) -> object:
         match leaf.value:
             case str(value) if has_references(value):
                 text = resolved(value, self._environ)
+                if takes_text(annotation):
+                    return read_text(text, leaf.origin).value
                 read = read_value(text, leaf.origin)
-                return read if isinstance(read, Leaf) else Leaf(text, leaf.origin, text)
+                return read.value if isinstance(read, Leaf) else text
             case list():
                 items = cast("list[object]", leaf.value)
-                texts = [
+                return [
                     resolved(item, self._environ) if isinstance(item, str) else item
                     for item in items
                 ]
-                return Leaf(texts, leaf.origin)
             case _:
-                return leaf
+                return leaf.value
 
     def _unknown(self, path: Path, known: list[str], origin: str) -> None:
-        near = get_close_matches(path[-1], known, 1)
-        hint = f"; did you mean {dotted((*path[:-1], near[0]))}?" if near else "."
+        near = _nearest(path, known)
+        hint = f"; did you mean {dotted(near)}?" if near else "."
         place = f"Under {dotted(path[:-1])}" if path[:-1] else "At the top"
         self.problems.append(
             f"{origin}: there is no setting {dotted(path)}{hint} "
@@ -110,8 +111,14 @@ class Check:
         self.problems.append(f"{origin}: {dotted(path)} takes {allowed(annotation)}, not {got}.")
 
 
-def _as_meant(leaf: Leaf, annotation: Any) -> object:
-    """Bare text is text where text is expected, even if YAML would read a number."""
-    if leaf.text is not None and leaf.value is not None and bare(annotation) is str:
-        return leaf.text
-    return leaf.value
+def _nearest(path: Path, known: list[str]) -> Path | None:
+    """A setting with almost this name, or one that lies deeper and is called that.
+
+    HEADPOND_GATEWAY_PORT is meant to be HEADPOND_GATEWAY__PORT, and HEADPOND_PORT likewise.
+    """
+    name = path[-1]
+    for setting in settings():
+        if not path[:-1] and name in (setting.path[-1], "_".join(setting.path)):
+            return setting.path
+    near = get_close_matches(name, known, 1)
+    return (*path[:-1], near[0]) if near else None

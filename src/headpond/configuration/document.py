@@ -6,20 +6,42 @@ from typing_extensions import override
 from headpond.configuration.written import Leaf, Table, Written
 from headpond.errors import SettingsError
 
+DEEPEST = 32
+"""Settings need five."""
+
+NULLS = ("", "null")
+"""What stands for no text, where nothing can be quoted."""
+
 
 class Loader(yaml.SafeLoader):
-    """Refuses aliases: with them a line would stand in two places."""
+    """Refuses aliases, with which a line would stand in two places, and what nests without end."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
 
     @override
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             problem = "aliases are not supported"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
-        return super().compose_node(parent, index)
+        if self._depth == DEEPEST:
+            problem = f"more than {DEEPEST} brackets or maps stand in each other; remove some"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def construct_anything(self, node: yaml.Node) -> object:
         """The node as plain Python, all the way down."""
-        return super().construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]
+        try:
+            return super().construct_object(node, deep=True)  # pyright: ignore[reportUnknownMemberType]
+        except (ArithmeticError, AttributeError, LookupError, ValueError) as error:
+            # So PyYAML meets a 13th month, or a number after !!int that is none.
+            problem = "a date or number stands here that does not exist; put text in quotes"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
 
 def read_document(text: str, name: str) -> Table:
@@ -56,17 +78,14 @@ def read(text: str, name: str) -> Written:
 def read_value(text: str, origin: str) -> Written:
     """A value that stands alone, outside of any file; what is no YAML is plain text."""
     try:
-        return _moved(read(text, origin), origin, text)
+        return _at(read(text, origin), origin)
     except yaml.YAMLError:
-        return Leaf(text, origin, text)
+        return Leaf(text, origin)
 
 
-def _moved(written: Written, origin: str, text: str) -> Written:
-    match written:
-        case Leaf():
-            return Leaf(written.value, origin, text)
-        case Table(entries):
-            return Table({name: _at(entry, origin) for name, entry in entries.items()}, origin)
+def read_text(text: str, origin: str) -> Leaf:
+    """A value that stands alone and is text, which nobody can quote there; null unsets."""
+    return Leaf(None if text in NULLS else text, origin)
 
 
 def _at(written: Written, origin: str) -> Written:

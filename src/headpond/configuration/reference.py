@@ -27,15 +27,18 @@ pools:
 ```
 
 **Environment.** A variable overrides the file: `HEADPOND_`, then the path in capitals with `__`
-between the levels. Values are read as YAML, so lists and maps are written in brackets:
+between the levels. Text is taken as it stands, but `null` or nothing unsets it; other values are
+read as YAML, so lists and maps are written in brackets:
 `HEADPOND_POOLS__DEFAULT__MODELS='[a, b]'`. Names that people choose, such as a pool's, are in lower
 case here. A variable that names no setting is an error. Three variables belong to the command line
 and are no settings: `HEADPOND_CONFIG` (the file), `HEADPOND_URL` and `HEADPOND_API_KEY` (which
-gateway the client commands talk to, and as whom).
+gateway the client commands talk to, and as whom). Left alone are those that Kubernetes and Docker
+set to say where a service named `headpond` is: `HEADPOND_SERVICE_…`, `HEADPOND_PORT=tcp://…` and
+`HEADPOND_PORT_8080_TCP…`.
 
 **Secrets.** In any text, `${NAME}` stands for the environment variable `NAME` and `${file:PATH}`
 for the text of a file, without its last line break. `$${` is a plain `${`. `headpond config show`
-prints the reference, never the value.
+prints the reference, never the value, and a URL without its userinfo and query.
 
 Relative paths are taken from the working directory, `store`'s from `home`. Names that end in `_s`
 are seconds. Maps whose keys people choose have `NAME` in their path.

@@ -16,6 +16,12 @@ def has_references(text: str) -> bool:
     return REFERENCE.search(text) is not None
 
 
+def is_reference(text: str) -> bool:
+    """Whether one reference is all that is written."""
+    found = REFERENCE.fullmatch(text)
+    return found is not None and found["name"] is not None
+
+
 def resolved(text: str, environ: Mapping[str, str]) -> str:
     """The text with references replaced. Raises BrokenReferenceError."""
 

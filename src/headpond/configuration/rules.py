@@ -10,7 +10,9 @@ from headpond.settings import PoolSettings, Settings
 Complaint = tuple[Path, str]
 """Where, and what is wrong there."""
 
-POOL_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+POOL_NAME = re.compile(r"(?!.*__)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+"""Not with `__`, which stands between the levels in variables."""
+
 STORES = ("sqlite",)
 
 
@@ -26,7 +28,7 @@ def _store(settings: Settings) -> Iterator[Complaint]:
     scheme, separator, rest = settings.store.partition(":///")
     if not separator or scheme not in STORES or not rest:
         known = ", ".join(f"{store}:///FILE" for store in STORES)
-        yield ("store",), f"{settings.store!r} names no store; it can be {known}"
+        yield ("store",), f"this names no store; it can be {known}"
 
 
 def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:
@@ -54,7 +56,8 @@ def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:
 
 def _pool(path: Path, name: str, pool: PoolSettings) -> Iterator[Complaint]:
     if not POOL_NAME.fullmatch(name):
-        yield path, f"{name!r} cannot name a pool; use 1 to 63 of a-z, 0-9, '-' and '_'"
+        words = "use 1 to 63 of a-z, 0-9, '-' and '_', but not '__'"
+        yield path, f"{name!r} cannot name a pool; {words}"
     engine = pool.engine
     if engine.url is not None and engine.gguf is not None:
         yield (*path, "engine"), "url and gguf exclude each other; remove one of them"

@@ -47,6 +47,23 @@ def values_of(annotation: Any) -> Any:
     return get_args(kind)[1] if get_origin(kind) is dict else None
 
 
+def type_at(path: Path) -> Any:
+    """What the setting at a path takes, None if there is no such setting."""
+    annotation: Any = Settings
+    for name in path:
+        section = section_of(annotation)
+        if section is None:
+            annotation = values_of(annotation)
+        else:
+            annotation = next((f.type for f in structs.fields(section) if f.name == name), None)
+    return annotation
+
+
+def takes_text(annotation: Any) -> bool:
+    """Whether whatever is written is meant as it stands."""
+    return bare(annotation) is str
+
+
 def takes_null(annotation: Any) -> bool:
     """Whether null is a value of its own."""
     return NoneType in get_args(annotation)

@@ -1,21 +1,18 @@
 """The settings in force, each with where it comes from, and no secret among them."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
 from msgspec import structs
 
-from headpond.configuration.checking import MASK
 from headpond.configuration.loading import Configuration
-from headpond.configuration.references import has_references
+from headpond.configuration.masking import MASK, masked
+from headpond.configuration.references import has_references, is_reference
 from headpond.configuration.shape import is_secret, section_of, values_of
 from headpond.configuration.written import Leaf, Path, Table, Written, dotted, find
 
 DEFAULT = "default"
-
-_PASSWORD = re.compile(r"(?<=://)[^/@]*:[^/@]*(?=@)")
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -48,13 +45,28 @@ def _value(table: Table, path: Path, annotation: Any, value: Any) -> Iterator[Sh
         written = find(table, path)
         origin = DEFAULT if written is None else written.origin
         reference = _reference(written)
-        if reference is not None:
-            value = reference
-        elif is_secret(annotation) and value is not None:
-            value = MASK
-        elif isinstance(value, str):
-            value = _PASSWORD.sub(MASK, value)
+        if is_secret(annotation) and value is not None:
+            value = reference if _may_be_shown(reference) else MASK
+        elif reference is not None:
+            value = _masked(reference)
+        else:
+            value = _masked(value)
         yield Shown(dotted(path), value, origin)
+
+
+def _may_be_shown(reference: object) -> bool:
+    """A reference tells no secret; the text around one may be a part of it."""
+    return isinstance(reference, str) and is_reference(reference)
+
+
+def _masked(value: object) -> object:
+    match value:
+        case str():
+            return masked(value)
+        case list() | tuple():
+            return [_masked(item) for item in cast("Sequence[object]", value)]
+        case _:
+            return value
 
 
 def _reference(written: Written | None) -> object | None:

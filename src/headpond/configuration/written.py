@@ -9,15 +9,10 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class Leaf(msgspec.Struct, frozen=True):
-    """A value, not a map. `origin` is where it stands, in words.
-
-    `text` is set for a value that came as bare text, from the environment: there nobody can quote
-    a number to make it text.
-    """
+    """A value, not a map. `origin` is where it stands, in words."""
 
     value: object
     origin: str
-    text: str | None = None
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -71,9 +71,17 @@ def test_variables_hold_lists_and_maps_in_brackets(file: Path) -> None:
     assert (pools["large"].engine.url, pools["large"].max_in_flight) == ("http://x", 4)
 
 
-def test_a_variable_needs_no_quotes_where_text_is_expected(file: Path) -> None:
-    file.touch()
-    assert load({"HEADPOND_HOME": "0123"}, str(file)).settings.home == "0123"
+@pytest.mark.parametrize("text", ["0123", '"quoted"', "a: b", "{a: 1, a: 2}", "#1", "~", "[x"])
+def test_a_variable_needs_no_quotes_where_text_is_expected(file: Path, text: str) -> None:
+    file.write_text("pools: {default: {engine: {gguf: '${TEXT}'}}}")
+    environ = {
+        "TEXT": text,
+        "HEADPOND_HOME": text,
+        "HEADPOND_POOLS__DEFAULT__ENGINE__API_KEY": text,
+    }
+    loaded = load(environ, str(file)).settings
+    engine = loaded.pools["default"].engine
+    assert (loaded.home, engine.api_key, engine.gguf) == (text, text, text)
 
 
 def test_a_variable_can_unset_what_the_file_says(file: Path) -> None:
@@ -114,6 +122,11 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("home: &a x\nstore: *a", "headpond.yaml, line 2: this is not YAML that Headpond reads"),
         ("- a\n- b", "headpond.yaml, line 1: a map of settings is expected"),
         ("1: a", "headpond.yaml, line 1: 1 cannot be a key here"),
+        ("worker: {drain_s: 2030-13-45}", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home: !!timestamp soon", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home: !!int many", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home: !!bool maybe", "line 1: this is not YAML that Headpond reads: a da"),
+        ("home:\n  " + "[" * 3000 + "]" * 3000, "headpond.yaml, line 2: this is not YAML that "),
         ("home: \x01", "headpond.yaml: this is not YAML"),
         (
             "gateway:\n  port: 99999",
@@ -133,9 +146,10 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("pools: {a: {models: [1]}}", "pools.a.models takes a list, each of it text, not [1]."),
         ("home: '${NOPE}'", "line 1: home: the environment variable NOPE is not set."),
         ("home: '${file:/no/such}'", "home: the file /no/such cannot be read: No such file"),
-        ("store: redis://x", "line 1: store: 'redis://x' names no store; it can be sqlite:///FILE"),
+        ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE"),
         ("pools: {}", "line 1: pools: there must be at least one pool."),
         ("pools: {Big: {}}", "line 1: pools.Big: 'Big' cannot name a pool"),
+        ("pools: {a__b: {}}", "use 1 to 63 of a-z, 0-9, '-' and '_', but not '__'."),
         (
             "pools:\n  a:\n    models: [m]\n  b:\n    models: [m]",
             "line 5: pools.b.models: the model 'm' is listed here and in the pool 'a'; a model",
@@ -166,6 +180,38 @@ def test_a_variable_that_names_no_setting_is_told_with_the_nearest(file: Path) -
     assert told.startswith("HEADPOND_GATEWY__PORT: there is no setting gatewy; did you mean gatew")
 
 
+def test_what_kubernetes_and_docker_say_about_services_is_left_alone(file: Path) -> None:
+    file.touch()
+    environ = {
+        "HEADPOND_SERVICE_HOST": "10.0.0.1",
+        "HEADPOND_SERVICE_PORT": "8080",
+        "HEADPOND_SERVICE_PORT_HTTP": "8080",
+        "HEADPOND_PORT": "tcp://10.0.0.1:8080",
+        "HEADPOND_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "HEADPOND_PORT_8080_TCP_PROTO": "tcp",
+        "HEADPOND_PORT_8080_TCP_PORT": "8080",
+        "HEADPOND_PORT_8080_TCP_ADDR": "10.0.0.1",
+        "HEADPOND_GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "HEADPOND_GATEWAY_PORT": "tcp://10.0.0.1:8080",
+    }
+    assert load(environ, str(file)).settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "near"),
+    [
+        ("HEADPOND_PORT", "gateway.port"),
+        ("HEADPOND_GATEWAY_PORT", "gateway.port"),
+        ("HEADPOND_GATEWAY__PROT", "gateway.port"),
+        ("HEADPOND_HOM", "home"),
+    ],
+)
+def test_a_variable_that_looks_like_a_setting_is_told_with_it(
+    file: Path, variable: str, near: str
+) -> None:
+    assert f"did you mean {near}?" in refusal(file, "", {variable: "8080"})
+
+
 def test_a_secret_is_not_told_in_a_complaint(file: Path) -> None:
     told = refusal(file, "pools: {default: {engine: {api_key: [hunter2]}}}")
     assert "hunter2" not in told
@@ -193,6 +239,56 @@ def test_showing_says_where_a_setting_comes_from_and_hides_secrets(file: Path) -
     assert found["pools.default.models"] == (["${M}", "b"], f"{file}, line 6")
     assert found["limits.teams.a.tokens_per_minute"][0] == 5
     assert found["auth.jwt"] == (None, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://u:p@ss@host/v1", "http://****@host/v1"),
+        ("http://token@host", "http://****@host"),
+        ("http://u:${PW}@host", "http://****@host"),
+        ("http://host/v1?api_key=k", "http://host/v1?****"),
+        ("http://host?api_key=k@x", "http://****"),
+        ("http://u:p#a@host", "http://****"),
+        ("http://${HOST}/v1", "http://${HOST}/v1"),
+    ],
+)
+def test_a_url_is_shown_without_userinfo_and_query(file: Path, url: str, told: str) -> None:
+    file.write_text(f"pools: {{default: {{engine: {{url: '{url}'}}}}}}")
+    lines = shown(load({"PW": "hunter2", "HOST": "host"}, str(file)))
+    (line,) = (line for line in lines if line.setting == "pools.default.engine.url")
+    assert line.value == told
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("${K}", "${K}"),
+        ("sk-SECRET${K}", "****"),
+        ("${K}${K}", "****"),
+        ("sk-SECRET$${x", "****"),
+        ("$${", "****"),
+    ],
+)
+def test_a_secret_is_shown_only_where_it_is_one_reference(file: Path, key: str, told: str) -> None:
+    file.write_text(f"pools: {{default: {{engine: {{api_key: '{key}'}}}}}}")
+    lines = shown(load({"K": "k"}, str(file)))
+    (line,) = (line for line in lines if line.setting == "pools.default.engine.api_key")
+    assert line.value == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "store: 'postgres://u:${PW}@host/db'",
+        "pools: {default: {engine: {url: 'ftp://u:${PW}@host'}}}",
+        "gateway: {port: '${PW}'}",
+        "log: {level: '${PW}'}",
+        "gateway: {host: ['http://u:hunter2@host']}",
+    ],
+)
+def test_a_complaint_tells_nothing_that_a_reference_hides(file: Path, text: str) -> None:
+    assert "hunter2" not in refusal(file, text, {"PW": "hunter2"})
 
 
 def test_the_reference_page_is_that_of_the_types() -> None:

@@ -1,7 +1,9 @@
 """Models, probes, metrics, the document, identity, and the app as a whole."""
 
 import asyncio
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from starlette.types import Message
@@ -15,6 +17,8 @@ from headpond.ports.queue import Depth
 from headpond.settings import GatewaySettings
 from headpond.testing.virtual_time import LoopClock, run_virtually
 from tests.stages import Reply, Stage
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -60,6 +64,11 @@ async def test_metrics_show_what_waits(stage: Stage) -> None:
     assert 'headpond_queue_depth{pool="default",priority="interactive",state="delayed"} 1' in text
     assert 'headpond_queue_oldest_age_seconds{pool="default",priority="batch"} 0.25' in text
     assert 'oldest_age_seconds{pool="default",priority="interactive"}' not in text
+    page = (REPOSITORY / "docs/metrics.md").read_text()
+    row = re.compile(r"^\| `(headpond_queue_\w+)` \| gauge \| ([^|]*) \|", re.MULTILINE)
+    documented = {(name, *re.findall(r"\w+", labels)) for name, labels in row.findall(page)}
+    samples = re.findall(r"^(headpond_queue_\w+)\{(.*)\}", text, re.MULTILINE)
+    assert documented == {(name, *re.findall(r"(\w+)=", labels)) for name, labels in samples}
 
 
 async def test_a_queue_that_does_not_answer_has_no_depth(

@@ -1,6 +1,7 @@
 """Connections to the file, statements and transactions on them, and SQLite's failures as ours."""
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator
@@ -34,6 +35,7 @@ def connect(path: Path, *, busy_timeout_s: float | None = None) -> sqlite3.Conne
     `busy_timeout_s` is how long a single statement waits for a lock.
     """
     with opening(path):
+        _make(path)
         connection = sqlite3.connect(
             path,
             isolation_level=None,
@@ -50,6 +52,16 @@ def connect(path: Path, *, busy_timeout_s: float | None = None) -> sqlite3.Conne
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA cache_size = -65536")
     return connection
+
+
+def _make(path: Path) -> None:
+    """A file that is not there, for its owner's eyes alone: prompts will be in it.
+
+    SQLite gives the -wal and -shm files the mode of this one. One that is there is not opened:
+    closing it would drop the locks that this process has on it.
+    """
+    with contextlib.suppress(OSError):  # there already, or SQLite says what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

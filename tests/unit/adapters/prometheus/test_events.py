@@ -157,6 +157,7 @@ def test_the_documented_metrics_are_those_that_exist():
     documented = {
         (name, kind, tuple(re.findall(r"\w+", labels)))
         for name, kind, labels in row.findall(PAGE.read_text())
+        if not name.startswith("headpond_queue_")  # the gateway's own, in its tests
     }
     listener = PrometheusListener()
     for fact in FACTS:

@@ -1,7 +1,10 @@
 """One writer, many askers: nobody harms a neighbour, and what was acknowledged is there."""
 
 import asyncio
+import os
 import sqlite3
+import stat
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -347,3 +350,18 @@ async def test_an_unsynced_write_is_seen_and_the_next_one_is_synced_again(
         "PRAGMA synchronous = full",
     ]
     assert await database.read(names) == ["a", "b"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
+async def test_the_files_are_for_their_owner_alone(path: Path) -> None:
+    path.parent.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        database = Database(path)
+        database.open()
+        await database.write(putting("k"))
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        await database.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
