@@ -157,9 +157,17 @@ async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGener
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The gateway as an ASGI app. Call `end_waits` when it should end: nobody is held then."""
+
+    app: ASGIApp
+    end_waits: Callable[[], None]
+
+
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
-    """The gateway as an ASGI app, with the reaper beside it. Raises SettingsError, MissingExtra."""
+async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
+    """The gateway, with the reaper beside it. Raises SettingsError, MissingExtra."""
     heard = observers()
     async with open_store(settings) as store:
         clock = store.clock
@@ -167,6 +175,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
         await require_safe_binding(settings.gateway.host, store.keys, tokens=tokens is not None)
         delivery = store.delivery(next(iter(settings.pools.values())))
         catalogue = catalogue_of(settings)
+        desk = Desk(store.jobs, clock)
         parts = Parts(
             settings=settings.gateway,
             submission=Submission(
@@ -179,7 +188,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
                 listener=heard.listener,
                 idempotency_ttl_s=settings.idempotency_ttl_s,
             ),
-            desk=Desk(store.jobs, clock),
+            desk=desk,
             authentication=Authentication(store.keys, tokens, clock),
             catalogue=catalogue,
             queue=store.queue,
@@ -198,7 +207,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[ASGIApp]:
         duty = Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener)
         duty.start()
         try:
-            yield create_app(parts)
+            yield Gateway(create_app(parts), desk.close)
         finally:
             await duty.stop()
 

@@ -95,8 +95,8 @@ async def system(engine_url: str | None, tmp_path: Path) -> AsyncGenerator[Syste
         home=str(tmp_path), gateway=GatewaySettings(port=0), pools={"default": pool}
     )
     async with (
-        open_gateway(settings) as app,
-        serving(app) as gateway_url,
+        open_gateway(settings) as gateway,
+        serving(gateway.app) as gateway_url,
         open_worker(settings, "default", name="worker") as worker,
     ):
         worker.start()

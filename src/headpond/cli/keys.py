@@ -34,7 +34,9 @@ def create(
         show_json({"id": new.key.id, "secret": new.secret, "team": team, "feature": feature})
     else:
         show_text(f"{new.secret}\n")
+        home = load_settings(config).settings.home
         show_aside("Keep it: it is stored as a hash and cannot be shown again.")
+        show_aside(f"Its id is {new.key.id}; it opens gateways whose home is {home}.")
 
 
 @app.command(name="list")

@@ -1,6 +1,7 @@
 """/healthz, /readyz and /metrics: for probes and scrapers, who have no key."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -18,6 +19,7 @@ from headpond.ports.queue import Queue
 from headpond.services.desk import Desk
 
 READY_TIMEOUT_S = 5.0
+DEPTH_TTL_S = 2.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -39,6 +41,8 @@ class HealthRoutes:
         self._queue = queue
         self._lanes = lanes
         self._render_metrics = render_metrics
+        self._depths_text = b""
+        self._depths_at = -math.inf
 
     def operations(self) -> list[Operation]:
         """All public."""
@@ -55,7 +59,7 @@ class HealthRoutes:
                 method="GET",
                 path="/readyz",
                 handler=self._ready,
-                summary="Whether the store and the queue answer",
+                summary="Whether the store answers",
                 answer=Answer(type=Health),
                 public=True,
             ),
@@ -78,7 +82,6 @@ class HealthRoutes:
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await self._desk.find(JobQuery(limit=1), Identity(LOCAL_TEAM))
-                await self._queue.depth(self._lanes[0])
         except TimeoutError as error:
             message = f"The store did not answer within {READY_TIMEOUT_S:.0f} seconds."
             raise Unavailable(message, code="store_unavailable") from error
@@ -90,7 +93,16 @@ class HealthRoutes:
         return Response(text, headers={"content-type": METRICS_TYPE})
 
     async def _depths(self) -> bytes:
-        """Gauges read now. A queue that does not answer has no depth: unknown is not zero."""
+        """Gauges, at most as old as `DEPTH_TTL_S`: to count a long lane costs the store time.
+
+        A queue that does not answer has no depth: unknown is not zero.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._depths_at >= DEPTH_TTL_S:
+            self._depths_at, self._depths_text = now, await self._read_depths()
+        return self._depths_text
+
+    async def _read_depths(self) -> bytes:
         try:
             depths = [(lane, await self._queue.depth(lane)) for lane in self._lanes]
         except Unavailable:

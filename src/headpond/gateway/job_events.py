@@ -78,7 +78,7 @@ class JobEventRoutes:
     async def _events(self, job: Job, seen: int) -> AsyncIterator[bytes]:
         if job.version > seen:
             yield await self._event(job)
-        while not job.state.terminal:
+        while not job.state.terminal and not self._desk.closed:
             changed = await self._desk.change(job, self._keep_alive_s)
             if changed is None:
                 yield KEEP_ALIVE

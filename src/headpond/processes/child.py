@@ -62,8 +62,7 @@ class Child:
         delay_s = FIRST_RESTART_DELAY_S
         while not self._stopping:
             began = loop.time()
-            self._process = await self._spawn()
-            status = await self._process.wait()
+            status = await self._run()
             if self._stopping or status == Exit.REFUSED:
                 return
             if loop.time() - began >= STABLE_AFTER_S:
@@ -71,6 +70,14 @@ class Child:
             log.error("%s ended (status %s), restart in %g s", self.name, status, delay_s)
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, MAX_RESTART_DELAY_S)
+
+    async def _run(self) -> int | str:
+        """How it ended, or why it could not be started."""
+        try:
+            self._process = await self._spawn()
+        except OSError as error:  # out of memory or of processes, say
+            return str(error)
+        return await self._process.wait()
 
     async def stop(self) -> None:
         """Ask it to end and wait until it has. Works twice, and before start."""

@@ -1,7 +1,8 @@
 """The gateway process.
 
-Stopping: no new connections, the requests that are being answered may finish within a few seconds,
-then the store is closed. Whoever waits for a job's end is cut off; the job is not.
+Stopping: whoever waits for a job's end is told that it is not done in time, the job goes on; no new
+connections; the requests that are being answered may finish within a few seconds; then the store is
+closed.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import socket
 from collections.abc import Generator
 
 import uvicorn
-from starlette.types import ASGIApp
 from typing_extensions import override
 
 from headpond import wiring
@@ -31,8 +31,8 @@ async def run_gateway(
     Raises SettingsError before anything is served.
     """
     wiring.start_logging(settings)
-    async with wiring.open_gateway(settings) as app:
-        await _serve(app, listening or listen(settings.gateway), stopping)
+    async with wiring.open_gateway(settings) as gateway:
+        await _serve(gateway, listening or listen(settings.gateway), stopping)
 
 
 def listen(settings: GatewaySettings) -> socket.socket:
@@ -59,9 +59,9 @@ class Server(uvicorn.Server):
         yield
 
 
-async def _serve(app: ASGIApp, listening: socket.socket, stopping: Stopping) -> None:
+async def _serve(gateway: wiring.Gateway, listening: socket.socket, stopping: Stopping) -> None:
     config = uvicorn.Config(
-        app,
+        gateway.app,
         lifespan="off",
         access_log=False,
         # Nothing here depends on the peer's address, so nobody is believed about it.
@@ -76,6 +76,7 @@ async def _serve(app: ASGIApp, listening: socket.socket, stopping: Stopping) -> 
     asked = asyncio.create_task(stopping.asked.wait())
     await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
+    gateway.end_waits()
     server.should_exit = True
     urged = asyncio.create_task(_urge(server, stopping))
     await serving

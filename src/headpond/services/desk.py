@@ -15,6 +15,16 @@ class Desk:
     def __init__(self, jobs: JobStore, clock: Clock) -> None:
         self._jobs = jobs
         self._clock = clock
+        self._closing = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        """True once nobody is kept waiting any more."""
+        return self._closing.is_set()
+
+    def close(self) -> None:
+        """End every wait now, as if its time were up: whoever waits gets a proper answer."""
+        self._closing.set()
 
     async def job(self, job_id: JobId, identity: Identity) -> Job:
         """The record as it stands. Raises NotFound."""
@@ -40,7 +50,14 @@ class Desk:
 
     async def change(self, job: Job, timeout_s: float) -> Job | None:
         """The next state of a job that was read here, None if none comes in time."""
-        return await self._jobs.wait_for_change(job.id, job.version, timeout_s)
+        changing = asyncio.ensure_future(self._jobs.wait_for_change(job.id, job.version, timeout_s))
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({changing, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return changing.result() if changing.done() else None
+        finally:
+            changing.cancel()
+            closing.cancel()
 
     async def ended(self, job: Job, timeout_s: float) -> Job:
         """The job once it has ended, or as it stands after `timeout_s` seconds."""

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
+from headpond.domain.job import Job
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.outcome import Broke
 from headpond.errors import Unavailable
 from headpond.gateway.app import Hook, Parts, create_app
 from headpond.gateway.health import _labels
+from headpond.ports.jobs import JobQuery
 from headpond.ports.queue import Depth
 from headpond.settings import GatewaySettings
 from headpond.testing.virtual_time import LoopClock, run_virtually
@@ -81,18 +83,34 @@ async def test_a_queue_that_does_not_answer_has_no_depth(
     monkeypatch.setattr(stage.queue, "depth", away)
 
     assert (await stage.get("/metrics")).body == b"# TYPE up gauge\nup 1\n"
+
+
+async def test_depths_are_not_counted_for_each_scrape(stage: Stage) -> None:
+    before = (await stage.get("/metrics")).body
+    await stage.post("/jobs", {"prompt": "hello"})
+    assert (await stage.get("/metrics")).body == before
+
+
+async def test_a_store_that_does_not_answer_is_not_ready(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(query: JobQuery) -> list[Job]:
+        del query
+        raise Unavailable("away", code="store_unavailable")
+
+    monkeypatch.setattr(stage.jobs, "find", away)
     assert (await stage.get("/readyz")).status == 503
     assert (await stage.get("/healthz")).status == 200
 
 
 def test_a_store_that_hangs_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hang(lane: Lane) -> None:
+    async def hang(query: JobQuery) -> None:
         await asyncio.Event().wait()
-        del lane
+        del query
 
     async def experiment() -> None:
         stage = Stage(clock=LoopClock())
-        monkeypatch.setattr(stage.queue, "depth", hang)
+        monkeypatch.setattr(stage.jobs, "find", hang)
         assert (await stage.get("/readyz")).status == 503
 
     run_virtually(experiment())

@@ -120,3 +120,13 @@ async def test_a_cancel_that_meets_a_change_looks_again(
 
     assert cancelled.state is JobState.CANCELLED
     assert cancelled.worker == "w"
+
+
+async def test_closing_ends_every_wait(desk: Desk, job: Job) -> None:
+    waiting = [asyncio.create_task(desk.ended(job, timeout_s=60)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert not desk.closed
+    desk.close()
+    assert await asyncio.gather(*waiting) == [job] * 3
+    assert desk.closed
+    assert await desk.change(job, timeout_s=60) is None
