@@ -21,6 +21,11 @@ from headpond.processes.stopping import Stopping
 from headpond.processes.supervisor import Supervisor
 from headpond.settings import Settings
 
+NO_MODELS = """\
+Headpond is up at {url}, but no engine answers, so it does not know their models. Jobs for any model
+are taken and wait for an engine that has it. Start the engine and then `headpond up` again, or list
+its models in the settings (pools.default.models)."""
+
 POOL = "default"
 """The pool that --engine and --model are about."""
 
@@ -113,8 +118,10 @@ def _announce(url: str, settings: Settings, *, keyed: bool, as_json: bool) -> No
     models = [route.model for route in wiring.catalogue_of(settings).models()]
     if as_json:
         show_line({"url": url, "models": models})
-        return
-    show_text(welcome(url, models[0] if models else "MODEL", keyed=keyed))
+    elif models:
+        show_text(welcome(url, models[0], keyed=keyed))
+    else:
+        show_text(f"{NO_MODELS.format(url=url)}\n")
 
 
 def welcome(url: str, model: str, *, keyed: bool) -> str:
