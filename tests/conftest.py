@@ -1,9 +1,12 @@
 """What all tests share."""
 
+import logging
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from headpond.adapters.logs.setup import StderrHandler
 from tests.command_line import Headpond
 
 
@@ -19,3 +22,14 @@ def headpond(
 ) -> Headpond:
     """The command line, in this process."""
     return Headpond(monkeypatch, capsys, tmp_path / "home")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Generator[None]:
+    """What a test sets up for its process's logs ends with it: its stderr does too."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for handler in [handler for handler in root.handlers if isinstance(handler, StderrHandler)]:
+        root.removeHandler(handler)
