@@ -1,9 +1,10 @@
 """A queue in this process's memory: the model that other queues are compared with."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from operator import attrgetter
 
 from typing_extensions import override
 
@@ -95,7 +96,7 @@ class MemoryQueue(Queue):
         ready = [
             held
             for lane in lanes
-            for held in sorted(self._held, key=_visible_at)
+            for held in sorted(self._held, key=attrgetter("visible_at"))
             if held.message.lane == lane and held.ready(now)
         ]
         leases: list[Lease] = []
@@ -129,6 +130,3 @@ class MemoryQueue(Queue):
                 await self._changed.wait()
         except TimeoutError:
             return
-
-
-_visible_at: Callable[[Held], float] = lambda held: held.visible_at  # noqa: E731
