@@ -1,7 +1,6 @@
 """The worker: pulls jobs at the pace of its engine and writes one result for each.
 
-    gate      waits until the engine is healthy; closes as the table in `domain/outcome.py` says;
-              gives up if the engine is not healthy once within `start_grace_s`
+    gate      says whether the engine may be given work (`services/gate.py`)
     pull      claims as much as the engine has room for, and runs each claim as a task
     heartbeat renews the leases of what runs; drops what is no longer ours
     gauges    reads the engine's load, which bounds the room
@@ -13,34 +12,20 @@ that leases hold until their jobs are settled.
 
 import asyncio
 import contextlib
-import math
 import random
 from collections.abc import Callable, Sequence
-from typing import assert_never
 
 from headpond.domain.admission import room, worth_pulling
 from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
     EngineAnswered,
-    EngineHealth,
     EngineLoad,
     JobClaimed,
     JobSettled,
 )
 from headpond.domain.lane import Lane
-from headpond.domain.outcome import (
-    Answered,
-    Broke,
-    Died,
-    Misconfigured,
-    NotNow,
-    Outcome,
-    Refused,
-    Settlement,
-    pause_s,
-    settle,
-)
+from headpond.domain.outcome import Outcome, Settlement, settle
 from headpond.errors import TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
@@ -48,6 +33,7 @@ from headpond.ports.engine import Engine, Gauges
 from headpond.ports.events import Listener
 from headpond.ports.queue import LeaseToken
 from headpond.services.duty import Duty
+from headpond.services.gate import Gate
 from headpond.settings import PoolSettings
 
 PULL_WAIT_S = 1.0
@@ -55,7 +41,6 @@ PULL_WAIT_S = 1.0
 leave its jobs leased to nobody."""
 
 GAUGES_EVERY_S = 0.5
-HEALTH_EVERY_S = 0.5
 STORE_AGAIN_S = 0.5
 
 LINGER_S = 0.02
@@ -91,11 +76,8 @@ class Worker:
         self._chance = chance or random.Random().random
         self._running: dict[LeaseToken, tuple[Claim, asyncio.Task[None]]] = {}
         self._gauges = Gauges()
-        self.gave_up = asyncio.Event()
-        self._give_up_at = 0.0
-        self._open = False
-        self._was_healthy: bool | None = None
-        self._paused_until = 0.0
+        self._gate = Gate(engine, settings=settings, listener=listener)
+        self.gave_up = self._gate.gave_up
         self._stopping = False
         self._freed = asyncio.Event()
         self._puller: asyncio.Task[None] | None = None
@@ -112,8 +94,7 @@ class Worker:
     def start(self) -> None:
         """Begin; pulls once the engine is healthy."""
         if self._puller is None:
-            grace_s = self._settings.engine.start_grace_s
-            self._give_up_at = asyncio.get_running_loop().time() + grace_s
+            self._gate.start()
             self._puller = asyncio.create_task(self._work(), name="pull")
             for duty in self._duties:
                 duty.start()
@@ -174,37 +155,13 @@ class Worker:
     async def _work(self) -> None:
         while not self._stopping and not self.gave_up.is_set():
             try:
-                if await self._gate():
+                if wait_s := await self._gate.wait_s():
+                    await self._pause(wait_s)
+                else:
                     await self.pull()
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on
                 self._listener.hear(DutyFailed("pull", repr(error)))
                 await self._pause(STORE_AGAIN_S)
-
-    async def _gate(self) -> bool:
-        """True when the engine may be given work. Waits a little where it may not."""
-        left_s = self._paused_until - asyncio.get_running_loop().time()
-        if left_s > 0:
-            await self._pause(min(left_s, HEALTH_EVERY_S))
-        elif not self._open:
-            self._open = await self._engine.healthy()
-            self._note_health(healthy=self._open)
-            if not self._open:
-                await self._pause(HEALTH_EVERY_S)
-        return self._open
-
-    def _note_health(self, *, healthy: bool) -> None:
-        if healthy:
-            self._give_up_at = math.inf
-        elif asyncio.get_running_loop().time() >= self._give_up_at:
-            self.gave_up.set()
-        if healthy is not self._was_healthy:
-            self._was_healthy = healthy
-            self._listener.hear(EngineHealth(self._engine.name, healthy))
-
-    def _close_gate(self, pause_s: float) -> None:
-        until = asyncio.get_running_loop().time() + pause_s
-        self._paused_until = max(self._paused_until, until)
-        self._open = False
 
     def _room(self) -> int:
         return room(
@@ -263,17 +220,7 @@ class Worker:
     async def _ask(self, claim: Claim) -> Outcome:
         began = self._clock.now()
         outcome = await self._engine.complete(claim.job.model, claim.request)
-        match outcome:
-            case NotNow():
-                self._close_gate(pause_s(outcome, self._settings.retry))
-            case Misconfigured():
-                self._close_gate(self._settings.retry.not_now_s)
-            case Died() | Broke():
-                self._close_gate(0.0)
-            case Answered() | Refused():
-                pass
-            case _:  # pragma: no cover
-                assert_never(outcome)
+        self._gate.heed(outcome)
         duration_s = self._clock.now() - began
         self._listener.hear(EngineAnswered(self._engine.name, type(outcome).__name__, duration_s))
         return outcome

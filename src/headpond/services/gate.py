@@ -1,0 +1,89 @@
+"""The gate: whether the engine may be given work.
+
+It opens when the engine says that it is healthy, and closes as the table in `domain/outcome.py`
+says: until the engine is healthy again, or for a while besides.
+"""
+
+import asyncio
+import math
+from typing import assert_never
+
+from headpond.domain.facts import EngineHealth
+from headpond.domain.outcome import (
+    Answered,
+    Broke,
+    Died,
+    Misconfigured,
+    NotNow,
+    Outcome,
+    Refused,
+    pause_s,
+)
+from headpond.ports.engine import Engine
+from headpond.ports.events import Listener
+from headpond.settings import PoolSettings
+
+HEALTH_EVERY_S = 0.5
+
+
+class Gate:
+    """One per worker.
+
+    `gave_up` is set when the engine was not healthy once within `start_grace_s` of the start.
+    """
+
+    def __init__(self, engine: Engine, *, settings: PoolSettings, listener: Listener) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._listener = listener
+        self.gave_up = asyncio.Event()
+        self._give_up_at = math.inf
+        self._open = False
+        self._paused_until = 0.0
+        self._was_healthy: bool | None = None
+
+    def start(self) -> None:
+        """The engine's time to become healthy begins."""
+        self._give_up_at = _now() + self._settings.engine.start_grace_s
+
+    async def wait_s(self) -> float:
+        """0 when the engine may be given work, else the seconds until it is worth asking again."""
+        left_s = self._paused_until - _now()
+        if left_s > 0:
+            return min(left_s, HEALTH_EVERY_S)
+        if not self._open:
+            self._open = await self._engine.healthy()
+            self._note_health(healthy=self._open)
+        return 0.0 if self._open else HEALTH_EVERY_S
+
+    def close(self, pause_s: float = 0.0) -> None:
+        """Ask for the engine's health before it gets more work, and not before `pause_s`."""
+        self._paused_until = max(self._paused_until, _now() + pause_s)
+        self._open = False
+
+    def heed(self, outcome: Outcome) -> None:
+        """Close if what the engine said to a request asks for it."""
+        match outcome:
+            case NotNow():
+                self.close(pause_s(outcome, self._settings.retry))
+            case Misconfigured():
+                self.close(self._settings.retry.not_now_s)
+            case Died() | Broke():
+                self.close()
+            case Answered() | Refused():
+                pass
+            case _:  # pragma: no cover
+                assert_never(outcome)
+
+    def _note_health(self, *, healthy: bool) -> None:
+        if healthy:
+            self._give_up_at = math.inf
+        elif _now() >= self._give_up_at:
+            self.gave_up.set()
+        if healthy is not self._was_healthy:
+            self._was_healthy = healthy
+            self._listener.hear(EngineHealth(self._engine.name, healthy))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
