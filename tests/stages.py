@@ -12,6 +12,7 @@ from typing_extensions import override
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.facts import Fact
 from headpond.domain.job import Ticket, Usage
@@ -27,6 +28,7 @@ from headpond.ports.queue import Depth
 from headpond.services.authentication import Authentication
 from headpond.services.desk import Desk
 from headpond.services.keys import Keys
+from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.submission import Submission
 from headpond.services.tokens import Tokens
@@ -96,6 +98,14 @@ class Stage:
             max_lost_leases=5,
         )
         served = Catalogue({"default": ["model"]} if catalogue is None else catalogue)
+        self.roster = MemoryRoster()
+        self.quotes = Quotes(
+            self.queue,
+            self.roster,
+            prices=dict.fromkeys(served.pools),
+            weights={},
+            clock=self.clock,
+        )
         self.parts = Parts(
             settings=settings or GatewaySettings(),
             submission=Submission(
@@ -104,6 +114,7 @@ class Stage:
                 pools={pool: PoolSettings() for pool in served.pools},
                 catalogue=served,
                 limits=RateLimits(limits or LimitSettings(), self.clock),
+                quotes=self.quotes,
                 clock=self.clock,
                 listener=self.recorder,
                 idempotency_ttl_s=86_400,

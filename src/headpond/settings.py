@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from headpond.domain.identity import Limits
+from headpond.domain.pricing import TokenPrice
 from headpond.domain.retry import RetryPolicy
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -55,6 +56,9 @@ class PoolSettings(Section, frozen=True):
     ] = 0.85
     lease_s: Annotated[Seconds, Meta(description="A silent worker loses its jobs after this")] = 30
     retry: RetryPolicy = RetryPolicy()
+    price: Annotated[
+        TokenPrice | None, Meta(description="What a quote charges; without it, it names no price")
+    ] = None
 
 
 class GatewaySettings(Section, frozen=True):

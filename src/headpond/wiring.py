@@ -38,12 +38,16 @@ from headpond.ports.events import Listener
 from headpond.ports.jobs import JobStore
 from headpond.ports.keys import KeyStore
 from headpond.ports.queue import Queue
+from headpond.ports.roster import Roster
+from headpond.services import quotes, reporting
 from headpond.services.authentication import Authentication, require_safe_binding
 from headpond.services.broadcast import Broadcast
 from headpond.services.desk import Desk
 from headpond.services.duty import Duty
+from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.reaper import Reaper
+from headpond.services.reporting import Reporter
 from headpond.services.submission import Submission
 from headpond.services.tokens import Tokens
 from headpond.services.worker import Worker
@@ -59,6 +63,7 @@ class Store:
     queue: Queue
     audit: Audit
     keys: KeyStore
+    roster: Roster
     delivery: Callable[[PoolSettings], Delivery]
 
 
@@ -83,6 +88,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
             from headpond.adapters.sqlite.jobs import SqliteJobStore
             from headpond.adapters.sqlite.keys import SqliteKeyStore
             from headpond.adapters.sqlite.queue import SqliteQueue
+            from headpond.adapters.sqlite.roster import SqliteRoster
 
             database = Database(_home(settings) / place)
             database.open()
@@ -93,6 +99,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                     queue=SqliteQueue(database, clock),
                     audit=SqliteAudit(database),
                     keys=SqliteKeyStore(database),
+                    roster=SqliteRoster(database),
                     delivery=lambda pool: SqliteDelivery(
                         database,
                         clock=clock,
@@ -145,16 +152,23 @@ async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGener
     pool_settings = settings.pools[pool]
     heard = observers()
     async with open_store(settings) as store, open_engine(pool_settings) as engine:
+        reporter = Reporter(store.roster, store.clock, worker=name, pool=pool)
+        listener = Broadcast((heard.listener, reporter))
+        duty = Duty("report", reporter.tick, every_s=reporting.EVERY_S, listener=listener)
         with metrics_page(settings.worker, heard.metrics):
-            yield Worker(
-                store.delivery(pool_settings),
-                engine,
-                name=name,
-                lanes=lanes_of(pool),
-                settings=pool_settings,
-                clock=store.clock,
-                listener=heard.listener,
-            )
+            duty.start()
+            try:
+                yield Worker(
+                    store.delivery(pool_settings),
+                    engine,
+                    name=name,
+                    lanes=lanes_of(pool),
+                    settings=pool_settings,
+                    clock=store.clock,
+                    listener=listener,
+                )
+            finally:
+                await duty.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +190,13 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         delivery = store.delivery(next(iter(settings.pools.values())))
         catalogue = catalogue_of(settings)
         desk = Desk(store.jobs, clock)
+        offers = Quotes(
+            store.queue,
+            store.roster,
+            prices={name: pool.price for name, pool in settings.pools.items()},
+            weights={},
+            clock=clock,
+        )
         parts = Parts(
             settings=settings.gateway,
             submission=Submission(
@@ -184,6 +205,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
                 pools=settings.pools,
                 catalogue=catalogue,
                 limits=RateLimits(settings.limits, clock),
+                quotes=offers,
                 clock=clock,
                 listener=heard.listener,
                 idempotency_ttl_s=settings.idempotency_ttl_s,
@@ -204,12 +226,17 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             listener=heard.listener,
             accepted_grace_s=settings.reaper.accepted_grace_s,
         )
-        duty = Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener)
-        duty.start()
+        duties = (
+            Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener),
+            Duty("quotes", offers.tick, every_s=quotes.EVERY_S, listener=heard.listener),
+        )
+        for duty in duties:
+            duty.start()
         try:
             yield Gateway(create_app(parts), desk.close)
         finally:
-            await duty.stop()
+            for duty in duties:
+                await duty.stop()
 
 
 async def models_at(pool: PoolSettings) -> list[str]:

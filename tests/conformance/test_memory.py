@@ -9,6 +9,7 @@ from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
@@ -16,6 +17,7 @@ from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySu
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.queue_suite import QueueSuite
+from headpond.testing.roster_suite import RosterSuite
 
 
 class TestMemoryQueue(QueueSuite):
@@ -37,6 +39,13 @@ class TestMemoryKeyStore(KeyStoreSuite):
     @override
     async def keys(self) -> MemoryKeyStore:
         return MemoryKeyStore()
+
+
+class TestMemoryRoster(RosterSuite):
+    @pytest.fixture
+    @override
+    async def roster(self) -> MemoryRoster:
+        return MemoryRoster()
 
 
 class TestTwoStepDeliveryOnMemory(DeliverySuite):

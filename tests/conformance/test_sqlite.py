@@ -13,6 +13,7 @@ from headpond.adapters.sqlite.delivery import SqliteDelivery
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.keys import SqliteKeyStore
 from headpond.adapters.sqlite.queue import SqliteQueue
+from headpond.adapters.sqlite.roster import SqliteRoster
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
@@ -20,6 +21,7 @@ from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySu
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.queue_suite import QueueSuite
+from headpond.testing.roster_suite import RosterSuite
 
 
 @pytest.fixture(params=["threads", "inline"])
@@ -49,6 +51,13 @@ class TestSqliteKeyStore(KeyStoreSuite):
     @override
     async def keys(self, database: Database) -> SqliteKeyStore:  # pyright: ignore[reportIncompatibleMethodOverride]
         return SqliteKeyStore(database)
+
+
+class TestSqliteRoster(RosterSuite):
+    @pytest.fixture
+    @override
+    async def roster(self, database: Database) -> SqliteRoster:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return SqliteRoster(database)
 
 
 class TestSqliteDelivery(DeliverySuite):

@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headpond.domain.lane import Lane, Priority
+from headpond.domain.quote import Quote
 
 JobId = NewType("JobId", str)
 Ticket = NewType("Ticket", str)
@@ -73,10 +74,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is known of one request, but for the bodies of request and response.
 
     Times are Unix seconds. `work_tokens` is an estimate at submit (prompt and answer), for
-    limits and fairness. `attempts` counts runs that are charged to the job, the present one
-    included; `lost_leases` counts workers and engines that vanished while they ran it, which is
-    mostly not the job's fault but has its own bound. `confidence` is the probability of the whole
-    answer, where the request asked for log-probabilities.
+    limits and fairness, `quote` what the client was told then. `attempts` counts runs that are
+    charged to the job, the present one included; `lost_leases` counts workers and engines that
+    vanished while they ran it, which is mostly not the job's fault but has its own bound.
+    `confidence` is the probability of the whole answer, where the request asked for
+    log-probabilities.
     """
 
     id: JobId
@@ -89,6 +91,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task_type: str | None = None
     metadata: dict[str, str] = {}
     work_tokens: int = 0
+    quote: Quote | None = None
     max_attempts: int = 3
     deadline: float | None = None
     accepted_at: float

@@ -1,11 +1,27 @@
-"""What the same tokens would cost at somebody else's API.
+"""What tokens cost: here, and at somebody else's API.
 
-Prices change; each says where it was seen and when, and is a comparison, not an offer.
+An API's prices change; each says where it was seen and when, and is a comparison, not an offer.
 """
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+from headpond.domain.work import Work
 
 PER_MILLION = 1_000_000
+
+
+class TokenPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a pool's tokens are charged at, in US dollars for a million."""
+
+    input: Annotated[float, Meta(ge=0, description="US dollars for a million prompt tokens")]
+    output: Annotated[float, Meta(ge=0, description="US dollars for a million answer tokens")]
+
+    def of(self, work: Work) -> float:
+        """US dollars for so much work."""
+        return (work.prompt_tokens * self.input + work.answer_tokens * self.output) / PER_MILLION
 
 
 class ApiPrice(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority
     task_type: str | None = None
     deadline: float | None = None
+    best_effort: bool = False
 
 
 class Intake:
@@ -74,6 +75,7 @@ class Intake:
                 priority=asked.priority,
                 task_type=asked.task_type,
                 deadline=asked.deadline,
+                best_effort=asked.best_effort,
                 metadata=asked.metadata or {},
                 idempotency_key=key,
                 fingerprint=_fingerprint(call.path, asked.body) if key else "",

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from headpond.domain.job import Job, JobError, JobState, Usage
 from headpond.domain.lane import Priority
+from headpond.domain.quote import Eta
 from headpond.gateway.chat_schema import ChatParameters, Messages, Name, completion
 
 END_OF_TIME = 253_402_300_799
@@ -29,11 +30,26 @@ class JobRequest(ChatParameters, frozen=True, kw_only=True):
     priority: Priority = Priority.BATCH
     deadline: Deadline | None = None
     expires_in: Annotated[float, Meta(gt=0, le=31_536_000, description="Seconds")] | None = None
+    best_effort: Annotated[
+        bool, Meta(description="Take the job even if its deadline seems out of reach")
+    ] = False
     callback: None = None
 
 
 class OpenJobRequest(JobRequest, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """The same where parameters that Headpond does not know are passed on."""
+
+
+class QuoteView(msgspec.Struct, frozen=True):
+    """What was to be expected of the job when it was handed in.
+
+    `position` is how many jobs will be begun before it. `eta` (Unix seconds) is null as long as
+    the pool has not worked yet, `price_usd` where the pool has no prices.
+    """
+
+    position: int
+    eta: Eta | None
+    price_usd: float | None
 
 
 class JobAccepted(msgspec.Struct, frozen=True):
@@ -42,6 +58,7 @@ class JobAccepted(msgspec.Struct, frozen=True):
     job_id: str
     status: JobState
     poll_url: str
+    quote: QuoteView | None
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +80,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     max_attempts: int
     deadline: float | None
+    quote: QuoteView | None
     accepted_at: float
     queued_at: float | None
     started_at: float | None
@@ -97,6 +115,7 @@ def view(job: Job) -> JobView:
         attempts=job.attempts,
         max_attempts=job.max_attempts,
         deadline=job.deadline,
+        quote=quote_view(job),
         accepted_at=job.accepted_at,
         queued_at=job.queued_at,
         started_at=job.started_at,
@@ -105,6 +124,13 @@ def view(job: Job) -> JobView:
         confidence=job.confidence,
         error=job.error,
     )
+
+
+def quote_view(job: Job) -> QuoteView | None:
+    """The job's quote, None if it got none."""
+    if job.quote is None:
+        return None
+    return QuoteView(job.quote.position, job.quote.eta, job.quote.price_usd)
 
 
 def full_view(job: Job, response: bytes | None) -> JobView:

@@ -26,6 +26,7 @@ from headpond.gateway.job_schema import (
     JobView,
     OpenJobRequest,
     full_view,
+    quote_view,
     view,
 )
 from headpond.gateway.reply import json_reply
@@ -43,6 +44,7 @@ FOR_HEADPOND = (
     "priority",
     "deadline",
     "expires_in",
+    "best_effort",
     "callback",
 )
 
@@ -148,9 +150,12 @@ class JobRoutes:
             priority=request.priority,
             task_type=request.task_type,
             deadline=self._deadline(request),
+            best_effort=request.best_effort,
         )
         receipt = await self._intake.submit(call, asked)
-        accepted = JobAccepted(receipt.job.id, receipt.job.state, poll_url(receipt.job))
+        accepted = JobAccepted(
+            receipt.job.id, receipt.job.state, poll_url(receipt.job), quote_view(receipt.job)
+        )
         return json_reply(accepted, 202, receipt_headers(receipt))
 
     async def _show(self, call: Call) -> ASGIApp:

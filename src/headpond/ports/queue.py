@@ -5,13 +5,14 @@ therefore may deliver twice, and need not look up, list or delete by id. It must
 acknowledged, nor hand one message to two receivers while the first one's lease holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NewType, Protocol
 
 import msgspec
 
 from headpond.domain.job import JobId, Ticket
 from headpond.domain.lane import Lane
+from headpond.domain.quote import Backlog
 
 LeaseToken = NewType("LeaseToken", str)
 
@@ -81,4 +82,8 @@ class Queue(Protocol):
 
     async def depth(self, lane: Lane) -> Depth:
         """Count the messages of a lane."""
+        ...
+
+    async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
+        """What waits in a lane by team, ready or delayed; teams with nothing are left out."""
         ...

@@ -12,12 +12,14 @@ from headpond.domain.facts import JobSubmitted
 from headpond.domain.identity import Identity, time_ordered_id
 from headpond.domain.job import Job, JobId, Ticket
 from headpond.domain.lane import Priority
-from headpond.domain.work import estimated_tokens
+from headpond.domain.quote import Quote
+from headpond.domain.work import estimated_work
 from headpond.errors import InvalidRequest, NotFound
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.ports.jobs import Added, Existing, Idempotency, JobStore, NewJob
+from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import Allowance, RateLimits
 from headpond.settings import PoolSettings
 
@@ -26,8 +28,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for, checked for form by the gateway.
 
     `request` is the chat completion's body as JSON, an object without `model` and `stream`;
-    `prompt_chars` the length of its messages; `deadline` Unix seconds. `fingerprint` identifies
-    the client's whole body for `idempotency_key`.
+    `prompt_chars` the length of its messages; `deadline` Unix seconds, which `best_effort` takes
+    for a wish. `fingerprint` identifies the client's whole body for `idempotency_key`.
     """
 
     request: bytes
@@ -37,6 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority = Priority.BATCH
     task_type: str | None = None
     deadline: float | None = None
+    best_effort: bool = False
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
     fingerprint: str = ""
@@ -61,6 +64,7 @@ class Submission:
         pools: dict[str, PoolSettings],
         catalogue: Catalogue,
         limits: RateLimits,
+        quotes: Quotes,
         clock: Clock,
         listener: Listener,
         idempotency_ttl_s: float,
@@ -71,6 +75,7 @@ class Submission:
         self._pools = pools
         self._catalogue = catalogue
         self._limits = limits
+        self._quotes = quotes
         self._clock = clock
         self._listener = listener
         self._idempotency_ttl_s = idempotency_ttl_s
@@ -81,7 +86,8 @@ class Submission:
 
         A replay is neither checked nor charged again: the model may be gone by now, the deadline
         past, the rate limit used up. Raises NotFound for a model that no pool serves,
-        InvalidRequest for a deadline in the past or a key that came with another body, RateLimited.
+        InvalidRequest for a deadline that is past or out of reach and for a key that came with
+        another body, RateLimited.
         """
         stored = await self._known(order, identity) or await self._accept(order, identity)
         match stored:
@@ -108,14 +114,15 @@ class Submission:
     async def _accept(self, order: Order, identity: Identity) -> Added | Existing:
         """Existing where the same key came twice at one moment."""
         now = self._clock.now()
-        work_tokens = estimated_tokens(order.prompt_chars, order.max_tokens)
-        job = self._job(order, identity, work_tokens, now)
-        self._limits.take(identity, work_tokens)
-        return await self._delivery.submit(
+        job = self._job(order, identity, now)
+        self._limits.take(identity, job.work_tokens)
+        stored = await self._delivery.submit(
             NewJob(job, order.request, self._idempotency(order, now))
         )
+        self._quotes.note(job)
+        return stored
 
-    def _job(self, order: Order, identity: Identity, work_tokens: int, now: float) -> Job:
+    def _job(self, order: Order, identity: Identity, now: float) -> Job:
         route = self._catalogue.route(order.model)
         if route is None:
             message = (
@@ -127,6 +134,9 @@ class Submission:
         if order.deadline is not None and order.deadline <= now:
             message = "The deadline is in the past."
             raise InvalidRequest(message, code="deadline_in_the_past", param="deadline")
+        work = estimated_work(order.prompt_chars, order.max_tokens)
+        quote = self._quotes.quote(route.pool, order.priority, identity.team, work)
+        _check_reach(order, quote, now)
         # Ids need to be unique, not secret: a team sees its own jobs only. The system's source of
         # randomness would be a system call for each.
         name = time_ordered_id(now, self._random_bits(74))
@@ -140,7 +150,8 @@ class Submission:
             model=route.model,
             task_type=order.task_type,
             metadata=order.metadata,
-            work_tokens=work_tokens,
+            work_tokens=work.tokens,
+            quote=quote,
             max_attempts=self._pools[route.pool].retry.max_attempts,
             deadline=order.deadline,
             accepted_at=now,
@@ -150,3 +161,16 @@ class Submission:
         if order.idempotency_key is None:
             return None
         return Idempotency(order.idempotency_key, order.fingerprint, now + self._idempotency_ttl_s)
+
+
+def _check_reach(order: Order, quote: Quote, now: float) -> None:
+    """Raises InvalidRequest for a deadline that will more likely be missed than met."""
+    if order.deadline is None or order.best_effort or quote.eta is None:
+        return
+    if quote.eta.p50 > order.deadline:
+        message = (
+            f"The deadline is {order.deadline - now:.0f} s away, but such a job would take about "
+            f"{quote.eta.p50 - now:.0f} s now, and nine of ten up to {quote.eta.p90 - now:.0f} s. "
+            "Send a later deadline, or best_effort=true to take the chance."
+        )
+        raise InvalidRequest(message, code="deadline_out_of_reach", param="deadline", status=422)

@@ -4,13 +4,14 @@ A fault strikes the n-th call, before its effect or after it: what a caller sees
 dies between two steps, or when an answer is lost on the way.
 """
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Literal, TypeVar
 
 from typing_extensions import override
 
 from headpond.domain.job import Job, JobId
 from headpond.domain.lane import Lane
+from headpond.domain.quote import Backlog
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob
 from headpond.ports.queue import Depth, Lease, Message, Queue
 
@@ -137,3 +138,7 @@ class FaultyQueue(Queue):
     @override
     async def depth(self, lane: Lane) -> Depth:
         return await self._faults.through(self._queue.depth(lane))
+
+    @override
+    async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
+        return await self._faults.through(self._queue.backlog(lane))

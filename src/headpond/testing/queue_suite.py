@@ -76,6 +76,16 @@ class QueueSuite:
         leases = await self.receive(queue, INTERACTIVE, BATCH)
         assert names(leases) == ["interactive", "batch"]
 
+    async def test_the_backlog_is_what_waits_by_team(self, queue: Queue) -> None:
+        assert dict(await queue.backlog(BATCH)) == {}
+        theirs = Message(JobId("theirs"), Ticket("t"), BATCH, "other", 7)
+        await queue.send([message("a"), message("b"), theirs, message("c", OTHER_POOL)])
+        await queue.send([message("later")], delay_s=60)
+        await queue.receive([BATCH], limit=1, lease_s=10)
+        backlog = dict(await queue.backlog(BATCH))
+        assert sum(waiting.jobs for waiting in backlog.values()) == 3
+        assert sum(waiting.work_tokens for waiting in backlog.values()) in {27, 30}
+
     async def test_a_leased_message_is_not_handed_out_twice(self, queue: Queue) -> None:
         await queue.send([message("a")])
         await self.receive(queue)

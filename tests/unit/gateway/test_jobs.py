@@ -11,6 +11,7 @@ from headpond.domain.lane import Priority
 from headpond.domain.outcome import Broke, Refused
 from headpond.settings import GatewaySettings, LimitSettings
 from tests.stages import Stage, answered
+from tests.unit.domain.test_pace import a_report
 
 
 @pytest.fixture
@@ -29,10 +30,41 @@ async def test_a_job_is_accepted_with_the_place_to_look(stage: Stage) -> None:  
 
     assert reply.status == 202
     job_id = reply.json["job_id"]
-    assert reply.json == {"job_id": job_id, "status": "queued", "poll_url": f"/jobs/{job_id}"}
+    assert reply.json == {
+        "job_id": job_id,
+        "status": "queued",
+        "poll_url": f"/jobs/{job_id}",
+        "quote": {"position": 0, "eta": None, "price_usd": None},
+    }
     assert reply.headers["x-headpond-job-id"] == job_id
     assert reply.headers["x-request-id"].startswith("req_")
     assert isinstance(stage.recorder.facts[0], JobSubmitted)
+
+
+async def test_a_quote_tells_the_end_and_stays_with_the_job(stage: Stage) -> None:  # SPEC G8
+    await stage.roster.report(a_report(at=stage.clock.now()))
+    await stage.quotes.tick()
+    reply = await stage.post("/jobs", {"prompt": "hello", "model": "model", "max_tokens": 99})
+
+    eta = reply.json["quote"]["eta"]
+    assert stage.clock.now() < eta["p50"] < eta["p90"]
+    shown = await stage.get(reply.json["poll_url"])
+    assert shown.json["quote"] == reply.json["quote"]
+
+
+async def test_a_deadline_out_of_reach_is_refused_unless_the_best_will_do(stage: Stage) -> None:
+    # SPEC G8
+    await stage.roster.report(a_report(at=stage.clock.now()))
+    await stage.quotes.tick()
+    body = {"prompt": "hello", "model": "model", "max_tokens": 999, "expires_in": 5}
+
+    refused = await stage.post("/jobs", body)
+    assert refused.status == 422
+    assert refused.error["code"] == "deadline_out_of_reach"
+    assert "about 10 s now, and nine of ten up to 20 s" in refused.error["message"]
+    assert await stage.empty()
+    assert (await stage.post("/jobs", body | {"best_effort": True})).status == 202
+    assert (await stage.post("/jobs", body | {"expires_in": 60})).status == 202
 
 
 async def test_a_prompt_becomes_a_user_message(stage: Stage) -> None:

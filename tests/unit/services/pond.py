@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.facts import Fact
 from headpond.domain.job import Job, JobId, Ticket, Usage
 from headpond.domain.lane import lanes_of
@@ -103,6 +104,7 @@ class Pond:
         self.ear = Ear()
         self.jobs = MemoryJobStore(self.clock)
         self.queue = MemoryQueue(self.clock)
+        self.roster = MemoryRoster()
         tickets = count()
         self.delivery = TwoStepDelivery(
             self.jobs,

@@ -1,7 +1,7 @@
 """A queue in this process's memory: the model that other queues are compared with."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from operator import attrgetter
@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing_extensions import override
 
 from headpond.domain.lane import Lane
+from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Queue
 
@@ -91,6 +92,17 @@ class MemoryQueue(Queue):
             delayed=sum(held.token is None for held in hidden),
             oldest_age_s=now - min(held.sent_at for held in ready) if ready else None,
         )
+
+    @override
+    async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
+        now = self._clock.now()
+        backlog: dict[str, Backlog] = {}
+        for held in self._held:
+            message = held.message
+            if message.lane == lane and (held.ready(now) or held.token is None):
+                waiting = backlog.get(message.team, Backlog())
+                backlog[message.team] = waiting + Backlog(1, message.work_tokens)
+        return backlog
 
     def _take(self, lanes: Sequence[Lane], limit: int, lease_s: float, now: float) -> list[Lease]:
         ready = [

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import JobId, Ticket
 from headpond.domain.lane import Lane
+from headpond.domain.quote import Backlog
 from headpond.ports.queue import Depth, Lease, LeaseToken, Message
 
 
@@ -108,6 +109,12 @@ def depth(connection: sqlite3.Connection, lane: Lane, *, now: float) -> Depth:
         sql("depth"), {"lane": str(lane), "now": now}
     ).fetchone()
     return Depth(ready, leased, delayed, None if oldest is None else now - oldest)
+
+
+def backlog(connection: sqlite3.Connection, lane: Lane, *, now: float) -> dict[str, Backlog]:
+    """What waits in a lane, by team."""
+    rows = connection.execute(sql("backlog"), {"lane": str(lane), "now": now})
+    return {team: Backlog(jobs, work_tokens) for team, jobs, work_tokens in rows}
 
 
 def _parsed(leases: Sequence[Lease]) -> Iterator[tuple[Lease, tuple[int, str]]]:

@@ -8,6 +8,7 @@ from typing_extensions import override
 from headpond.adapters.sqlite import lanes as steps
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.lane import Lane
+from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, Message, Queue
 
@@ -67,6 +68,13 @@ class SqliteQueue(Queue):
     async def depth(self, lane: Lane) -> Depth:
         now = self._clock.now()
         return await self._database.read(lambda connection: steps.depth(connection, lane, now=now))
+
+    @override
+    async def backlog(self, lane: Lane) -> dict[str, Backlog]:
+        now = self._clock.now()
+        return await self._database.read(
+            lambda connection: steps.backlog(connection, lane, now=now)
+        )
 
 
 async def wait_until_ready(

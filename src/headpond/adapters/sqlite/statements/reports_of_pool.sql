@@ -1,0 +1,1 @@
+SELECT report FROM workers WHERE pool = ? ORDER BY reported_at DESC

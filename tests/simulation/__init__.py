@@ -1,0 +1,1 @@
+"""What is measured on virtual time, over many runs."""
