@@ -1,6 +1,10 @@
 """SIGKILL and SIGSTOP gateway, workers and engine at random moments under load, then count.
 
     python -m tests.chaos.kills --seconds 60 --seed 1
+    python -m tests.chaos.kills --seconds 60 --seed 1 --full-disk FOLDER
+
+The second form keeps the data in FOLDER, a small file system of its own, and fills it now and then
+(`make chaos-full-disk` mounts one).
 
 Every job that was answered with 202 must end exactly once with one result, whatever was killed;
 a client that sends again under its Idempotency-Key must meet the same job. Exits 1 if not.
@@ -20,6 +24,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.chaos.disk import fill
 from tests.chaos.processes import Part, free_port
 
 SUBMITTERS = 8
@@ -27,6 +32,8 @@ WORKERS = 2
 PAUSE_S = (0.5, 2.0)
 LEASE_S = 2
 FREEZE_SHARE = 0.25
+FULL_SHARE = 0.3
+FULL_S = 2.0
 FREEZE_S = 1.5 * LEASE_S
 """Long enough for a frozen worker to lose its leases and come back as a zombie."""
 
@@ -40,6 +47,7 @@ class Tally:
     jobs: dict[str, set[str]] = field(default_factory=dict)
     refused: Counter[int] = field(default_factory=Counter)
     broken: int = 0
+    times_full: int = 0
 
 
 def parts_of(home: Path, gateway_port: int, engine_port: int) -> list[Part]:
@@ -98,10 +106,18 @@ async def submit(session: aiohttp.ClientSession, url: str, tally: Tally, key: st
         await asyncio.sleep(0.05)
 
 
-async def kill_on_and_on(parts: list[Part], dice: random.Random, until: float) -> None:
-    """Kill one part after the other and start it again at once, or freeze it for a while."""
+async def break_on_and_on(
+    parts: list[Part], disk: Path | None, tally: Tally, dice: random.Random, until: float
+) -> None:
+    """Kill one part after the other and start it again at once, or freeze it, or fill the disk."""
     while time.monotonic() < until:
         await asyncio.sleep(dice.uniform(*PAUSE_S))
+        for part in parts:
+            part.revive()
+        if disk is not None and dice.random() < FULL_SHARE:
+            await asyncio.to_thread(fill, disk, FULL_S)
+            tally.times_full += 1
+            continue
         part = dice.choice(parts)
         if dice.random() < FREEZE_SHARE:
             await asyncio.to_thread(part.freeze, FREEZE_S)
@@ -139,6 +155,7 @@ def verdict(database: Path, tally: Tally, counts: Counter[str]) -> dict[str, obj
         stored = {row[0] for row in connection.execute("SELECT id FROM jobs")}
         accepted = {job_id for ids in tally.jobs.values() for job_id in ids}
         checks = {
+            "no job was accepted at all": int(not accepted),
             "accepted jobs that are not in the store": len(accepted - stored),
             "keys that were answered with two jobs": sum(
                 len(ids) > 1 for ids in tally.jobs.values()
@@ -167,10 +184,10 @@ def verdict(database: Path, tally: Tally, counts: Counter[str]) -> dict[str, obj
     }
 
 
-async def run(seconds: float, seed: int) -> dict[str, object]:
+async def run(seconds: float, seed: int, disk: Path | None) -> dict[str, object]:
     """Load and kills for `seconds`, then the verdict."""
     dice = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="headpond-chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="headpond-chaos-", dir=disk) as folder:
         home = Path(folder)
         port = free_port()
         parts = parts_of(home, port, free_port())
@@ -184,8 +201,10 @@ async def run(seconds: float, seed: int) -> dict[str, object]:
                     submit_on_and_on(session, url, tally, number, until)
                     for number in range(SUBMITTERS)
                 ]
-                await asyncio.gather(*clients, kill_on_and_on(parts, dice, until))
+                await asyncio.gather(*clients, break_on_and_on(parts, disk, tally, dice, until))
             database = home / "headpond.db"
+            for part in parts:
+                part.revive()
             counts = await until_all_ended(database)
         finally:
             exits = {part.name: part.end() for part in reversed(parts)}
@@ -195,6 +214,8 @@ async def run(seconds: float, seed: int) -> dict[str, object]:
         "seconds": seconds,
         "kills": {part.name: part.kills for part in parts},
         "freezes": {part.name: part.freezes for part in parts},
+        "exits_by_themselves": {part.name: part.exits for part in parts},
+        "times_full": tally.times_full,
         "exits": exits,
     } | result
 
@@ -204,8 +225,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--full-disk", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
-    result = asyncio.run(run(arguments.seconds, arguments.seed))
+    result = asyncio.run(run(arguments.seconds, arguments.seed, arguments.full_disk))
     print(json.dumps(result, indent=2))  # noqa: T201
     sys.exit(1 if result["violations"] else 0)
 

@@ -18,13 +18,17 @@ def free_port() -> int:
 
 @dataclass
 class Part:
-    """One process and how to start it. `kills` and `freezes` count what was done to it."""
+    """One process and how to start it.
+
+    `kills` and `freezes` count what was done to it, `exits` how often it ended by itself.
+    """
 
     name: str
     arguments: list[str]
     log: Path
     kills: int = 0
     freezes: int = 0
+    exits: int = 0
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     def start(self) -> None:
@@ -33,6 +37,12 @@ class Part:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
                 [sys.executable, "-m", *self.arguments], stdout=log, stderr=log
             )
+
+    def revive(self) -> None:
+        """Start the process again if it ended by itself, as whoever runs it would."""
+        if self._process is not None and self._process.poll() is not None:
+            self.exits += 1
+            self.start()
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
