@@ -118,6 +118,7 @@ class Stage:
                 clock=self.clock,
                 listener=self.recorder,
                 idempotency_ttl_s=86_400,
+                sdk_retry_window_s=1_260,
             ),
             desk=Desk(self.jobs, self.clock),
             authentication=Authentication(self.key_store, tokens, self.clock),

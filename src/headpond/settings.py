@@ -142,6 +142,13 @@ class Settings(Section, frozen=True):
         str, Meta(description="Queue, records, audit and keys; relative to `home`")
     ] = "sqlite:///headpond.db"
     idempotency_ttl_s: Annotated[Seconds, Meta(description="How long a key is remembered")] = 86_400
+    sdk_retry_window_s: Annotated[
+        Seconds,
+        Meta(
+            description="How long an SDK's retry without a key leads to the job of its first try; "
+            "the default is two time-outs of the official client and its pauses"
+        ),
+    ] = 1_260
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
     reaper: ReaperSettings = ReaperSettings()

@@ -209,6 +209,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
                 clock=clock,
                 listener=heard.listener,
                 idempotency_ttl_s=settings.idempotency_ttl_s,
+                sdk_retry_window_s=settings.sdk_retry_window_s,
             ),
             desk=desk,
             authentication=Authentication(store.keys, tokens, clock),

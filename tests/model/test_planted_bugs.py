@@ -206,10 +206,28 @@ QUEUE_BUGS: dict[str, Plant] = {
 
 DELIVERY_BUGS: dict[str, Plant] = {
     "settle is not fenced": statement(records, "swap_job", "version = ?\n", "? IS NOT NULL\n"),
-    "a key never expires": statement(records, "get_key", "expires_at > ?", "? IS NOT NULL"),
-    "a key expires at once": statement(records, "get_key", "expires_at > ?", "expires_at > 2 * ?"),
-    "keys of two teams meet": statement(records, "get_key", "team = ?", "? IS NOT NULL"),
-    "the first fingerprint is forgotten": statement(records, "get_key", "fingerprint,", "'y',"),
+    "a key never expires": statement(
+        records, "get_key", "idempotency_keys.expires_at > ?", "? IS NOT NULL"
+    ),
+    "a key expires at once": statement(
+        records, "get_key", "(idempotency_keys.expires_at > ? OR", "(? IS NULL OR"
+    ),
+    "a key expires while its job waits": statement(records, "get_key", "OR ", "AND 0 AND "),
+    "keys of two teams meet": statement(
+        records, "get_key", "idempotency_keys.team = ?", "? IS NOT NULL"
+    ),
+    "the first fingerprint is forgotten": statement(
+        records, "get_key", "idempotency_keys.fingerprint", "'y'"
+    ),
+    "two retries find one job": statement(
+        records, "take_try", "number = ?", "number = max(number, ? * 0)"
+    ),
+    "a try is taken for its own retry": statement(
+        records, "earlier_try", "number < :number", "number <= :number"
+    ),
+    "a retry goes on with any job": statement(
+        records, "earlier_try", "tries.number DESC, seq DESC", "seq"
+    ),
     "the response is not kept": statement(
         records, "insert_response", "WHERE id = ?", "WHERE id = ? AND 0"
     ),

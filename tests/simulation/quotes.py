@@ -192,6 +192,7 @@ class _Pond:
             clock=self._clock,
             listener=Broadcast(),
             idempotency_ttl_s=60.0,
+            sdk_retry_window_s=1_260,
             random_bits=random.getrandbits,
         )
         self._engine = ModelEngine(random, pace=lambda now: 2.0 if slower and now > 60 else 1.0)

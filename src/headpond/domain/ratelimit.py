@@ -35,6 +35,10 @@ class Bucket(msgspec.Struct, frozen=True):
         """The bucket without `amount`."""
         return Bucket(self.per_minute, self.level - amount, self.at)
 
+    def given_back(self, amount: int) -> "Bucket":
+        """The bucket with `amount` that was taken for nothing."""
+        return Bucket(self.per_minute, min(self.per_minute, self.level + amount), self.at)
+
     @property
     def remaining(self) -> int:
         """Whole tokens that are left."""

@@ -12,8 +12,8 @@ from headpond.domain.lane import Priority
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat_schema import ChatRequest, Open, OpenChatRequest
 from headpond.gateway.endpoint import Answer, Call, Operation
+from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import (
-    IDEMPOTENCY_KEY,
     Asked,
     Intake,
     engine_request,

@@ -1,9 +1,7 @@
 """Intake: the way from a decoded request to a job, the same for every front door."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 
 import msgspec
 from msgspec import Raw
@@ -13,21 +11,14 @@ from headpond.domain.lane import Priority
 from headpond.domain.ratelimit import Bucket
 from headpond.domain.work import DEFAULT_ANSWER_TOKENS
 from headpond.errors import InvalidRequest
-from headpond.gateway.endpoint import Call, Parameter
+from headpond.gateway.endpoint import Call
+from headpond.gateway.idempotency import sameness
 from headpond.gateway.prompt import prompt_chars
 from headpond.gateway.reply import Header
 from headpond.services.rate_limits import Allowance
 from headpond.services.submission import Order, Receipt, Submission
 from headpond.settings import GatewaySettings
 
-IDEMPOTENCY_KEY = Parameter(
-    name="Idempotency-Key",
-    place="header",
-    schema={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    description="The same key and body lead to the same job, for a day.",
-)
-
-_KEY = re.compile(rb"[!-~]{1,255}")
 _encode = msgspec.json.Encoder().encode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -65,7 +56,7 @@ class Intake:
             message = "Streaming is not supported yet; send stream=false."
             raise InvalidRequest(message, code="unsupported_parameter", param="stream")
         chars = prompt_chars(asked.request, limit=self._max_prompt_chars, param=asked.prompt_param)
-        key = _idempotency_key(call)
+        same = sameness(call, asked.body)
         return await self._submission.submit(
             Order(
                 request=asked.request,
@@ -77,8 +68,9 @@ class Intake:
                 deadline=asked.deadline,
                 best_effort=asked.best_effort,
                 metadata=asked.metadata or {},
-                idempotency_key=key,
-                fingerprint=_fingerprint(call.path, asked.body) if key else "",
+                idempotency_key=same.key,
+                try_number=same.try_number,
+                fingerprint=same.fingerprint,
             ),
             call.identity,
         )
@@ -141,17 +133,3 @@ def _bucket_headers(unit: bytes, bucket: Bucket) -> list[Header]:
         (b"x-ratelimit-remaining-" + unit, b"%d" % bucket.remaining),
         (b"x-ratelimit-reset-" + unit, b"%ds" % math.ceil(bucket.reset_s)),
     ]
-
-
-def _idempotency_key(call: Call) -> str | None:
-    key = call.headers.get(b"idempotency-key")
-    if key is None:
-        return None
-    if not _KEY.fullmatch(key):
-        message = "An Idempotency-Key has 1 to 255 visible ASCII characters."
-        raise InvalidRequest(message, code="invalid_value", param="Idempotency-Key")
-    return key.decode()
-
-
-def _fingerprint(path: str, body: bytes) -> str:
-    return sha256(path.encode() + b"\n" + body).hexdigest()

@@ -11,8 +11,8 @@ from headpond.domain.job import Job, JobId, JobState
 from headpond.errors import InvalidRequest, NotFound
 from headpond.gateway.body import BodyReader
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
+from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import (
-    IDEMPOTENCY_KEY,
     Asked,
     Intake,
     engine_request,

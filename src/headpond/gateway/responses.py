@@ -13,7 +13,8 @@ from headpond.errors import InvalidRequest
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
 from headpond.gateway.endpoint import Answer, Call, Operation
-from headpond.gateway.intake import IDEMPOTENCY_KEY, Asked, Intake, receipt_headers
+from headpond.gateway.idempotency import IDEMPOTENCY_KEY
+from headpond.gateway.intake import Asked, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
 from headpond.gateway.reply import json_reply
 from headpond.gateway.response_mapping import chat_request, response_view

@@ -6,11 +6,15 @@ import msgspec
 
 from headpond.domain.job import Job, JobId, JobState
 
+HELD_ON_S = 3600.0
+"""How much longer a key holds that expired while its job waited: then it is looked at again."""
+
 
 class Idempotency(msgspec.Struct, frozen=True):
     """A client's promise that requests under one key are one request.
 
-    `fingerprint` tells whether the body is the same too. Keys of two teams never meet.
+    `fingerprint` tells whether the body is the same too. Keys of two teams never meet. A key holds
+    until `expires_at`, and in any case until its job has ended.
     """
 
     key: str
@@ -18,12 +22,28 @@ class Idempotency(msgspec.Struct, frozen=True):
     expires_at: float
 
 
+class Try(msgspec.Struct, frozen=True):
+    """A request of an SDK that sends no key, but counts how often it has sent the same before.
+
+    `fingerprint` tells the client and all that it sends; two requests may have the same one.
+    `number` is 0 for the first try. The job of a try is remembered for the next one until
+    `expires_at`.
+    """
+
+    fingerprint: str
+    number: int
+    expires_at: float
+
+
 class NewJob(msgspec.Struct, frozen=True):
-    """A record to add, with the request body (JSON) that the engine will get."""
+    """A record to add, with the request body (JSON) that the engine will get.
+
+    It comes under a key, or as a try, or as neither.
+    """
 
     job: Job
     request: bytes
-    idempotency: Idempotency | None = None
+    idempotency: Idempotency | Try | None = None
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -33,7 +53,7 @@ class Added(msgspec.Struct, frozen=True):
 
 
 class Existing(msgspec.Struct, frozen=True):
-    """The team used this idempotency key before, for `job`, with a body of `fingerprint`."""
+    """The request came before and made `job`; then its fingerprint was `fingerprint`."""
 
     job: Job
     fingerprint: str
@@ -59,11 +79,22 @@ class JobStore(Protocol):
     """Records under compare-and-set. Every verb takes effect durably before it returns."""
 
     async def add(self, new: NewJob) -> Added | Existing:
-        """Add a record iff its team has no unexpired record under the same idempotency key."""
+        """Add a record iff its team has none under the same idempotency key, nor an earlier try.
+
+        A try takes over the job of an earlier one as `retried` says.
+        """
         ...
 
     async def known(self, team: str, key: str) -> Existing | None:
-        """What a team's idempotency key stands for, None if for nothing or expired."""
+        """What a team's idempotency key stands for, None if it holds no more."""
+        ...
+
+    async def retried(self, again: Try) -> Existing | None:
+        """Take over the job of an earlier try of the same fingerprint, None if there is none.
+
+        It is this try's from now on, so that of two equal requests each finds a job of its own:
+        the job that was tried most often, and of these the newest.
+        """
         ...
 
     async def get(self, job_id: JobId) -> Job | None:
@@ -94,6 +125,9 @@ class JobStore(Protocol):
         """The record once its version is above `version`; None after `timeout_s` seconds."""
         ...
 
-    async def forget_keys(self, now: float) -> int:
-        """Drop idempotency keys that expired before `now`; returns how many."""
+    async def forget_keys(self, now: float, *, limit: int) -> int:
+        """Drop up to `limit` expired keys and as many expired tries, the oldest first.
+
+        Returns how many. A key whose job has not ended holds for another `HELD_ON_S` instead.
+        """
         ...

@@ -48,6 +48,12 @@ class RateLimits:
             self._tokens.take(identity.team, left.tokens, tokens),
         )
 
+    def give_back(self, identity: Identity, tokens: int) -> None:
+        """Undo a `take` that turned out to be for nothing."""
+        left = self.allowance(identity)
+        self._requests.give_back(identity.team, left.requests, 1)
+        self._tokens.give_back(identity.team, left.tokens, tokens)
+
     def allowance(self, identity: Identity) -> Allowance:
         """What the caller's team may do now; takes nothing."""
         limits = self._limits(identity)
@@ -84,6 +90,11 @@ class _Buckets:
         if len(self._buckets) >= self._sweep_at:
             self._sweep(bucket.at)
         return taken
+
+    def give_back(self, team: str, bucket: Bucket | None, amount: int) -> None:
+        """Keep the bucket with `amount` more. It is one that `current` gave."""
+        if bucket is not None:
+            self._buckets[team, bucket.per_minute] = bucket.given_back(amount)
 
     def _sweep(self, now: float) -> None:
         self._buckets = {

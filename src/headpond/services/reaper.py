@@ -45,8 +45,13 @@ class Reaper:
             changed += sum(acted)
             if len(due) < BATCH or not any(acted):
                 break
-        await self._jobs.forget_keys(self._clock.now())
+        await self._forget_keys()
         return changed
+
+    async def _forget_keys(self) -> None:
+        # In small steps: each holds up whoever submits.
+        while await self._jobs.forget_keys(self._clock.now(), limit=BATCH) >= BATCH:
+            pass
 
     async def _act(self, job: Job, now: float) -> bool:
         if job.overdue(now):

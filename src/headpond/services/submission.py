@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.facts import JobSubmitted
@@ -14,13 +15,14 @@ from headpond.domain.job import Job, JobId, Ticket
 from headpond.domain.lane import Priority
 from headpond.domain.quote import Quote
 from headpond.domain.work import estimated_work
-from headpond.errors import InvalidRequest, NotFound
+from headpond.errors import InvalidRequest, NotFound, RateLimited
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
-from headpond.ports.jobs import Added, Existing, Idempotency, JobStore, NewJob
+from headpond.ports.jobs import Added, Existing, Idempotency, JobStore, NewJob, Try
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import Allowance, RateLimits
+from headpond.services.tries import RefusedTries
 from headpond.settings import PoolSettings
 
 
@@ -29,7 +31,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     `request` is the chat completion's body as JSON, an object without `model` and `stream`;
     `prompt_chars` the length of its messages; `deadline` Unix seconds, which `best_effort` takes
-    for a wish. `fingerprint` identifies the client's whole body for `idempotency_key`.
+    for a wish. `fingerprint` identifies the client's whole body for `idempotency_key`; without one,
+    and if the client counts its tries, `try_number` is which one this is, and `fingerprint`
+    identifies the client too.
     """
 
     request: bytes
@@ -42,6 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     best_effort: bool = False
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
+    try_number: int | None = None
     fingerprint: str = ""
 
 
@@ -68,6 +73,7 @@ class Submission:
         clock: Clock,
         listener: Listener,
         idempotency_ttl_s: float,
+        sdk_retry_window_s: float,
         random_bits: Callable[[int], int] | None = None,
     ) -> None:
         self._delivery = delivery
@@ -79,16 +85,20 @@ class Submission:
         self._clock = clock
         self._listener = listener
         self._idempotency_ttl_s = idempotency_ttl_s
+        self._sdk_retry_window_s = sdk_retry_window_s
+        self._refused = RefusedTries(clock)
         self._random_bits = random_bits or random.Random(secrets.randbits(256)).getrandbits
 
     async def submit(self, order: Order, identity: Identity) -> Receipt:
-        """Make the order a job; the same job again for the same key and body.
+        """Make the order a job; the same job again for the same key and body, or a later try.
 
         A replay is neither checked nor charged again: the model may be gone by now, the deadline
         past, the rate limit used up. Raises NotFound for a model that no pool serves,
         InvalidRequest for a deadline that is past or out of reach and for a key that came with
         another body, RateLimited.
         """
+        if order.try_number and self._refused.comes_again(order.fingerprint):
+            order = replace(order, try_number=0)
         stored = await self._known(order, identity) or await self._accept(order, identity)
         match stored:
             case Added(job):
@@ -107,20 +117,36 @@ class Submission:
         return Receipt(job, self._limits.allowance(identity), replayed)
 
     async def _known(self, order: Order, identity: Identity) -> Existing | None:
-        if order.idempotency_key is None:
-            return None
-        return await self._jobs.known(identity.team, order.idempotency_key)
+        if order.idempotency_key is not None:
+            return await self._jobs.known(identity.team, order.idempotency_key)
+        if order.try_number:
+            return await self._jobs.retried(self._try(order, order.try_number, self._clock.now()))
+        return None
 
     async def _accept(self, order: Order, identity: Identity) -> Added | Existing:
-        """Existing where the same key came twice at one moment."""
+        """Existing where the same key, or two tries, came at one moment."""
         now = self._clock.now()
         job = self._job(order, identity, now)
-        self._limits.take(identity, job.work_tokens)
+        self._charge(order, identity, job.work_tokens)
         stored = await self._delivery.submit(
             NewJob(job, order.request, self._idempotency(order, now))
         )
-        self._quotes.note(job)
+        match stored:
+            case Added():
+                self._quotes.note(job)
+            case Existing():
+                self._limits.give_back(identity, job.work_tokens)
+            case _:  # pragma: no cover
+                assert_never(stored)
         return stored
+
+    def _charge(self, order: Order, identity: Identity, work_tokens: int) -> None:
+        try:
+            self._limits.take(identity, work_tokens)
+        except RateLimited:
+            if order.try_number is not None:
+                self._refused.refused(order.fingerprint)
+            raise
 
     def _job(self, order: Order, identity: Identity, now: float) -> Job:
         route = self._catalogue.route(order.model)
@@ -157,10 +183,16 @@ class Submission:
             accepted_at=now,
         )
 
-    def _idempotency(self, order: Order, now: float) -> Idempotency | None:
-        if order.idempotency_key is None:
-            return None
-        return Idempotency(order.idempotency_key, order.fingerprint, now + self._idempotency_ttl_s)
+    def _idempotency(self, order: Order, now: float) -> Idempotency | Try | None:
+        if order.idempotency_key is not None:
+            expires_at = now + self._idempotency_ttl_s
+            return Idempotency(order.idempotency_key, order.fingerprint, expires_at)
+        if order.try_number is not None:
+            return self._try(order, order.try_number, now)
+        return None
+
+    def _try(self, order: Order, number: int, now: float) -> Try:
+        return Try(order.fingerprint, number, now + self._sdk_retry_window_s)
 
 
 def _check_reach(order: Order, quote: Quote, now: float) -> None:

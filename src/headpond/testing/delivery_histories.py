@@ -42,7 +42,7 @@ from headpond.domain.outcome import Answered, Broke, NotNow, Outcome, Refused, s
 from headpond.domain.retry import RetryPolicy
 from headpond.ports.audit import AuditEntry, AuditQuery
 from headpond.ports.delivery import Claim
-from headpond.ports.jobs import Added, Idempotency, NewJob
+from headpond.ports.jobs import Added, Idempotency, NewJob, Try
 from headpond.ports.queue import Message
 from headpond.services.broadcast import Broadcast
 from headpond.services.reaper import Reaper
@@ -144,7 +144,17 @@ class DeliveryHistories(RuleBasedStateMachine):
     def submit(
         self, team: str, key: str | None, fingerprint: str, priority: Priority, deadline: int | None
     ) -> None:
-        new = self.new(team, key, fingerprint, priority, deadline)
+        self.hand_in(self.new(team, key, fingerprint, priority, deadline))
+
+    @rule(fingerprint=st.sampled_from(["x", "y"]), number=st.sampled_from([0, 0, 1, 2]))
+    def submit_a_try(self, fingerprint: str, number: int) -> None:
+        """Of a client that repeats by itself; remembered for three units."""
+        new = self.new("one", None, "", Priority.BATCH, None)
+        again = Try(fingerprint, number, self.clock.now() + 3 * UNIT_S)
+        self.hand_in(replace(new, idempotency=again))
+
+    def hand_in(self, new: NewJob) -> None:
+        """Submit to both; the same must come of it."""
         expected = self.wait(self.model.delivery.submit(new))
         stored = self.wait(self.real.delivery.submit(new))
         assert type(stored) is type(expected)

@@ -12,7 +12,7 @@ from typing_extensions import override
 from headpond.domain.job import Job, JobId
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
-from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob
+from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
 from headpond.ports.queue import Depth, Lease, Message, Queue
 
 T = TypeVar("T")
@@ -74,6 +74,10 @@ class FaultyJobStore(JobStore):
         return await self._faults.through(self._jobs.known(team, key))
 
     @override
+    async def retried(self, again: Try) -> Existing | None:
+        return await self._faults.through(self._jobs.retried(again))
+
+    @override
     async def get(self, job_id: JobId) -> Job | None:
         return await self._faults.through(self._jobs.get(job_id))
 
@@ -100,8 +104,8 @@ class FaultyJobStore(JobStore):
         return await self._faults.through(self._jobs.wait_for_change(job_id, version, timeout_s))
 
     @override
-    async def forget_keys(self, now: float) -> int:
-        return await self._faults.through(self._jobs.forget_keys(now))
+    async def forget_keys(self, now: float, *, limit: int) -> int:
+        return await self._faults.through(self._jobs.forget_keys(now, limit=limit))
 
 
 class FaultyQueue(Queue):

@@ -4,10 +4,31 @@ import asyncio
 
 import pytest
 
-from headpond.domain.job import JobError, JobId, JobState, Usage
-from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore
+from headpond.domain.job import Job, JobError, JobId, JobState, Usage
+from headpond.ports.jobs import (
+    HELD_ON_S,
+    Added,
+    Bodies,
+    Existing,
+    JobQuery,
+    JobStore,
+    NewJob,
+    Try,
+)
 from headpond.testing.clocks import ManualClock
 from headpond.testing.records import REQUEST, RESPONSE, a_job, new_job
+
+WINDOW_S = 60.0
+
+
+def again(number: int, fingerprint: str = "f", now: float = 1_000_000.0) -> Try:
+    """The try of this number, remembered for `WINDOW_S`."""
+    return Try(fingerprint, number, now + WINDOW_S)
+
+
+def a_try(number: int, job: Job | None = None) -> NewJob:
+    """A job that a try makes."""
+    return NewJob(job or a_job(), REQUEST, again(number))
 
 
 class JobStoreSuite:
@@ -99,9 +120,27 @@ class JobStoreSuite:
     async def test_an_expired_key_stands_for_nothing(
         self, jobs: JobStore, clock: ManualClock
     ) -> None:
-        await jobs.add(new_job(key="k"))
+        job = a_job()
+        await jobs.add(new_job(job, key="k"))
+        await jobs.swap(job.cancelled(1_000_001))
         clock.advance(86_400)
         assert isinstance(await jobs.add(new_job(key="k")), Added)
+
+    async def test_a_key_holds_until_its_job_has_ended(
+        self, jobs: JobStore, clock: ManualClock
+    ) -> None:
+        # SPEC G7
+        job = a_job()
+        await jobs.add(new_job(job, key="k"))
+        clock.advance(2 * 86_400)
+        assert await jobs.forget_keys(clock.now(), limit=10) == 0
+        assert await jobs.known("team", "k") == Existing(job, "f")
+        assert await jobs.add(new_job(key="k")) == Existing(job, "f")
+
+        await jobs.swap(job.cancelled(clock.now()))
+        clock.advance(HELD_ON_S)
+        assert await jobs.known("team", "k") is None
+        assert await jobs.forget_keys(clock.now(), limit=10) == 1
 
     async def test_what_a_key_stands_for_is_known(self, jobs: JobStore, clock: ManualClock) -> None:
         assert await jobs.known("team", "k") is None
@@ -117,11 +156,70 @@ class JobStoreSuite:
         clock.advance(86_400)
         assert await jobs.known("team", "k") is None
 
-    async def test_expired_keys_are_forgotten(self, jobs: JobStore, clock: ManualClock) -> None:
-        await jobs.add(new_job(key="k"))
-        assert await jobs.forget_keys(clock.now()) == 0
-        assert await jobs.forget_keys(clock.now() + 86_400) == 1
-        assert await jobs.forget_keys(clock.now() + 86_400) == 0
+    async def test_expired_keys_are_forgotten_a_few_at_a_time(
+        self, jobs: JobStore, clock: ManualClock
+    ) -> None:
+        for number in range(3):
+            job = a_job()
+            await jobs.add(new_job(job, key=f"k{number}"))
+            await jobs.swap(job.cancelled(1_000_001))
+        assert await jobs.forget_keys(clock.now(), limit=2) == 0
+        assert await jobs.forget_keys(clock.now() + 86_400, limit=2) == 2
+        assert await jobs.forget_keys(clock.now() + 86_400, limit=2) == 1
+        assert await jobs.forget_keys(clock.now() + 86_400, limit=2) == 0
+
+    async def test_a_later_try_finds_the_job_of_the_first_one(self, jobs: JobStore) -> None:
+        # SPEC G7
+        first = a_job()
+        assert await jobs.add(a_try(0, first)) == Added(first)
+        assert await jobs.retried(again(1)) == Existing(first, "f")
+        assert await jobs.add(a_try(2)) == Existing(first, "f")
+        assert await jobs.retried(again(1, "another")) is None
+
+    async def test_equal_requests_are_two_jobs(self, jobs: JobStore) -> None:
+        # SPEC G7: each later try finds a job of its own, and then no other.
+        one, two = a_job(), a_job()
+        assert await jobs.add(a_try(0, one)) == Added(one)
+        assert await jobs.add(a_try(0, two)) == Added(two)
+        assert await jobs.retried(again(1)) == Existing(two, "f")
+        assert await jobs.retried(again(1)) == Existing(one, "f")
+        assert await jobs.retried(again(1)) is None
+
+    async def test_a_try_goes_on_with_the_job_that_was_tried_most_often(
+        self, jobs: JobStore
+    ) -> None:
+        one = a_job()
+        await jobs.add(a_try(0, one))
+        await jobs.retried(again(1))
+        await jobs.add(a_try(0))
+        assert await jobs.retried(again(2)) == Existing(one, "f")
+
+    async def test_a_later_try_whose_first_one_never_came_makes_the_job(
+        self, jobs: JobStore
+    ) -> None:
+        assert await jobs.retried(again(1)) is None
+        job = a_job()
+        assert await jobs.add(a_try(1, job)) == Added(job)
+        assert await jobs.retried(again(2)) == Existing(job, "f")
+
+    async def test_tries_are_remembered_for_a_while(
+        self, jobs: JobStore, clock: ManualClock
+    ) -> None:
+        job = a_job()
+        await jobs.add(a_try(0, job))
+        clock.advance(WINDOW_S - 1)
+        assert await jobs.retried(again(1, now=clock.now())) == Existing(job, "f")
+        clock.advance(2)
+        assert await jobs.forget_keys(clock.now(), limit=10) == 0
+        assert await jobs.retried(again(2, now=clock.now())) == Existing(job, "f")
+        clock.advance(WINDOW_S)
+        assert await jobs.retried(again(3)) is None
+        assert await jobs.forget_keys(clock.now(), limit=10) == 1
+
+    async def test_of_concurrent_tries_exactly_one_makes_the_job(self, jobs: JobStore) -> None:
+        tries = (jobs.add(a_try(number)) for number in range(20))
+        stored = await asyncio.gather(*tries)
+        assert len({one.job.id for one in stored}) == 1
 
     async def test_jobs_are_found_newest_first_page_by_page(self, jobs: JobStore) -> None:
         made = [a_job() for _ in range(5)]

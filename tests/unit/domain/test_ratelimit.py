@@ -59,3 +59,9 @@ def test_no_history_takes_more_than_a_burst_and_the_average(
 
     assert taken <= per_minute * (1 + elapsed_s / WINDOW_S) + 1e-6
     assert 0 <= bucket.remaining <= per_minute
+
+
+def test_what_was_taken_for_nothing_comes_back() -> None:
+    bucket = full(10, 0.0).taken(4)
+    assert bucket.given_back(4).remaining == 10
+    assert bucket.given_back(40).remaining == 10

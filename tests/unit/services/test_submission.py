@@ -121,9 +121,68 @@ async def test_the_same_key_with_another_body_is_refused(stage: Stage) -> None:
     assert raised.value.status == 422
 
 
+async def test_the_one_that_comes_second_with_a_key_is_not_charged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = Limits(requests_per_minute=10, tokens_per_minute=100)
+    stage = Stage(
+        catalogue={"default": ["model"]},
+        limits=LimitSettings(default=limits),
+    )
+    keyed = with_(ORDER, idempotency_key="k", fingerprint="f")
+    before = (await submit(stage, keyed)).allowance
+
+    async def not_yet(order: Order, identity: Identity) -> None:
+        del order, identity
+
+    monkeypatch.setattr(stage.parts.submission, "_known", not_yet)
+
+    assert (await submit(stage, keyed)).allowance == before
+
+
+async def test_a_retry_finds_the_job_of_its_first_try(stage: Stage) -> None:  # SPEC G7, B14
+    tried = with_(ORDER, fingerprint="f", try_number=0)
+    first = await submit(stage, tried)
+    retry = await submit(stage, with_(tried, try_number=1))
+
+    assert retry.replayed
+    assert retry.job.id == first.job.id
+    assert (await submit(stage, tried)).job.id != first.job.id
+
+
+async def test_a_retry_is_not_charged() -> None:
+    stage = Stage(limits=LimitSettings(default=Limits(requests_per_minute=1)))
+    tried = with_(ORDER, fingerprint="f", try_number=0)
+    first = await submit(stage, tried)
+
+    assert (await submit(stage, with_(tried, try_number=1))).job.id == first.job.id
+
+
+async def test_a_retry_after_the_window_is_a_new_job(stage: Stage) -> None:
+    tried = with_(ORDER, fingerprint="f", try_number=0)
+    first = await submit(stage, tried)
+    stage.manual.advance(1_260)
+
+    assert (await submit(stage, with_(tried, try_number=1))).job.id != first.job.id
+
+
+async def test_what_was_refused_and_comes_again_is_not_its_twin() -> None:  # SPEC G7
+    stage = Stage(limits=LimitSettings(default=Limits(requests_per_minute=1)))
+    tried = with_(ORDER, fingerprint="f", try_number=0)
+    first = await submit(stage, tried)
+    with pytest.raises(RateLimited):
+        await submit(stage, tried)
+    stage.manual.advance(60)
+    second = await submit(stage, with_(tried, try_number=1))
+
+    assert second.job.id != first.job.id
+    assert (await submit(stage, with_(tried, try_number=2))).job.id == second.job.id
+
+
 async def test_a_key_is_forgotten_after_a_day(stage: Stage) -> None:
     keyed = with_(ORDER, idempotency_key="k", fingerprint="f")
     first = await submit(stage, keyed)
+    await stage.work()
     stage.manual.advance(86_400)
 
     assert (await submit(stage, keyed)).job.id != first.job.id

@@ -2,11 +2,13 @@
 
 import asyncio
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from headpond.domain.job import Job, JobId, JobState
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import (
+    HELD_ON_S,
     Added,
     Bodies,
     Existing,
@@ -14,6 +16,7 @@ from headpond.ports.jobs import (
     JobQuery,
     JobStore,
     NewJob,
+    Try,
 )
 
 
@@ -25,26 +28,34 @@ class MemoryJobStore(JobStore):
         self._records: dict[JobId, Job] = {}
         self._bodies: dict[JobId, Bodies] = {}
         self._keys: dict[tuple[str, str], tuple[Idempotency, JobId]] = {}
+        self._tries: dict[JobId, Try] = {}
         self._changed = asyncio.Condition()
 
     @override
     async def add(self, new: NewJob) -> Added | Existing:
         job, idempotency = new.job, new.idempotency
-        if idempotency is not None:
-            known = await self.known(job.team, idempotency.key)
-            if known is not None:
-                return known
-            self._keys[job.team, idempotency.key] = (idempotency, job.id)
+        match idempotency:
+            case Idempotency():
+                if known := self._known(job.team, idempotency.key):
+                    return known
+                self._keys[job.team, idempotency.key] = (idempotency, job.id)
+            case Try():
+                if earlier := self._retried(idempotency):
+                    return earlier
+                self._tries[job.id] = idempotency
+            case None:
+                pass
         self._records[job.id] = job
         self._bodies[job.id] = Bodies(new.request)
         return Added(job)
 
     @override
     async def known(self, team: str, key: str) -> Existing | None:
-        known = self._keys.get((team, key))
-        if known is None or known[0].expires_at <= self._clock.now():
-            return None
-        return Existing(self._records[known[1]], known[0].fingerprint)
+        return self._known(team, key)
+
+    @override
+    async def retried(self, again: Try) -> Existing | None:
+        return self._retried(again)
 
     @override
     async def get(self, job_id: JobId) -> Job | None:
@@ -105,11 +116,45 @@ class MemoryJobStore(JobStore):
         return self._records[job_id]
 
     @override
-    async def forget_keys(self, now: float) -> int:
-        stale = [key for key, (known, _) in self._keys.items() if known.expires_at <= now]
-        for key in stale:
-            del self._keys[key]
-        return len(stale)
+    async def forget_keys(self, now: float, *, limit: int) -> int:
+        expired = [key for key, (known, _) in self._keys.items() if known.expires_at <= now]
+        expired.sort(key=lambda key: self._keys[key][0].expires_at)
+        forgotten = 0
+        for key in expired[:limit]:
+            known, job_id = self._keys[key]
+            if self._records[job_id].state.terminal:
+                del self._keys[key]
+                forgotten += 1
+            else:
+                self._keys[key] = (replace(known, expires_at=now + HELD_ON_S), job_id)
+        tries = [job_id for job_id, made in self._tries.items() if made.expires_at <= now]
+        for job_id in tries[:limit]:
+            del self._tries[job_id]
+        return forgotten + len(tries[:limit])
+
+    def _known(self, team: str, key: str) -> Existing | None:
+        known = self._keys.get((team, key))
+        if known is None:
+            return None
+        idempotency, job = known[0], self._records[known[1]]
+        if idempotency.expires_at <= self._clock.now() and job.state.terminal:
+            return None
+        return Existing(job, idempotency.fingerprint)
+
+    def _retried(self, again: Try) -> Existing | None:
+        now = self._clock.now()
+        earlier = [
+            (made.number, job_id)
+            for job_id, made in self._tries.items()
+            if made.fingerprint == again.fingerprint
+            and made.number < again.number
+            and made.expires_at > now
+        ]
+        if not earlier:
+            return None
+        _, job_id = max(earlier)
+        self._tries[job_id] = again
+        return Existing(self._records[job_id], again.fingerprint)
 
     def ended(self) -> list[Job]:
         """The records that have ended, in the order of their ends."""

@@ -12,7 +12,7 @@ from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.job import Job, JobId
 from headpond.ports.clock import Clock
-from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob
+from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
 
 
 class SqliteJobStore(JobStore):
@@ -33,6 +33,13 @@ class SqliteJobStore(JobStore):
         now = self._clock.now()
         return await self._database.read(
             lambda connection: records.known(connection, team, key, now)
+        )
+
+    @override
+    async def retried(self, again: Try) -> Existing | None:
+        now = self._clock.now()
+        return await self._database.write(
+            lambda connection: records.retried(connection, again, now)
         )
 
     @override
@@ -93,9 +100,9 @@ class SqliteJobStore(JobStore):
         return await self.get(job_id)
 
     @override
-    async def forget_keys(self, now: float) -> int:
+    async def forget_keys(self, now: float, *, limit: int) -> int:
         return await self._database.write(
-            lambda connection: connection.execute(sql("forget_keys"), (now,)).rowcount
+            lambda connection: records.forget_keys(connection, now, limit)
         )
 
 

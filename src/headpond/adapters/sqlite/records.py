@@ -6,7 +6,7 @@ import msgspec
 
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
-from headpond.ports.jobs import Added, Existing, NewJob
+from headpond.ports.jobs import HELD_ON_S, Added, Existing, Idempotency, NewJob, Try
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Job).decode
@@ -18,22 +18,11 @@ def job_of(record: str) -> Job:
 
 
 def add(connection: sqlite3.Connection, new: NewJob, now: float) -> Added | Existing:
-    """Insert record, request and idempotency key; or find what the key stands for."""
+    """Insert record and request with their key or try; or find the job that these stand for."""
     job, idempotency = new.job, new.idempotency
-    if idempotency is not None:
-        existing = known(connection, job.team, idempotency.key, now)
-        if existing is not None:
-            return existing
-        connection.execute(
-            sql("put_key"),
-            (
-                job.team,
-                idempotency.key,
-                idempotency.fingerprint,
-                job.id,
-                idempotency.expires_at,
-            ),
-        )
+    existing = _existing(connection, job.team, idempotency, now)
+    if existing is not None:
+        return existing
     inserted = connection.execute(
         sql("insert_job"),
         (
@@ -49,16 +38,57 @@ def add(connection: sqlite3.Connection, new: NewJob, now: float) -> Added | Exis
         ),
     )
     connection.execute(sql("insert_request"), (inserted.lastrowid, new.request))
+    match idempotency:
+        case Idempotency(key, fingerprint, expires_at):
+            row = (job.team, key, fingerprint, job.id, expires_at)
+            connection.execute(sql("put_key"), row)
+        case Try(fingerprint, number, expires_at):
+            row = (inserted.lastrowid, fingerprint, number, expires_at)
+            connection.execute(sql("put_try"), row)
+        case None:
+            pass
     return Added(job)
 
 
 def known(connection: sqlite3.Connection, team: str, key: str, now: float) -> Existing | None:
-    """What a team's idempotency key stands for, None if for nothing or expired."""
+    """What a team's idempotency key stands for, None if it holds no more."""
     row = connection.execute(sql("get_key"), (team, key, now)).fetchone()
+    return None if row is None else Existing(job_of(row[1]), row[0])
+
+
+def retried(connection: sqlite3.Connection, again: Try, now: float) -> Existing | None:
+    """Take over the job of an earlier try, None if there is none."""
+    parameters = {"fingerprint": again.fingerprint, "number": again.number, "now": now}
+    row = connection.execute(sql("earlier_try"), parameters).fetchone()
     if row is None:
         return None
-    job = get(connection, row[1])
-    return None if job is None else Existing(job, row[0])
+    seq, record = row
+    connection.execute(sql("take_try"), (again.number, again.expires_at, seq))
+    return Existing(job_of(record), again.fingerprint)
+
+
+def forget_keys(connection: sqlite3.Connection, now: float, limit: int) -> int:
+    """Drop expired keys and tries, at most `limit` of each; hold keys whose jobs have not ended."""
+    expired = connection.execute(sql("expired_keys"), (now, limit)).fetchall()
+    gone = [(team, key) for team, key, ended in expired if ended]
+    held = [(now + HELD_ON_S, team, key) for team, key, ended in expired if not ended]
+    connection.executemany(sql("forget_key"), gone)
+    connection.executemany(sql("hold_key"), held)
+    tries = connection.execute(sql("forget_tries"), {"now": now, "limit": limit}).rowcount
+    return len(gone) + tries
+
+
+def _existing(
+    connection: sqlite3.Connection, team: str, idempotency: Idempotency | Try | None, now: float
+) -> Existing | None:
+    match idempotency:
+        case Idempotency(key):
+            return known(connection, team, key, now)
+        case Try():
+            # Nothing comes before the first try, and most requests are one: no look.
+            return retried(connection, idempotency, now) if idempotency.number else None
+        case None:
+            return None
 
 
 def get(connection: sqlite3.Connection, job_id: str) -> Job | None:

@@ -29,7 +29,11 @@ PLANS = {
     "find_jobs_of_team": ("jobs_of_team (team=?)",),
     "read_audit": ("jobs_by_end (", "PRIMARY KEY (rowid=?)"),
     "get_key": ("PRIMARY KEY (team=? AND key=?)",),
-    "forget_keys": ("idempotency_keys_expiry (expires_at<?)",),
+    "expired_keys": ("idempotency_keys_expiry (expires_at<?)", "sqlite_autoindex_jobs_1 (id=?)"),
+    "forget_key": ("PRIMARY KEY (team=? AND key=?)",),
+    "hold_key": ("PRIMARY KEY (team=? AND key=?)",),
+    "earlier_try": ("tries_of_request (fingerprint=? AND number<?)", "PRIMARY KEY (rowid=?)"),
+    "take_try": ("INTEGER PRIMARY KEY (rowid=?)",),
     "find_api_key": ("sqlite_autoindex_api_keys_2 (digest=?)",),
 }
 

@@ -1,0 +1,6 @@
+SELECT seq, jobs.record
+FROM tries
+INNER JOIN jobs USING (seq)
+WHERE tries.fingerprint = :fingerprint AND tries.number < :number AND tries.expires_at > :now
+ORDER BY tries.number DESC, seq DESC
+LIMIT 1

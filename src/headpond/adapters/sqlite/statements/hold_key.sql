@@ -1,0 +1,1 @@
+UPDATE idempotency_keys SET expires_at = ? WHERE team = ? AND key = ?

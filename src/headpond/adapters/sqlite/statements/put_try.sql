@@ -1,0 +1,1 @@
+INSERT INTO tries (seq, fingerprint, number, expires_at) VALUES (?, ?, ?, ?)

@@ -1,0 +1,1 @@
+UPDATE tries SET number = ?, expires_at = ? WHERE seq = ?
