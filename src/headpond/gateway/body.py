@@ -5,10 +5,9 @@ field that nobody types, a key that comes twice (which one counts? ours and the 
 differ), and nesting that costs it its stack. The checks below cost about as much as decoding.
 """
 
-import asyncio
 import json
 import re
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 from starlette.requests import ClientDisconnect
@@ -16,6 +15,7 @@ from starlette.types import Receive
 
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call
+from headpond.gateway.patience import Patience
 from headpond.settings import GatewaySettings
 
 T = TypeVar("T")
@@ -29,6 +29,7 @@ MAX_CONTAINERS = 20_000
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _CONTAINERS = (dict, list)
+Container: TypeAlias = dict[str, object] | list[object]
 _ALL_SQUARE = bytes.maketrans(b"{}", b"[]")
 _PATH = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
@@ -49,6 +50,7 @@ class BodyReader:
     def __init__(self, settings: GatewaySettings) -> None:
         self._max_bytes = settings.max_body_bytes
         self._max_depth = settings.max_json_depth
+        self._patience = Patience(BODY_TIMEOUT_S)
 
     async def read(self, call: Call) -> bytes:
         """The whole body, still unparsed; not one byte more than the limit is kept."""
@@ -62,8 +64,7 @@ class BodyReader:
         if length.isdigit() and int(length[:20]) > self._max_bytes:
             raise self._too_large()
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await self._chunks(call.receive)
+            return await self._patience.wait(self._chunks(call.receive))
         except TimeoutError as error:
             message = f"The body did not arrive within {BODY_TIMEOUT_S:.0f} seconds."
             raise InvalidRequest(message, code="request_timeout", status=408) from error
@@ -145,7 +146,7 @@ def _deeper_than(levels: int, skeleton: bytes) -> bool:
 
 def _check_keys(plain: object, body: bytes) -> None:
     """Raises InvalidRequest for a key that stands twice in one object: it was decoded once."""
-    keys = _keys_in(plain)
+    keys = _keys_in(cast("Container", plain))
     # Where not even the colons within strings make a difference, there is no need to take them out.
     if keys != body.count(b":") and keys != _STRING.sub(b"", body).count(b":"):
         name = _first_duplicate(body)
@@ -153,14 +154,17 @@ def _check_keys(plain: object, body: bytes) -> None:
         raise InvalidRequest(message, code="duplicate_key", param=name)
 
 
-def _keys_in(value: object) -> int:
+def _keys_in(container: Container) -> int:
     """Keys of all objects in an object or array."""
-    if isinstance(value, dict):
-        entries = cast("dict[str, object]", value)
-        return len(entries) + _keys_in(list(entries.values()))
-    # Told apart here, not in a call each: there may be many plain values.
-    items = [item for item in cast("list[object]", value) if type(item) in _CONTAINERS]
-    return sum(map(_keys_in, items))
+    keys = 0
+    left = [container]
+    while left:
+        values = left.pop()
+        if isinstance(values, dict):
+            keys += len(values)
+            values = values.values()
+        left += cast("list[Container]", [value for value in values if type(value) in _CONTAINERS])
+    return keys
 
 
 def _first_duplicate(body: bytes) -> str | None:

@@ -8,7 +8,6 @@ from msgspec import Raw
 
 from headpond.domain.job import Job
 from headpond.domain.lane import Priority
-from headpond.domain.ratelimit import Bucket
 from headpond.domain.work import DEFAULT_ANSWER_TOKENS
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call
@@ -18,6 +17,11 @@ from headpond.gateway.reply import Header
 from headpond.services.rate_limits import Allowance
 from headpond.services.submission import Order, Receipt, Submission
 from headpond.settings import GatewaySettings
+
+REQUESTS_LEFT, TOKENS_LEFT = (
+    (b"x-ratelimit-limit-" + unit, b"x-ratelimit-remaining-" + unit, b"x-ratelimit-reset-" + unit)
+    for unit in (b"requests", b"tokens")
+)
 
 _encode = msgspec.json.Encoder().encode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -121,15 +125,12 @@ def poll_url(job: Job) -> str:
 
 def _limit_headers(allowance: Allowance) -> list[Header]:
     headers: list[Header] = []
-    for unit, bucket in ((b"requests", allowance.requests), (b"tokens", allowance.tokens)):
+    for names, bucket in ((REQUESTS_LEFT, allowance.requests), (TOKENS_LEFT, allowance.tokens)):
         if bucket is not None:
-            headers += _bucket_headers(unit, bucket)
+            values = (
+                f"{bucket.per_minute}",
+                f"{bucket.remaining}",
+                f"{math.ceil(bucket.reset_s)}s",
+            )
+            headers += zip(names, map(str.encode, values), strict=True)
     return headers
-
-
-def _bucket_headers(unit: bytes, bucket: Bucket) -> list[Header]:
-    return [
-        (b"x-ratelimit-limit-" + unit, b"%d" % bucket.per_minute),
-        (b"x-ratelimit-remaining-" + unit, b"%d" % bucket.remaining),
-        (b"x-ratelimit-reset-" + unit, b"%ds" % math.ceil(bucket.reset_s)),
-    ]

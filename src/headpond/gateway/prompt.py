@@ -39,17 +39,19 @@ def prompt_chars(request: bytes, *, limit: int, param: str) -> int:
     return chars
 
 
-def _text_chars(value: object) -> int:
-    match value:
-        case str():
-            return len(value)
-        case list():
-            return sum(map(_text_chars, cast("list[object]", value)))
-        case dict():
-            fields = cast("Open", value)
-            return sum(_text_chars(fields[name]) for name in fields.keys() - NOT_TEXT)
-        case _:
-            return 0
+def _text_chars(messages: list[Open]) -> int:
+    chars = 0
+    left: list[object] = [*messages]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            chars += len(value)
+        elif isinstance(value, list):
+            left += cast("list[object]", value)
+        elif isinstance(value, dict):
+            fields = cast("Open", value).items()
+            left += [field for name, field in fields if name not in NOT_TEXT]
+    return chars
 
 
 def _json_chars(value: Raw) -> int:

@@ -49,6 +49,8 @@ class LogListener(Listener):
 def level_of(fact: Fact) -> int:
     """How much an operator should care."""
     match fact:
+        case JobSubmitted() | JobClaimed() | RequestRefused() | EngineAnswered() | EngineLoad():
+            return logging.DEBUG
         case JobSettled(job):
             return SETTLED_LEVELS.get(job.state, logging.DEBUG)
         case EngineHealth(healthy=healthy):
@@ -57,8 +59,6 @@ def level_of(fact: Fact) -> int:
             return logging.WARNING
         case ClaimLost() | Reaped():
             return logging.INFO
-        case JobSubmitted() | JobClaimed() | RequestRefused() | EngineAnswered() | EngineLoad():
-            return logging.DEBUG
         case _:  # pragma: no cover
             assert_never(fact)
 
