@@ -57,8 +57,29 @@ class EngineHealth(msgspec.Struct, frozen=True):
     healthy: bool
 
 
+class EngineFailed(msgspec.Struct, frozen=True):
+    """An engine died, or gave garbage to all, with `in_flight` requests, of which none is charged.
+
+    `suspects` wait to be run again, alone or in groups, until it is known which one did it.
+    """
+
+    engine: str
+    in_flight: int
+    suspects: int
+    reason: str
+
+
+class JobConvicted(msgspec.Struct, frozen=True):
+    """A job took its engine down each time it ran, and is buried for it; `job.error` says why."""
+
+    job: Job
+
+
 class EngineLoad(msgspec.Struct, frozen=True):
-    """An engine's gauges as read, and the room that the worker sees. None is unknown."""
+    """An engine's gauges as read, and the room that the worker sees. None is unknown.
+
+    `suspects` are jobs in the worker's hands that wait to be run in isolation.
+    """
 
     engine: str
     running: int | None
@@ -66,6 +87,7 @@ class EngineLoad(msgspec.Struct, frozen=True):
     kv_usage: float | None
     in_flight: int
     room: int
+    suspects: int = 0
 
 
 class Reaped(msgspec.Struct, frozen=True):
@@ -90,6 +112,8 @@ Fact = (
     | ClaimLost
     | EngineAnswered
     | EngineHealth
+    | EngineFailed
+    | JobConvicted
     | EngineLoad
     | Reaped
     | DutyFailed

@@ -8,6 +8,9 @@
     Died           the engine went while it ran         a lost lease back-off           closes
     Broke          failed on this request               an attempt   back-off           closes
 
+The last two are settled so only once `services/isolation.py` knows that the engine was not at fault
+(Broke), or could not find out whether the request was (Died).
+
 A closed gate opens when the engine says that it is healthy; a paused one not before its time.
 """
 
@@ -50,10 +53,11 @@ class Misconfigured(msgspec.Struct, frozen=True):
 class Died(msgspec.Struct, frozen=True):
     """The engine went away, or fell ill, while it ran the request.
 
-    Mostly nobody's fault, but a request can be what kills it: that has a bound of its own.
+    Mostly nobody's fault, but a request can be what kills it: `services/isolation.py` finds out.
     """
 
     reason: str
+    code: str = "engine_died"
 
 
 class Broke(msgspec.Struct, frozen=True):
@@ -103,7 +107,7 @@ def settle(  # noqa: PLR0911 - an arm for each row of the table
             return Settlement(job=job.returned(charged=False), delay_s=policy.max_delay_s)
         case Died() if job.lost_leases >= policy.max_lost_leases:
             message = f"{outcome.reason} (it was lost {job.lost_leases + 1} times)"
-            return Settlement(job=job.buried(now, JobError("engine_died", message), engine=engine))
+            return Settlement(job=job.buried(now, JobError(outcome.code, message), engine=engine))
         case Died():
             delay_s = backoff_s(policy, job.lost_leases + 1, chance)
             return Settlement(job=job.interrupted(), delay_s=delay_s)

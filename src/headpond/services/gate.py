@@ -39,12 +39,19 @@ class Gate:
         self.gave_up = asyncio.Event()
         self._give_up_at = math.inf
         self._open = False
+        self._shut_since = 0.0
         self._paused_until = 0.0
         self._was_healthy: bool | None = None
 
     def start(self) -> None:
         """The engine's time to become healthy begins."""
+        self._shut_since = _now()
         self._give_up_at = _now() + self._settings.engine.start_grace_s
+
+    @property
+    def engine_is_away(self) -> bool:
+        """True when the gate has been shut for longer than an engine may take to become healthy."""
+        return not self._open and _now() - self._shut_since > self._settings.engine.start_grace_s
 
     async def wait_s(self) -> float:
         """0 when the engine may be given work, else the seconds until it is worth asking again."""
@@ -58,8 +65,10 @@ class Gate:
 
     def close(self, pause_s: float = 0.0) -> None:
         """Ask for the engine's health before it gets more work, and not before `pause_s`."""
-        self._paused_until = max(self._paused_until, _now() + pause_s)
+        if self._open:
+            self._shut_since = _now()
         self._open = False
+        self._paused_until = max(self._paused_until, _now() + pause_s)
 
     def heed(self, outcome: Outcome) -> None:
         """Close if what the engine said to a request asks for it."""

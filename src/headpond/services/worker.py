@@ -1,6 +1,8 @@
 """The worker: pulls jobs at the pace of its engine and writes one result for each.
 
     gate      says whether the engine may be given work (`services/gate.py`)
+    isolation keeps those that were in flight when the engine failed, and finds out which one did it
+              (`services/isolation.py`)
     pull      claims as much as the engine has room for, and runs each claim as a task
     heartbeat renews the leases of what runs; drops what is no longer ours
     gauges    reads the engine's load, which bounds the room
@@ -13,7 +15,8 @@ that leases hold until their jobs are settled.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from headpond.domain.admission import room, worth_pulling
 from headpond.domain.facts import (
@@ -34,6 +37,7 @@ from headpond.ports.events import Listener
 from headpond.ports.queue import LeaseToken
 from headpond.services.duty import Duty
 from headpond.services.gate import Gate
+from headpond.services.isolation import Isolation
 from headpond.settings import PoolSettings
 
 PULL_WAIT_S = 1.0
@@ -78,6 +82,13 @@ class Worker:
         self._gauges = Gauges()
         self._gate = Gate(engine, settings=settings, listener=listener)
         self.gave_up = self._gate.gave_up
+        self._isolation = Isolation(
+            engine.name,
+            gate=self._gate,
+            retry=settings.retry,
+            listener=listener,
+            chance=self._chance,
+        )
         self._stopping = False
         self._freed = asyncio.Event()
         self._puller: asyncio.Task[None] | None = None
@@ -121,22 +132,30 @@ class Worker:
             self._lanes, worker=self._name, limit=free, wait_s=PULL_WAIT_S
         )
         for claim in claims:
-            task = asyncio.create_task(self._run(claim), name=claim.job.id)
-            self._running[claim.lease.token] = (claim, task)
             waited_s = self._clock.now() - claim.job.accepted_at
             self._listener.hear(JobClaimed(claim.job, waited_s))
+            if not claim.job.lost_leases:
+                self._isolation.began(claim)
+                self._start(claim, self._run)
+        self._isolation.suspect([claim for claim in claims if claim.job.lost_leases])
         return len(claims)
 
     async def heartbeat(self) -> None:
         """Renew what runs. The work of a claim that fell is aborted: it may run elsewhere."""
-        claims = [claim for claim, _ in self._running.values()]
+        claims = [claim for claim, _ in self._running.values()] + self._isolation.waiting
         if not claims:
             return
         kept = {claim.lease.token for claim in await self._delivery.renew(claims)}
         for claim in claims:
-            fallen = self._running.get(claim.lease.token)
-            if claim.lease.token not in kept and fallen is not None:
-                fallen[1].cancel()
+            if claim.lease.token not in kept:
+                self._drop(claim)
+
+    def _drop(self, claim: Claim) -> None:
+        running = self._running.get(claim.lease.token)
+        if running is not None:
+            running[1].cancel()
+        elif self._isolation.dropped(claim):
+            self._listener.hear(ClaimLost(claim.job.id))
 
     async def read_gauges(self) -> None:
         """Read the engine's load and tell it."""
@@ -149,24 +168,38 @@ class Worker:
                 self._gauges.kv_usage,
                 self.in_flight,
                 self._room(),
+                len(self._isolation.waiting),
             )
         )
 
     async def _work(self) -> None:
         while not self._stopping and not self.gave_up.is_set():
             try:
-                if wait_s := await self._gate.wait_s():
-                    await self._pause(wait_s)
-                else:
-                    await self.pull()
+                await self._step()
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on
                 self._listener.hear(DutyFailed("pull", repr(error)))
                 await self._pause(STORE_AGAIN_S)
 
+    async def _step(self) -> None:
+        """Do what may be done now: try suspects, or pull, or wait a little."""
+        if not self._running:
+            self._write(self._isolation.judge(self._clock.now()))
+        if self._isolation.pending and self._running:
+            await self._pause(GAUGES_EVERY_S)
+        elif wait_s := await self._gate.wait_s():
+            if self._gate.engine_is_away and self._isolation.pending:
+                self._write(self._isolation.release())
+            await self._pause(wait_s)
+        elif group := self._isolation.next_group():
+            for claim in group:
+                self._start(claim, self._run)
+        else:
+            await self.pull()
+
     def _room(self) -> int:
         return room(
             limit=self._settings.max_in_flight,
-            in_flight=self.in_flight,
+            in_flight=self.in_flight + len(self._isolation.waiting),
             waiting=self._gauges.waiting,
             kv_usage=self._gauges.kv_usage,
             kv_usage_limit=self._settings.kv_usage_limit,
@@ -193,29 +226,48 @@ class Worker:
             async with asyncio.timeout(timeout_s):
                 await self._freed.wait()
 
-    async def _run(self, claim: Claim) -> None:
-        job = claim.job
-        began = self._clock.now()
+    def _start(self, claim: Claim, work: Callable[[Claim], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._guard(claim, work), name=claim.job.id)
+        self._running[claim.lease.token] = (claim, task)
+
+    async def _guard(self, claim: Claim, work: Callable[[Claim], Awaitable[None]]) -> None:
         try:
-            outcome = await self._ask(claim)
-            settlement = settle(
-                job,
-                outcome,
-                engine=self._engine.name,
-                now=self._clock.now(),
-                policy=self._settings.retry,
-                chance=self._chance(),
-            )
-            await self._settle(claim, settlement, began)
+            await work(claim)
         except asyncio.CancelledError:
             # By the heartbeat: the claim fell. By a stop: `_hand_back` gives the job back.
             if not self._stopping:
-                self._listener.hear(ClaimLost(job.id))
+                self._listener.hear(ClaimLost(claim.job.id))
         except Exception as error:  # noqa: BLE001 - the lease lapses, the job runs again
             self._listener.hear(DutyFailed("run", repr(error)))
         finally:
             self._running.pop(claim.lease.token, None)
             self._freed.set()
+
+    async def _run(self, claim: Claim) -> None:
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._ask(claim)
+        finally:
+            decided = self._isolation.ended(claim, outcome)
+            for other, broke in self._isolation.charged():
+                self._start(other, partial(self._conclude, outcome=broke))
+        if decided is not None:
+            await self._conclude(claim, decided)
+
+    async def _conclude(self, claim: Claim, outcome: Outcome) -> None:
+        settlement = settle(
+            claim.job,
+            outcome,
+            engine=self._engine.name,
+            now=self._clock.now(),
+            policy=self._settings.retry,
+            chance=self._chance(),
+        )
+        await self._settle(claim, settlement)
+
+    def _write(self, settlements: Sequence[tuple[Claim, Settlement]]) -> None:
+        for claim, settlement in settlements:
+            self._start(claim, partial(self._settle, settlement=settlement))
 
     async def _ask(self, claim: Claim) -> Outcome:
         began = self._clock.now()
@@ -225,7 +277,7 @@ class Worker:
         self._listener.hear(EngineAnswered(self._engine.name, type(outcome).__name__, duration_s))
         return outcome
 
-    async def _settle(self, claim: Claim, settlement: Settlement, began: float) -> None:
+    async def _settle(self, claim: Claim, settlement: Settlement) -> None:
         """Write the outcome; a result that cost GPU time is kept until the store takes it."""
         while True:
             try:
@@ -234,24 +286,28 @@ class Worker:
                 await asyncio.sleep(STORE_AGAIN_S)
                 continue
             if written:
-                service_s = self._clock.now() - began
+                service_s = self._clock.now() - (claim.job.started_at or 0.0)
                 self._listener.hear(JobSettled(settlement.job, service_s))
             else:
                 self._listener.hear(ClaimLost(claim.job.id))
             return
 
     async def _finish_within(self, grace_s: float) -> None:
-        tasks = [task for _, task in self._running.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace_s
+        while self._running and (left_s := until - loop.time()) > 0:
+            await asyncio.wait([task for _, task in self._running.values()], timeout=left_s)
 
     async def _hand_back(self) -> None:
-        left = list(self._running.values())
-        for _, task in left:
+        cut_off = list(self._running.values())
+        back = {claim.job.id: (claim, after) for claim, after in self._isolation.release()}
+        for claim, task in cut_off:
             task.cancel()
-        for claim, task in left:
-            await asyncio.wait([task])
-            settlement = Settlement(job=claim.job.returned(charged=False))
+            uncharged = Settlement(job=claim.job.returned(charged=False))
+            back.setdefault(claim.job.id, (claim, uncharged))
+        if cut_off:
+            await asyncio.wait([task for _, task in cut_off])
+        for claim, settlement in back.values():
             # Once: if the store is away, the lease lapses, and the job runs again all the same.
             try:
                 await self._delivery.settle(claim, settlement)

@@ -1,7 +1,8 @@
 """A whole pond in memory, for tests on virtual time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
@@ -127,6 +128,16 @@ class Pond:
             listener=self.ear,
             chance=lambda: 0.0,
         )
+
+    @asynccontextmanager
+    async def working(self, engine: Engine, name: str = "worker") -> AsyncGenerator[Worker]:
+        """A worker that runs inside the block and is drained at its end."""
+        worker = self.worker(engine, name)
+        worker.start()
+        try:
+            yield worker
+        finally:
+            await worker.stop(grace_s=60)
 
     async def submit(self, job: Job | None = None) -> JobId:
         """Queue a job."""

@@ -14,10 +14,12 @@ from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
     EngineAnswered,
+    EngineFailed,
     EngineHealth,
     EngineLoad,
     Fact,
     JobClaimed,
+    JobConvicted,
     JobSettled,
     JobSubmitted,
     Reaped,
@@ -55,7 +57,7 @@ def level_of(fact: Fact) -> int:
             return SETTLED_LEVELS.get(job.state, logging.DEBUG)
         case EngineHealth(healthy=healthy):
             return logging.INFO if healthy else logging.WARNING
-        case DutyFailed():
+        case EngineFailed() | JobConvicted() | DutyFailed():
             return logging.WARNING
         case ClaimLost() | Reaped():
             return logging.INFO
@@ -63,7 +65,7 @@ def level_of(fact: Fact) -> int:
             assert_never(fact)
 
 
-def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR0911 - an arm a fact
+def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR0911, PLR0912 - an arm each
     """The event's name and its fields."""
     match fact:
         case JobSubmitted(job, replayed):
@@ -84,7 +86,16 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
             }
         case EngineHealth(engine, healthy):
             return "engine healthy" if healthy else "engine unhealthy", {"engine": engine}
-        case EngineLoad(engine, running, waiting, kv_usage, in_flight, room):
+        case EngineFailed(engine, in_flight, suspects, reason):
+            return "engine failed", {
+                "engine": engine,
+                "in_flight": in_flight,
+                "suspects": suspects,
+                "reason": reason,
+            }
+        case JobConvicted(job):
+            return "job convicted", {**_job(job), **_error(job)}
+        case EngineLoad(engine, running, waiting, kv_usage, in_flight, room, suspects):
             return "engine load", {
                 "engine": engine,
                 "running": running,
@@ -92,6 +103,7 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
                 "kv_usage": kv_usage,
                 "in_flight": in_flight,
                 "room": room,
+                "suspects": suspects,
             }
         case Reaped(job, action):
             return f"job {action}", _job(job)

@@ -15,10 +15,12 @@ from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
     EngineAnswered,
+    EngineFailed,
     EngineHealth,
     EngineLoad,
     Fact,
     JobClaimed,
+    JobConvicted,
     JobSettled,
     JobSubmitted,
     Reaped,
@@ -82,6 +84,12 @@ class PrometheusListener(Listener):
             "headpond_engine_answer_seconds", "Calls to engines.", "engine", "outcome"
         )
         self._engine_up = self._gauge("headpond_engine_up", "1 while it takes requests.", "engine")
+        self._engine_failures = self._counter(
+            "headpond_engine_failures", "Deaths, and garbage to all.", "engine"
+        )
+        self._convicted = self._counter(
+            "headpond_jobs_convicted", "Jobs buried for taking engines down.", "pool", "team"
+        )
         self._running = self._gauge("headpond_engine_running", "Requests it runs.", "engine")
         self._waiting = self._gauge("headpond_engine_waiting", "Requests it holds.", "engine")
         self._kv_usage = self._gauge(
@@ -93,12 +101,15 @@ class PrometheusListener(Listener):
         self._room = self._gauge(
             "headpond_engine_room", "Requests that the worker would add.", "engine"
         )
+        self._suspects = self._gauge(
+            "headpond_engine_suspects", "Jobs that wait to be run in isolation.", "engine"
+        )
         self._duty_failures = self._counter(
             "headpond_duty_failures", "Ticks of background duties that failed.", "duty"
         )
 
     @override
-    def hear(self, fact: Fact) -> None:  # noqa: C901 - one arm for each fact
+    def hear(self, fact: Fact) -> None:  # noqa: C901, PLR0912 - one arm for each fact
         match fact:  # what happens with each job comes first
             case JobSubmitted():
                 self._hear_submitted(fact)
@@ -114,6 +125,10 @@ class PrometheusListener(Listener):
                 self._hear_load(fact)
             case EngineHealth(engine, healthy):
                 self._engine_up[engine,].set(healthy)
+            case EngineFailed(engine):
+                self._engine_failures[engine,].inc()
+            case JobConvicted(job):
+                self._convicted[job.pool, job.team].inc()
             case ClaimLost():
                 self._claims_lost.inc()
             case Reaped(job, action):
@@ -151,6 +166,7 @@ class PrometheusListener(Listener):
         self._kv_usage[engine].set(_known(fact.kv_usage))
         self._in_flight[engine].set(fact.in_flight)
         self._room[engine].set(fact.room)
+        self._suspects[engine].set(fact.suspects)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> _Family[Counter]:
         return _Family(Counter(name, meaning, labels, registry=self.registry))
