@@ -215,7 +215,8 @@ class Isolation:
 
     def _sentence(self, suspect: Suspect[Claim], now: float) -> list[tuple[Claim, Settlement]]:
         claim, last = suspect.who, suspect.last
-        match verdict(suspect, others_answered=self._others_answered):
+        judged = verdict(suspect, others_answered=self._others_answered)
+        match judged:
             case Verdict.AGAIN:
                 self._suspects = self._suspects.joined([suspect])
                 return []
@@ -233,6 +234,8 @@ class Isolation:
                     policy=self._retry,
                     chance=self._chance(),
                 )
+            case _:  # pragma: no cover
+                assert_never(judged)
         return [(claim, settlement)]
 
 

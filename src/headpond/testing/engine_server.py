@@ -16,6 +16,8 @@ same gauge names, so whatever copes with it has met the real shapes.
 import argparse
 import asyncio
 import contextlib
+import os
+import signal
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -27,6 +29,9 @@ from headpond.testing.http_server import Exchange, HttpServer
 from headpond.testing.vllm_pages import CannedAnswers, error_body, metrics_page, model_list
 
 CHARS_PER_TOKEN = 4
+
+DEADLY_AFTER_S = 0.1
+"""A request that kills has run for a moment, and so have those beside it."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -92,7 +97,8 @@ class FakeEngine:
     Set `fault` to make completions fail until it is None again, or append to `next_faults` to make
     just the next ones fail. `bodies` holds the latest completion requests as they came in.
     `aborted` counts those whose client went away before the answer. `healthy` and `kv_usage` can
-    be set; without the latter the KV cache fills with the running requests.
+    be set; without the latter the KV cache fills with the running requests. `on_request` is called
+    with the body of each completion request.
     """
 
     def __init__(
@@ -106,6 +112,7 @@ class FakeEngine:
         api_key: str | None = None,
         kv_tokens: int = 100_000,
         bodies_kept: int = 1_000,
+        on_request: Callable[[bytes], None] | None = None,
     ) -> None:
         self.fault: Fault | None = None
         self.next_faults: deque[Fault] = deque()
@@ -117,6 +124,7 @@ class FakeEngine:
         self.answered = 0
         self.running = 0
         self.waiting = 0
+        self._on_request = on_request
         self._model = model
         self._answers = CannedAnswers(model, answer, logprob)
         self._models = model_list(model)
@@ -177,6 +185,8 @@ class FakeEngine:
     def _complete(self, exchange: Exchange) -> None:
         self.requests += 1
         self.bodies.append(exchange.body)
+        if self._on_request is not None:
+            self._on_request(exchange.body)
         self._changed.set()
         exchange.on_abandoned = self._note_abort
         fault = self.next_faults.popleft() if self.next_faults else self.fault
@@ -287,6 +297,7 @@ class _Arguments(argparse.Namespace):
     slots: int
     prefill_ms: float
     decode_ms: float
+    deadly: str | None
 
     def pace(self) -> Pace | None:
         """None, answers at once, unless one of the times was given."""
@@ -307,7 +318,17 @@ def _arguments() -> _Arguments:
     parser.add_argument("--prefill-ms", type=float, default=0.0, help="per prompt token")
     parser.add_argument("--decode-ms", type=float, default=0.0, help="per answer token")
     parser.add_argument("--slots", type=int, default=32, help="requests that run at once")
+    parser.add_argument("--deadly", help="a request with this word in it kills the engine")
     return parser.parse_args(namespace=_Arguments())
+
+
+def _killed_by(word: str) -> Callable[[bytes], None]:
+    def look(body: bytes) -> None:
+        if word.encode() in body:
+            loop = asyncio.get_running_loop()
+            loop.call_later(DEADLY_AFTER_S, os.kill, os.getpid(), signal.SIGKILL)
+
+    return look
 
 
 async def _serve(arguments: _Arguments) -> None:
@@ -316,6 +337,7 @@ async def _serve(arguments: _Arguments) -> None:
         answer=arguments.answer,
         pace=arguments.pace(),
         port=arguments.port,
+        on_request=None if arguments.deadly is None else _killed_by(arguments.deadly),
     )
     async with engine:
         print(f"listening on {engine.url}", flush=True)  # noqa: T201 - the caller waits for it
