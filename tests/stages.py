@@ -9,15 +9,19 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope
 from typing_extensions import override
 
+from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
+from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.catalogue import Catalogue
+from headpond.domain.dispatch import Reaction, Replied
 from headpond.domain.facts import Fact
 from headpond.domain.job import Ticket, Usage
 from headpond.domain.lane import Lane, lanes_of
 from headpond.domain.outcome import Answered, Outcome, settle
+from headpond.domain.public_address import AddressRule
 from headpond.domain.retry import RetryPolicy
 from headpond.gateway.app import Parts, create_app
 from headpond.ports.clock import Clock
@@ -25,14 +29,17 @@ from headpond.ports.delivery import Claim
 from headpond.ports.events import Listener
 from headpond.ports.jobs import JobQuery
 from headpond.ports.queue import Depth
+from headpond.ports.receiver import Receiver
 from headpond.services.authentication import Authentication
 from headpond.services.desk import Desk
 from headpond.services.keys import Keys
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.submission import Submission
+from headpond.services.teller import Teller
 from headpond.services.tokens import Tokens
 from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.services.webhooks import Webhooks
 from headpond.settings import GatewaySettings, LimitSettings, PoolSettings
 from headpond.testing.clocks import ManualClock
 
@@ -48,6 +55,23 @@ class Recorder(Listener):
     @override
     def hear(self, fact: Fact) -> None:
         self.facts.append(fact)
+
+
+class RecordingReceiver(Receiver):
+    """Keeps what was posted, and reacts to it with `reaction`."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[str, Mapping[str, str], bytes]] = []
+        self.reaction: Reaction = Replied(200)
+
+    @override
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reaction:
+        self.posts.append((url, headers, body))
+        return self.reaction
+
+    @override
+    async def close(self) -> None:
+        return
 
 
 @dataclass
@@ -85,7 +109,8 @@ class Stage:
         self.manual = ManualClock()
         self.clock = clock or self.manual
         self.recorder = Recorder()
-        self.jobs = MemoryJobStore(self.clock)
+        self.outbox = MemoryOutbox()
+        self.jobs = MemoryJobStore(self.clock, self.outbox)
         self.queue = MemoryQueue(self.clock)
         self.key_store = MemoryKeyStore()
         self.keys = Keys(self.key_store, self.clock)
@@ -96,6 +121,13 @@ class Stage:
             new_ticket=lambda: Ticket("again"),
             lease_s=30.0,
             max_lost_leases=5,
+        )
+        self.receiver = RecordingReceiver()
+        self.rule = AddressRule()
+        self.endpoints = MemoryEndpointStore(self.outbox)
+        self.teller = Teller(self.receiver, self.rule, self.clock)
+        self.webhooks = Webhooks(
+            self.endpoints, self.outbox, self.teller, rule=self.rule, clock=self.clock
         )
         served = Catalogue({"default": ["model"]} if catalogue is None else catalogue)
         self.roster = MemoryRoster()
@@ -123,6 +155,8 @@ class Stage:
             desk=Desk(self.jobs, self.clock),
             authentication=Authentication(self.key_store, tokens, self.clock),
             catalogue=served,
+            webhooks=self.webhooks,
+            outbox=self.outbox,
             queue=self.queue,
             lanes=LANES,
             clock=self.clock,

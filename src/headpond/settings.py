@@ -123,6 +123,28 @@ class ReaperSettings(Section, frozen=True):
     ] = 30.0
 
 
+class WebhookSettings(Section, frozen=True):
+    """What is sent to the endpoints of teams and to the callbacks of jobs."""
+
+    allow_http: Annotated[bool, Meta(description="Take URLs that begin with http://, too")] = False
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Meta(description="Networks in CIDR form that may be sent to, beside public addresses"),
+    ] = ()
+    timeout_s: Annotated[Seconds, Meta(description="Longest time for one attempt")] = 20.0
+    schedule_s: Annotated[
+        tuple[Seconds, ...],
+        Meta(description="Delays after each failed attempt; after the last one it is given up"),
+    ] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    disable_after_s: Annotated[
+        Seconds,
+        Meta(description="An endpoint that failed for this long is disabled with what it gave up"),
+    ] = 259_200
+    keep_s: Annotated[Seconds, Meta(description="How long deliveries that ended are shown")] = (
+        604_800
+    )
+
+
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
@@ -157,4 +179,5 @@ class Settings(Section, frozen=True):
     )
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()

@@ -23,20 +23,24 @@ from headpond.adapters.logs.events import LogListener
 from headpond.adapters.logs.setup import configure
 from headpond.adapters.openai.engine import OpenAIEngine
 from headpond.adapters.prometheus.events import PrometheusListener
+from headpond.adapters.webhooks.receiver import HttpReceiver
 from headpond.demo.files import EXAMPLE_MODEL, model_file
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.identity import time_ordered_id
 from headpond.domain.job import Ticket
 from headpond.domain.lane import lanes_of
+from headpond.domain.public_address import AddressRule
 from headpond.errors import SettingsError
 from headpond.gateway.app import Parts, create_app
 from headpond.ports.audit import Audit
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
+from headpond.ports.endpoints import EndpointStore
 from headpond.ports.engine import Engine
 from headpond.ports.events import Listener
 from headpond.ports.jobs import JobStore
 from headpond.ports.keys import KeyStore
+from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
 from headpond.ports.roster import Roster
 from headpond.services import quotes, reporting
@@ -49,7 +53,10 @@ from headpond.services.rate_limits import RateLimits
 from headpond.services.reaper import Reaper
 from headpond.services.reporting import Reporter
 from headpond.services.submission import Submission
+from headpond.services.teller import Teller
 from headpond.services.tokens import Tokens
+from headpond.services.webhook_sender import WebhookSender
+from headpond.services.webhooks import Webhooks
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings, Settings, WorkerSettings
 
@@ -64,6 +71,8 @@ class Store:
     audit: Audit
     keys: KeyStore
     roster: Roster
+    endpoints: EndpointStore
+    outbox: Outbox
     delivery: Callable[[PoolSettings], Delivery]
 
 
@@ -73,6 +82,14 @@ class Observers:
 
     listener: Listener
     metrics: PrometheusListener
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Webhooks for teams, and what makes an attempt."""
+
+    webhooks: Webhooks
+    teller: Teller
 
 
 @asynccontextmanager
@@ -85,8 +102,10 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
             from headpond.adapters.sqlite.audit import SqliteAudit
             from headpond.adapters.sqlite.database import Database
             from headpond.adapters.sqlite.delivery import SqliteDelivery
+            from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
             from headpond.adapters.sqlite.jobs import SqliteJobStore
             from headpond.adapters.sqlite.keys import SqliteKeyStore
+            from headpond.adapters.sqlite.outbox import SqliteOutbox
             from headpond.adapters.sqlite.queue import SqliteQueue
             from headpond.adapters.sqlite.roster import SqliteRoster
 
@@ -100,6 +119,8 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                     audit=SqliteAudit(database),
                     keys=SqliteKeyStore(database),
                     roster=SqliteRoster(database),
+                    endpoints=SqliteEndpointStore(database),
+                    outbox=SqliteOutbox(database),
                     delivery=lambda pool: SqliteDelivery(
                         database,
                         clock=clock,
@@ -147,6 +168,19 @@ async def open_engine(pool: PoolSettings) -> AsyncGenerator[Engine]:
 
 
 @asynccontextmanager
+async def open_webhooks(settings: Settings, store: Store) -> AsyncGenerator[Telling]:
+    """Webhooks on this store, and what tells their endpoints."""
+    rule = AddressRule(settings.webhooks.allowed_networks, settings.webhooks.allow_http)
+    receiver = HttpReceiver(rule, timeout_s=settings.webhooks.timeout_s)
+    teller = Teller(receiver, rule, store.clock)
+    try:
+        webhooks = Webhooks(store.endpoints, store.outbox, teller, rule=rule, clock=store.clock)
+        yield Telling(webhooks, teller)
+    finally:
+        await receiver.close()
+
+
+@asynccontextmanager
 async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGenerator[Worker]:
     """A worker of the pool, not started yet. Raises SettingsError, MissingExtra."""
     pool_settings = settings.pools[pool]
@@ -181,9 +215,12 @@ class Gateway:
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
-    """The gateway, with the reaper beside it. Raises SettingsError, MissingExtra."""
+    """The gateway, with the reaper and the sender of webhooks beside it.
+
+    Raises SettingsError, MissingExtra.
+    """
     heard = observers()
-    async with open_store(settings) as store:
+    async with open_store(settings) as store, open_webhooks(settings, store) as telling:
         clock = store.clock
         tokens = _tokens(settings, clock)
         await require_safe_binding(settings.gateway.host, store.keys, tokens=tokens is not None)
@@ -214,6 +251,8 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             desk=desk,
             authentication=Authentication(store.keys, tokens, clock),
             catalogue=catalogue,
+            webhooks=telling.webhooks,
+            outbox=store.outbox,
             queue=store.queue,
             lanes=[lane for pool in settings.pools for lane in lanes_of(pool)],
             clock=clock,
@@ -231,12 +270,21 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener),
             Duty("quotes", offers.tick, every_s=quotes.EVERY_S, listener=heard.listener),
         )
-        for duty in duties:
+        sender = WebhookSender(
+            store.outbox,
+            store.endpoints,
+            telling.webhooks,
+            telling.teller,
+            settings=settings.webhooks,
+            clock=clock,
+            listener=heard.listener,
+        )
+        for duty in (*duties, sender):
             duty.start()
         try:
             yield Gateway(create_app(parts), desk.close)
         finally:
-            for duty in duties:
+            for duty in (*duties, sender):
                 await duty.stop()
 
 

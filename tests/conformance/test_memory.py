@@ -6,8 +6,10 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
+from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.job import Ticket
@@ -18,6 +20,7 @@ from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.queue_suite import QueueSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.webhooks_suite import Stores, WebhookSuite
 
 
 class TestMemoryQueue(QueueSuite):
@@ -46,6 +49,14 @@ class TestMemoryRoster(RosterSuite):
     @override
     async def roster(self) -> MemoryRoster:
         return MemoryRoster()
+
+
+class TestMemoryWebhooks(WebhookSuite):
+    @pytest.fixture
+    @override
+    async def stores(self) -> Stores:
+        outbox = MemoryOutbox()
+        return Stores(MemoryJobStore(ManualClock(), outbox), MemoryEndpointStore(outbox), outbox)
 
 
 class TestTwoStepDeliveryOnMemory(DeliverySuite):

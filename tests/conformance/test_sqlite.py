@@ -10,8 +10,10 @@ from typing_extensions import override
 from headpond.adapters.sqlite.audit import SqliteAudit
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.delivery import SqliteDelivery
+from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.keys import SqliteKeyStore
+from headpond.adapters.sqlite.outbox import SqliteOutbox
 from headpond.adapters.sqlite.queue import SqliteQueue
 from headpond.adapters.sqlite.roster import SqliteRoster
 from headpond.domain.job import Ticket
@@ -22,6 +24,7 @@ from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.queue_suite import QueueSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.webhooks_suite import Stores, WebhookSuite
 
 
 @pytest.fixture(params=["threads", "inline"])
@@ -58,6 +61,17 @@ class TestSqliteRoster(RosterSuite):
     @override
     async def roster(self, database: Database) -> SqliteRoster:  # pyright: ignore[reportIncompatibleMethodOverride]
         return SqliteRoster(database)
+
+
+class TestSqliteWebhooks(WebhookSuite):
+    @pytest.fixture
+    @override
+    async def stores(self, database: Database) -> Stores:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Stores(
+            SqliteJobStore(database, ManualClock()),
+            SqliteEndpointStore(database),
+            SqliteOutbox(database),
+        )
 
 
 class TestSqliteDelivery(DeliverySuite):

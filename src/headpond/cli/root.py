@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from headpond.cli import audit, config, demo, gateway, jobs, keys, up, version, worker
+from headpond.cli import audit, config, demo, gateway, jobs, keys, up, version, webhooks, worker
 from headpond.cli.console import complain
 from headpond.errors import HeadpondError, MissingExtra, RequestError, SettingsError
 from headpond.processes.child import Exit
@@ -23,6 +23,7 @@ for module in (up, demo, gateway, worker, jobs, version):
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:

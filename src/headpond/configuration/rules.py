@@ -1,5 +1,6 @@
 """What the types alone cannot say: settings that do not go together."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
     yield from _pools(settings.pools)
     for name, pool in settings.pools.items():
         yield from _pool(("pools", name), name, pool)
+    for network in settings.webhooks.allowed_networks:
+        yield from _network(("webhooks", "allowed_networks"), network)
 
 
 def _store(settings: Settings) -> Iterator[Complaint]:
@@ -73,3 +76,10 @@ def _is_http(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         return False
+
+
+def _network(path: Path, network: str) -> Iterator[Complaint]:
+    try:
+        ipaddress.ip_network(network)
+    except ValueError as error:
+        yield path, f"this is no network in CIDR form, like 10.1.0.0/16: {error}"

@@ -5,7 +5,9 @@ Times spans are in seconds.
 
 import msgspec
 
+from headpond.domain.dispatch import Dispatch
 from headpond.domain.job import Job, JobId
+from headpond.domain.webhook_endpoint import Endpoint
 
 
 class JobSubmitted(msgspec.Struct, frozen=True):
@@ -97,6 +99,19 @@ class Reaped(msgspec.Struct, frozen=True):
     action: str
 
 
+class WebhookSent(msgspec.Struct, frozen=True):
+    """An attempt to tell an endpoint; `dispatch` is what became of it."""
+
+    dispatch: Dispatch
+    duration_s: float
+
+
+class EndpointDisabled(msgspec.Struct, frozen=True):
+    """An endpoint gets nothing more until somebody enables it."""
+
+    endpoint: Endpoint
+
+
 class DutyFailed(msgspec.Struct, frozen=True):
     """A background duty met an error in one of its ticks, and goes on."""
 
@@ -116,5 +131,7 @@ Fact = (
     | JobConvicted
     | EngineLoad
     | Reaped
+    | WebhookSent
+    | EndpointDisabled
     | DutyFailed
 )

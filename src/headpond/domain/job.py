@@ -78,7 +78,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     charged to the job, the present one included; `lost_leases` counts workers and engines that
     vanished while they ran it, which is mostly not the job's fault but has its own bound.
     `confidence` is the probability of the whole answer, where the request asked for
-    log-probabilities.
+    log-probabilities. `callback` is a URL to tell of the end.
     """
 
     id: JobId
@@ -94,6 +94,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quote: Quote | None = None
     max_attempts: int = 3
     deadline: float | None = None
+    callback: str | None = None
     accepted_at: float
 
     version: int = 1

@@ -23,12 +23,15 @@ from headpond.gateway.local_door import LocalDoor
 from headpond.gateway.models import ModelRoutes
 from headpond.gateway.openapi import DocumentRoutes
 from headpond.gateway.responses import ResponseRoutes
+from headpond.gateway.webhooks import WebhookRoutes
 from headpond.ports.clock import Clock
 from headpond.ports.events import Listener
+from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
 from headpond.services.authentication import Authentication
 from headpond.services.desk import Desk
 from headpond.services.submission import Submission
+from headpond.services.webhooks import Webhooks
 from headpond.settings import GatewaySettings
 
 Hook = Callable[[], Awaitable[None]]
@@ -47,6 +50,8 @@ class Parts:
     desk: Desk
     authentication: Authentication
     catalogue: Catalogue
+    webhooks: Webhooks
+    outbox: Outbox
     queue: Queue
     lanes: Sequence[Lane]
     clock: Clock
@@ -82,12 +87,22 @@ def _operations(parts: Parts) -> list[Operation]:
     intake = Intake(parts.submission, settings)
     bodies = BodyReader(settings)
     operations = [
-        *JobRoutes(intake, desk, bodies, parts.clock, settings).operations(),
+        *JobRoutes(
+            intake, desk, bodies, parts.clock, settings, webhooks=parts.webhooks
+        ).operations(),
         *ChatRoutes(intake, desk, bodies, settings).operations(),
         *ResponseRoutes(intake, desk, bodies, settings).operations(),
         *JobEventRoutes(desk).operations(),
         *ModelRoutes(parts.catalogue).operations(),
-        *HealthRoutes(desk, parts.queue, parts.lanes, parts.render_metrics).operations(),
+        *WebhookRoutes(parts.webhooks, bodies).operations(),
+        *HealthRoutes(
+            desk,
+            parts.queue,
+            parts.lanes,
+            parts.render_metrics,
+            outbox=parts.outbox,
+            clock=parts.clock,
+        ).operations(),
     ]
     return [*operations, *DocumentRoutes(operations).operations()]
 

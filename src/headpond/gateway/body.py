@@ -36,7 +36,6 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 _LATER = {
-    "callback": "Callbacks are not supported yet; poll the job or follow its events.",
     "stream_options": "Streaming is not supported yet; leave stream_options out.",
 }
 """Fields that are typed as null, for now."""

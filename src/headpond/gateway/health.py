@@ -14,7 +14,9 @@ from headpond.domain.lane import Lane
 from headpond.errors import Unavailable
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.reply import json_reply
+from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobQuery
+from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
 from headpond.services.desk import Desk
 
@@ -36,10 +38,15 @@ class HealthRoutes:
         queue: Queue,
         lanes: Sequence[Lane],
         render_metrics: Callable[[], bytes],
+        *,
+        outbox: Outbox,
+        clock: Clock,
     ) -> None:
         self._desk = desk
         self._queue = queue
         self._lanes = lanes
+        self._outbox = outbox
+        self._clock = clock
         self._render_metrics = render_metrics
         self._depths_text = b""
         self._depths_at = -math.inf
@@ -105,6 +112,7 @@ class HealthRoutes:
     async def _read_depths(self) -> bytes:
         try:
             depths = [(lane, await self._queue.depth(lane)) for lane in self._lanes]
+            untold = await self._outbox.untold()
         except Unavailable:
             return b""
         lines = ["# TYPE headpond_queue_depth gauge"]
@@ -118,6 +126,16 @@ class HealthRoutes:
             for lane, depth in depths
             if depth.oldest_age_s is not None
         ]
+        lines += [
+            "# TYPE headpond_webhooks_pending gauge",
+            f"headpond_webhooks_pending {untold.pending}",
+        ]
+        if untold.oldest_at is not None:
+            oldest_age_s = self._clock.now() - untold.oldest_at
+            lines += [
+                "# TYPE headpond_webhooks_oldest_age_seconds gauge",
+                f"headpond_webhooks_oldest_age_seconds {oldest_age_s}",
+            ]
         return "\n".join([*lines, ""]).encode()
 
 

@@ -44,6 +44,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     task_type: str | None = None
     deadline: float | None = None
     best_effort: bool = False
+    callback: str | None = None
 
 
 class Intake:
@@ -71,6 +72,7 @@ class Intake:
                 task_type=asked.task_type,
                 deadline=asked.deadline,
                 best_effort=asked.best_effort,
+                callback=asked.callback,
                 metadata=asked.metadata or {},
                 idempotency_key=same.key,
                 try_number=same.try_number,

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from headpond.domain.job import Job, JobError, JobState, Usage
 from headpond.domain.lane import Priority
+from headpond.domain.public_address import MAX_URL_CHARS
 from headpond.domain.quote import Eta
 from headpond.gateway.chat_schema import ChatParameters, Messages, Name, completion
 
@@ -18,6 +19,12 @@ Deadline: TypeAlias = (
     Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset")]
     | Annotated[float, Meta(ge=0, le=END_OF_TIME, description="Unix seconds")]
 )
+
+
+class Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to send the event of the job's end, signed with the team's secret for callbacks."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL_CHARS)]
 
 
 class JobRequest(ChatParameters, frozen=True, kw_only=True):
@@ -33,7 +40,7 @@ class JobRequest(ChatParameters, frozen=True, kw_only=True):
     best_effort: Annotated[
         bool, Meta(description="Take the job even if its deadline seems out of reach")
     ] = False
-    callback: None = None
+    callback: Callback | None = None
 
 
 class OpenJobRequest(JobRequest, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -81,6 +88,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     deadline: float | None
     quote: QuoteView | None
+    callback: Callback | None
     accepted_at: float
     queued_at: float | None
     started_at: float | None
@@ -116,6 +124,7 @@ def view(job: Job) -> JobView:
         max_attempts=job.max_attempts,
         deadline=job.deadline,
         quote=quote_view(job),
+        callback=None if job.callback is None else Callback(job.callback),
         accepted_at=job.accepted_at,
         queued_at=job.queued_at,
         started_at=job.started_at,

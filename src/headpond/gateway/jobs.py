@@ -1,6 +1,7 @@
 """/jobs: submit, look, list, cancel."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -33,6 +34,7 @@ from headpond.gateway.reply import json_reply
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobQuery
 from headpond.services.desk import Desk
+from headpond.services.webhooks import Webhooks
 from headpond.settings import GatewaySettings
 
 FOR_HEADPOND = (
@@ -86,10 +88,13 @@ class JobRoutes:
         bodies: BodyReader,
         clock: Clock,
         settings: GatewaySettings,
+        *,
+        webhooks: Webhooks,
     ) -> None:
         self._intake = intake
         self._desk = desk
         self._bodies = bodies
+        self._webhooks = webhooks
         self._clock = clock
         self._max_wait_s = settings.max_wait_s
         self._body_type = JobRequest if settings.unknown_parameters == "refuse" else OpenJobRequest
@@ -151,6 +156,7 @@ class JobRoutes:
             task_type=request.task_type,
             deadline=self._deadline(request),
             best_effort=request.best_effort,
+            callback=self._callback(request),
         )
         receipt = await self._intake.submit(call, asked)
         accepted = JobAccepted(
@@ -165,7 +171,7 @@ class JobRoutes:
         return json_reply(await with_result(self._desk, job))
 
     async def _list(self, call: Call) -> ASGIApp:
-        limit = _limit(call.query.get("limit", "20"))
+        limit = page_limit(call.query)
         query = JobQuery(
             state=_state(call.query.get("state")),
             after=await self._known(call.query.get("after"), call.identity),
@@ -187,6 +193,12 @@ class JobRoutes:
             message = "Send either deadline or expires_in, not both."
             raise InvalidRequest(message, code="invalid_value", param="expires_in")
         return self._clock.now() + request.expires_in
+
+    def _callback(self, request: JobRequest) -> str | None:
+        if request.callback is None:
+            return None
+        self._webhooks.check_url(request.callback.url, "callback.url")
+        return request.callback.url
 
     async def _known(self, after: str | None, identity: Identity) -> JobId | None:
         if after is None:
@@ -232,7 +244,9 @@ def _prompt_param(request: JobRequest) -> str:
             raise InvalidRequest(message, code="invalid_value", param="prompt")
 
 
-def _limit(text: str) -> int:
+def page_limit(query: Mapping[str, str]) -> int:
+    """How many of a list. Raises InvalidRequest."""
+    text = query.get("limit", "20")
     if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= 100:  # noqa: PLR2004
         message = "limit must be a whole number from 1 to 100."
         raise InvalidRequest(message, code="invalid_value", param="limit")

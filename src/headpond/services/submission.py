@@ -44,6 +44,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     task_type: str | None = None
     deadline: float | None = None
     best_effort: bool = False
+    callback: str | None = None
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
     try_number: int | None = None
@@ -180,6 +181,7 @@ class Submission:
             quote=quote,
             max_attempts=self._pools[route.pool].retry.max_attempts,
             deadline=order.deadline,
+            callback=order.callback,
             accepted_at=now,
         )
 

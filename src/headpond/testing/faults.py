@@ -9,11 +9,17 @@ from typing import Literal, TypeVar
 
 from typing_extensions import override
 
+from headpond.domain.dispatch import Dispatch, Reaction
 from headpond.domain.job import Job, JobId
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
+from headpond.domain.webhook_endpoint import Endpoint, EndpointId
+from headpond.domain.webhook_event import Event, EventId
+from headpond.ports.endpoints import EndpointStore
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
+from headpond.ports.outbox import DispatchQuery, Outbox, Untold
 from headpond.ports.queue import Depth, Lease, Message, Queue
+from headpond.ports.receiver import Receiver
 
 T = TypeVar("T")
 
@@ -146,3 +152,91 @@ class FaultyQueue(Queue):
     @override
     async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
         return await self._faults.through(self._queue.backlog(lane))
+
+
+class FaultyOutbox(Outbox):
+    """An outbox behind faults."""
+
+    def __init__(self, outbox: Outbox, faults: Faults) -> None:
+        self._outbox = outbox
+        self._faults = faults
+
+    @override
+    async def publish(self, event: Event) -> None:
+        await self._faults.through(self._outbox.publish(event))
+
+    @override
+    async def due(self, now: float, *, limit: int) -> list[EndpointId]:
+        return await self._faults.through(self._outbox.due(now, limit=limit))
+
+    @override
+    async def lease(
+        self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+    ) -> list[Dispatch]:
+        return await self._faults.through(
+            self._outbox.lease(endpoint, now=now, limit=limit, lease_s=lease_s)
+        )
+
+    @override
+    async def swap(self, after: Dispatch) -> bool:
+        return await self._faults.through(self._outbox.swap(after))
+
+    @override
+    async def get(self, endpoint: EndpointId, event_id: EventId) -> Dispatch | None:
+        return await self._faults.through(self._outbox.get(endpoint, event_id))
+
+    @override
+    async def find(self, query: DispatchQuery) -> list[Dispatch]:
+        return await self._faults.through(self._outbox.find(query))
+
+    @override
+    async def untold(self) -> Untold:
+        return await self._faults.through(self._outbox.untold())
+
+    @override
+    async def forget(self, ended_before: float, *, limit: int) -> int:
+        return await self._faults.through(self._outbox.forget(ended_before, limit=limit))
+
+
+class FaultyEndpointStore(EndpointStore):
+    """An endpoint store behind faults."""
+
+    def __init__(self, endpoints: EndpointStore, faults: Faults) -> None:
+        self._endpoints = endpoints
+        self._faults = faults
+
+    @override
+    async def add(self, endpoint: Endpoint) -> bool:
+        return await self._faults.through(self._endpoints.add(endpoint))
+
+    @override
+    async def get(self, endpoint_id: EndpointId) -> Endpoint | None:
+        return await self._faults.through(self._endpoints.get(endpoint_id))
+
+    @override
+    async def of_team(self, team: str) -> list[Endpoint]:
+        return await self._faults.through(self._endpoints.of_team(team))
+
+    @override
+    async def swap(self, after: Endpoint) -> bool:
+        return await self._faults.through(self._endpoints.swap(after))
+
+    @override
+    async def remove(self, endpoint_id: EndpointId) -> bool:
+        return await self._faults.through(self._endpoints.remove(endpoint_id))
+
+
+class FaultyReceiver(Receiver):
+    """A receiver behind faults: struck after the call, the event has arrived."""
+
+    def __init__(self, receiver: Receiver, faults: Faults) -> None:
+        self._receiver = receiver
+        self._faults = faults
+
+    @override
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reaction:
+        return await self._faults.through(self._receiver.post(url, headers, body))
+
+    @override
+    async def close(self) -> None:
+        await self._receiver.close()

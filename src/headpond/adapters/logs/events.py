@@ -10,9 +10,11 @@ from typing import assert_never
 
 from typing_extensions import override
 
+from headpond.domain.dispatch import Dispatch, DispatchState
 from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
+    EndpointDisabled,
     EngineAnswered,
     EngineFailed,
     EngineHealth,
@@ -24,6 +26,7 @@ from headpond.domain.facts import (
     JobSubmitted,
     Reaped,
     RequestRefused,
+    WebhookSent,
 )
 from headpond.domain.job import Job, JobState
 from headpond.ports.events import Listener
@@ -32,6 +35,12 @@ SETTLED_LEVELS = {
     JobState.DEAD: logging.WARNING,
     JobState.FAILED: logging.INFO,
     JobState.EXPIRED: logging.INFO,
+}
+
+WEBHOOK_LEVELS = {
+    DispatchState.DELIVERED: logging.DEBUG,
+    DispatchState.PENDING: logging.INFO,
+    DispatchState.FAILED: logging.WARNING,
 }
 
 log = logging.getLogger(__name__)
@@ -57,8 +66,10 @@ def level_of(fact: Fact) -> int:
             return SETTLED_LEVELS.get(job.state, logging.DEBUG)
         case EngineHealth(healthy=healthy):
             return logging.INFO if healthy else logging.WARNING
-        case EngineFailed() | JobConvicted() | DutyFailed():
+        case EngineFailed() | JobConvicted() | DutyFailed() | EndpointDisabled():
             return logging.WARNING
+        case WebhookSent(dispatch):
+            return WEBHOOK_LEVELS[dispatch.state]
         case ClaimLost() | Reaped():
             return logging.INFO
         case _:  # pragma: no cover
@@ -107,6 +118,21 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
             }
         case Reaped(job, action):
             return f"job {action}", _job(job)
+        case WebhookSent(dispatch, duration_s):
+            return f"webhook {_told(dispatch)}", {
+                "event": dispatch.event.id,
+                "type": dispatch.event.type,
+                "endpoint": dispatch.endpoint,
+                "attempts": dispatch.attempts,
+                "duration_s": duration_s,
+                "error": dispatch.error,
+            }
+        case EndpointDisabled(endpoint):
+            return "webhook endpoint disabled", {
+                "endpoint": endpoint.id,
+                "team": endpoint.team,
+                "reason": endpoint.disabled_reason,
+            }
         case DutyFailed(duty, error):
             return "duty failed", {"duty": duty, "error": error}
         case _:  # pragma: no cover
@@ -123,3 +149,7 @@ def _end(job: Job) -> str:
 
 def _error(job: Job) -> dict[str, object]:
     return {} if job.error is None else {"code": job.error.code, "error": job.error.message}
+
+
+def _told(dispatch: Dispatch) -> str:
+    return "retried" if dispatch.state is DispatchState.PENDING else dispatch.state.value

@@ -5,6 +5,7 @@ import asyncio
 from msgspec.structs import replace
 from typing_extensions import override
 
+from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.domain.job import Job, JobId, JobState
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import (
@@ -21,10 +22,11 @@ from headpond.ports.jobs import (
 
 
 class MemoryJobStore(JobStore):
-    """Nothing survives the process."""
+    """Nothing survives the process. Jobs that end leave their notices in the outbox."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, outbox: MemoryOutbox | None = None) -> None:
         self._clock = clock
+        self._outbox = outbox or MemoryOutbox()
         self._records: dict[JobId, Job] = {}
         self._bodies: dict[JobId, Bodies] = {}
         self._keys: dict[tuple[str, str], tuple[Idempotency, JobId]] = {}
@@ -73,6 +75,8 @@ class MemoryJobStore(JobStore):
         self._records[after.id] = after
         if response is not None:
             self._bodies[after.id] = Bodies(self._bodies[after.id].request, response)
+        if after.state.terminal:
+            self._outbox.job_ended(after)
         async with self._changed:
             self._changed.notify_all()
         return True

@@ -8,10 +8,10 @@ fault: it is `Misconfigured`, and no job pays for it.
 """
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from headpond.domain import retry_after
 from headpond.domain.confidence import sequence_probability
 from headpond.domain.job import Usage
 from headpond.domain.outcome import Answered, Broke, Misconfigured, NotNow, Outcome, Refused
@@ -144,18 +144,9 @@ def read_error(status: int, body: bytes) -> tuple[str | None, str]:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the engine wants to be asked again, 0 to 300; None if it did not say.
-
-    A date is taken against the response's own `Date`: no clock of ours, so none that differs.
-    """
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), MAX_RETRY_AFTER_S)
-    try:
-        until = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError):
-        return None
-    return min(max(0.0, until.total_seconds()), MAX_RETRY_AFTER_S)
+    """Seconds until the engine wants to be asked again, 0 to 300; None if it did not say."""
+    told_s = retry_after.retry_after_s(headers.get("Retry-After", ""), headers.get("Date", ""))
+    return None if told_s is None else min(told_s, MAX_RETRY_AFTER_S)
 
 
 def _message(status: int, message: object) -> str:

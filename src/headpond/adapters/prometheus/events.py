@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from typing_extensions import override
 
+from headpond.domain.dispatch import DispatchState
 from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
+    EndpointDisabled,
     EngineAnswered,
     EngineFailed,
     EngineHealth,
@@ -25,11 +27,18 @@ from headpond.domain.facts import (
     JobSubmitted,
     Reaped,
     RequestRefused,
+    WebhookSent,
 )
 from headpond.ports.events import Listener
 
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """From a classifier's answer to an hour in the queue."""
+
+RESULTS = {
+    DispatchState.DELIVERED: "delivered",
+    DispatchState.PENDING: "retried",
+    DispatchState.FAILED: "given_up",
+}
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
@@ -104,6 +113,12 @@ class PrometheusListener(Listener):
         self._suspects = self._gauge(
             "headpond_engine_suspects", "Jobs that wait to be run in isolation.", "engine"
         )
+        self._webhooks = self._histogram(
+            "headpond_webhook_attempt_seconds", "Attempts by what became of the delivery.", "result"
+        )
+        self._endpoints_disabled = Counter(
+            "headpond_webhook_endpoints_disabled", "Given up on.", registry=self.registry
+        )
         self._duty_failures = self._counter(
             "headpond_duty_failures", "Ticks of background duties that failed.", "duty"
         )
@@ -133,6 +148,10 @@ class PrometheusListener(Listener):
                 self._claims_lost.inc()
             case Reaped(job, action):
                 self._reaped[job.pool, action].inc()
+            case WebhookSent(dispatch, duration_s):
+                self._webhooks[RESULTS[dispatch.state],].observe(duration_s)
+            case EndpointDisabled():
+                self._endpoints_disabled.inc()
             case DutyFailed(duty):
                 self._duty_failures[duty,].inc()
             case _:  # pragma: no cover

@@ -4,8 +4,10 @@ import sqlite3
 
 import msgspec
 
+from headpond.adapters.sqlite import dispatches
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
+from headpond.domain.webhook_event import job_event
 from headpond.ports.jobs import HELD_ON_S, Added, Existing, Idempotency, NewJob, Try
 
 _encode = msgspec.json.Encoder().encode
@@ -104,18 +106,26 @@ def get_with_request(connection: sqlite3.Connection, job_id: str) -> tuple[Job, 
 
 
 def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = None) -> bool:
-    """Replace the record iff its version is one below that of `after`."""
-    changed = connection.execute(
-        sql("swap_job"),
-        (
-            after.version,
-            after.state.value,
-            after.finished_at,
-            _encode(after).decode(),
-            after.id,
-            after.version - 1,
-        ),
-    ).rowcount
-    if changed and response is not None:
+    """Replace the record iff its version is one below that of `after`.
+
+    A job that ends with this leaves the dispatches of its event, if anybody is to be told.
+    """
+    row = (
+        after.version,
+        after.state.value,
+        after.finished_at,
+        _encode(after).decode(),
+        after.id,
+        after.version - 1,
+    )
+    if not after.state.terminal:
+        return connection.execute(sql("swap_job"), row).rowcount > 0
+    ended = connection.execute(sql("end_job"), (*row, after.team)).fetchone()
+    if ended is None:
+        return False
+    if response is not None:
         connection.execute(sql("insert_response"), (response, after.id))
-    return changed > 0
+    (has_endpoints,) = ended
+    if has_endpoints or after.callback is not None:
+        dispatches.publish(connection, job_event(after), after.callback)
+    return True

@@ -3,9 +3,11 @@ import logging
 import pytest
 
 from headpond.adapters.logs.events import LogListener
+from headpond.domain.dispatch import Dispatch
 from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
+    EndpointDisabled,
     EngineAnswered,
     EngineFailed,
     EngineHealth,
@@ -17,9 +19,12 @@ from headpond.domain.facts import (
     JobSubmitted,
     Reaped,
     RequestRefused,
+    WebhookSent,
 )
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.lane import Priority
+from headpond.domain.webhook_endpoint import EndpointId
+from headpond.testing.webhooks_suite import an_endpoint, an_event
 
 JOB = Job(
     id=JobId("j1"),
@@ -34,6 +39,14 @@ JOB = Job(
 RUNNING = JOB.claimed("w1", 1.0)
 SEEN = {"job": "j1", "lane": "default/batch", "attempts": 1}
 ERROR = JobError("engine_error", "no")
+LEASED = Dispatch(event=an_event(), endpoint=EndpointId("we_1"), due_at=0.0).leased(1.0, 30.0)
+TOLD = {
+    "event": "msg_1",
+    "type": "batch.completed",
+    "endpoint": "we_1",
+    "attempts": 1,
+    "duration_s": 1.5,
+}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +57,30 @@ ERROR = JobError("engine_error", "no")
             "DEBUG",
             "job submitted",
             {**SEEN, "attempts": 0, "team": "shop", "replayed": False},
+        ),
+        (
+            WebhookSent(LEASED.delivered(2.0, 200), 1.5),
+            "DEBUG",
+            "webhook delivered",
+            {**TOLD, "error": None},
+        ),
+        (
+            WebhookSent(LEASED.retried(9.0, 500, "no"), 1.5),
+            "INFO",
+            "webhook retried",
+            {**TOLD, "error": "no"},
+        ),
+        (
+            WebhookSent(LEASED.given_up(2.0, 500, "no"), 1.5),
+            "WARNING",
+            "webhook failed",
+            {**TOLD, "error": "no"},
+        ),
+        (
+            EndpointDisabled(an_endpoint(disabled_reason="no")),
+            "WARNING",
+            "webhook endpoint disabled",
+            {"endpoint": "we_1", "team": "team", "reason": "no"},
         ),
         (
             JobClaimed(RUNNING, 2.0),

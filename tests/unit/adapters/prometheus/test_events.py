@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from headpond.adapters.prometheus.events import PrometheusListener
+from headpond.domain.dispatch import Dispatch
 from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
+    EndpointDisabled,
     EngineAnswered,
     EngineFailed,
     EngineHealth,
@@ -19,9 +21,12 @@ from headpond.domain.facts import (
     JobSubmitted,
     Reaped,
     RequestRefused,
+    WebhookSent,
 )
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.lane import Priority
+from headpond.domain.webhook_endpoint import EndpointId
+from headpond.testing.webhooks_suite import an_endpoint, an_event
 
 PAGE = Path(__file__).parents[4] / "docs/metrics.md"
 
@@ -37,6 +42,8 @@ JOB = Job(
 RUNNING = JOB.claimed("w", 1.0)
 DONE = RUNNING.succeeded(2.0, engine="e", usage=Usage(10, 3))
 DEAD = RUNNING.buried(2.0, JobError("engine_error", "no"))
+
+LEASED = Dispatch(event=an_event(), endpoint=EndpointId("we_1"), due_at=0.0).leased(1.0, 30.0)
 
 LANE = {"pool": "default", "priority": "interactive"}
 OWNED = {**LANE, "team": "shop"}
@@ -55,6 +62,8 @@ FACTS: list[Fact] = [
     JobConvicted(DEAD),
     EngineLoad("e", running=3, waiting=0, kv_usage=None, in_flight=2, room=5),
     Reaped(JOB, "expired"),
+    WebhookSent(LEASED, 1.0),
+    EndpointDisabled(an_endpoint()),
     DutyFailed("reaper", "no"),
 ]
 
@@ -90,6 +99,20 @@ FACTS: list[Fact] = [
             LANE,
             None,
         ),
+        *(
+            (
+                WebhookSent(dispatch, 1.5),
+                "headpond_webhook_attempt_seconds_count",
+                {"result": result},
+                1,
+            )
+            for dispatch, result in (
+                (LEASED.delivered(2.0, 200), "delivered"),
+                (LEASED.retried(9.0, 500, "no"), "retried"),
+                (LEASED.given_up(2.0, 500, "no"), "given_up"),
+            )
+        ),
+        (EndpointDisabled(an_endpoint()), "headpond_webhook_endpoints_disabled_total", {}, 1),
         (ClaimLost(JobId("x")), "headpond_claims_lost_total", {}, 1),
         (
             EngineAnswered("e", "Broke", 2.0),
@@ -168,7 +191,9 @@ def test_the_documented_metrics_are_those_that_exist():
     documented = {
         (name, kind, tuple(re.findall(r"\w+", labels)))
         for name, kind, labels in row.findall(PAGE.read_text())
-        if not name.startswith("headpond_queue_")  # the gateway's own, in its tests
+        if not name.startswith(
+            ("headpond_queue_", "headpond_webhooks_")
+        )  # the gateway's own, in its tests
     }
     listener = PrometheusListener()
     for fact in FACTS:

@@ -1,0 +1,5 @@
+SELECT record
+FROM webhook_dispatches
+WHERE endpoint = :endpoint AND due_at <= :now
+ORDER BY due_at, seq
+LIMIT :limit

@@ -1,0 +1,1 @@
+SELECT record FROM webhook_dispatches WHERE endpoint = :endpoint AND event = :event
