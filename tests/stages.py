@@ -147,6 +147,7 @@ class Stage:
                 catalogue=served,
                 limits=RateLimits(limits or LimitSettings(), self.clock),
                 quotes=self.quotes,
+                weights={"heavy": 3.0},
                 clock=self.clock,
                 listener=self.recorder,
                 idempotency_ttl_s=86_400,

@@ -15,6 +15,7 @@ from headpond.domain.retry import RetryPolicy
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+Weight = Annotated[float, Meta(ge=0.01, le=100)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -55,6 +56,10 @@ class PoolSettings(Section, frozen=True):
         float, Meta(gt=0, le=1, description="Above this share of the KV cache, stop pulling")
     ] = 0.85
     lease_s: Annotated[Seconds, Meta(description="A silent worker loses its jobs after this")] = 30
+    batch_patience_s: Annotated[
+        Seconds,
+        Meta(description="After so long behind interactive work, batch work gets a share"),
+    ] = 600.0
     retry: RetryPolicy = RetryPolicy()
     price: Annotated[
         TokenPrice | None, Meta(description="What a quote charges; without it, it names no price")
@@ -101,6 +106,26 @@ class LimitSettings(Section, frozen=True):
 
     default: Limits = Limits()
     teams: dict[str, Limits] = {}
+
+
+class TeamShare(Section, frozen=True):
+    """How much of the work of a lane goes to a team, beside the others."""
+
+    weight: Annotated[
+        Weight,
+        Meta(description="A team of weight 2 gets twice the tokens of one of weight 1"),
+    ] = 1.0
+
+
+class FairnessSettings(Section, frozen=True):
+    """How teams share the workers; a team that is not named has weight 1."""
+
+    teams: dict[str, TeamShare] = {}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of the teams that are named."""
+        return {team: share.weight for team, share in self.teams.items()}
 
 
 class WorkerSettings(Section, frozen=True):
@@ -180,4 +205,5 @@ class Settings(Section, frozen=True):
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    fairness: FairnessSettings = FairnessSettings()
     log: LogSettings = LogSettings()

@@ -231,7 +231,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             store.queue,
             store.roster,
             prices={name: pool.price for name, pool in settings.pools.items()},
-            weights={},
+            weights=settings.fairness.weights,
             clock=clock,
         )
         parts = Parts(
@@ -243,6 +243,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
                 catalogue=catalogue,
                 limits=RateLimits(settings.limits, clock),
                 quotes=offers,
+                weights=settings.fairness.weights,
                 clock=clock,
                 listener=heard.listener,
                 idempotency_ttl_s=settings.idempotency_ttl_s,

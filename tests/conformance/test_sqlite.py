@@ -20,9 +20,9 @@ from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
-from headpond.testing.queue_suite import QueueSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 
@@ -35,7 +35,7 @@ async def database(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncItera
     await opened.close()
 
 
-class TestSqliteQueue(QueueSuite):
+class TestSqliteQueue(FairQueueSuite):
     @pytest.fixture
     @override
     async def queue(self, clock: ManualClock, database: Database) -> SqliteQueue:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from msgspec.structs import replace
 
-from headpond.adapters.sqlite import delivery, jobs, lanes, records
+from headpond.adapters.sqlite import delivery, jobs, lanes, records, schema, shares
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.claim import judge
+from headpond.domain.fairness import charge
 from headpond.domain.job import Job
 from headpond.domain.outcome import Settlement
 from headpond.ports.delivery import Claim
@@ -57,6 +58,15 @@ def statement(module: Any, name: str, old: str, new: str) -> Plant:
         patch.setattr(module, "sql", changed)
 
     return plant
+
+
+def migration(old: str, new: str) -> Plant:
+    """`old` in the schema becomes `new`."""
+    steps = schema.migrations()
+    assert any(old in step for step in steps)
+    return lambda patch: patch.setattr(
+        schema, "migrations", lambda: [step.replace(old, new) for step in steps]
+    )
 
 
 def replacing(where: object, name: str, new: Any) -> Plant:
@@ -142,6 +152,14 @@ async def _settle_whatever_stands(self: Any, claim: Claim, settlement: Settlemen
     return True
 
 
+def _charge_without_weight(work_tokens: int, _: float) -> float:
+    return charge(work_tokens, 1.0)
+
+
+def _charge_by_number(_: int, weight: float) -> float:
+    return charge(1, weight)
+
+
 def _same(_: int) -> str:
     return "same"
 
@@ -156,30 +174,51 @@ def _reissued_as_it_was(self: Any, _: object) -> Job:
 
 QUEUE_BUGS: dict[str, Plant] = {
     "a leased message is handed out again": statement(
-        lanes,
-        "receive",
-        "AND ready.visible_at <= :now",
-        "AND (ready.visible_at <= :now OR token IS NOT NULL)",
+        lanes, "lease", "token = ?", "token = substr(?, 99) || token"
     ),
-    "a delayed message is handed out": statement(
-        lanes,
-        "receive",
-        "AND ready.visible_at <= :now",
-        "AND (ready.visible_at <= :now OR token IS NULL)",
+    "a leased message is handed out at once": statement(
+        lanes, "promote", "due.visible_at <= :now", "due.visible_at <= :now + 1.0"
     ),
+    "a delayed message is handed out": replacing(lanes, "DELAYED", None),
     "a lease never lapses": both(
-        statement(lanes, "receive", "<= :now", "<= :now AND token IS NULL"),
-        statement(lanes, "next_visible", "lane = ?", "lane = ? AND token IS NULL"),
+        statement(lanes, "promote", "due.token IS NOT NULL", "due.token = ''"),
+        statement(lanes, "next_visible", "token IS NOT NULL", "token = ''"),
     ),
     "a lease lapses a moment late": both(
-        statement(lanes, "receive", "visible_at <= :now", "visible_at < :now"),
+        statement(lanes, "promote", "visible_at <= :now", "visible_at < :now"),
         statement(lanes, "next_visible", "min(visible_at)", "min(visible_at) + 0.001"),
     ),
     "the newest goes first": statement(
-        lanes, "receive", "ready.visible_at, ready.seq", "ready.visible_at DESC, ready.seq"
+        shares, "ready_of_team", "seq > ?\nORDER BY seq", "seq > ?\nORDER BY seq DESC"
     ),
-    "the order of sending is forgotten": statement(
-        lanes, "receive", "ready.visible_at, ready.seq", "ready.visible_at, ready.seq DESC"
+    "a look at a team's messages begins anew": statement(
+        shares, "ready_of_team", "seq > ?", "? IS NOT NULL"
+    ),
+    "a team's tag is not advanced": statement(
+        shares, "charge_team", "tag = :tag", "tag = min(tag, :tag)"
+    ),
+    "weights are ignored": replacing(shares, "charge", _charge_without_weight),
+    "every message costs the same": replacing(shares, "charge", _charge_by_number),
+    "the lane's virtual time stands still": statement(
+        shares, "advance_lane", "(?, ?)", "(?, 0.0 * ?)"
+    ),
+    "a team that comes back has no floor": migration("max(tag, excluded.tag)", "tag"),
+    "a new team begins at the beginning": migration(
+        "coalesce((SELECT virtual_time FROM lanes WHERE lane = new.lane), 0.0)", "0.0"
+    ),
+    "a backlogged team is moved on by a send": migration("WHERE NOT backlogged", ""),
+    "a team with more ready is passed over": statement(
+        shares, "charge_team", "token IS NULL", "token = 'never'"
+    ),
+    "a message that lapsed is not noted": migration(
+        "AFTER UPDATE OF token", "AFTER UPDATE OF job_id"
+    ),
+    "a team ahead of the others is forgotten": statement(
+        shares, "forget_teams", "AND tag <= (SELECT virtual_time FROM lanes WHERE lane = :lane)", ""
+    ),
+    "what was dropped or given back is charged": replacing(shares, "refund", _nothing),
+    "a team that comes back begins before the others": migration(
+        "max(tag, excluded.tag)", "max(tag, excluded.tag - 1.0)"
     ),
     "every receipt has the same token": replacing(lanes.secrets, "token_hex", _same),
     "ack ignores the token": statement(lanes, "ack", "token = ?", "? IS NOT NULL"),
@@ -189,15 +228,13 @@ QUEUE_BUGS: dict[str, Plant] = {
     "extend does nothing": statement(
         lanes, "extend", "SET visible_at = ?", "SET visible_at = max(visible_at, 0 * ?)"
     ),
-    "give_back ignores the token": statement(
-        lanes, "give_back", "token = :nonce", ":nonce IS NOT NULL"
+    "give_back ignores the token": statement(lanes, "held", "token = ?", "? IS NOT NULL"),
+    "give_back ignores the lapse": statement(lanes, "held", "visible_at > ?", "? IS NOT NULL"),
+    "give_back leaves the token": statement(
+        lanes, "give_back", "CASE WHEN :delay_s > 0 THEN '' END", "token"
     ),
-    "give_back ignores the lapse": statement(
-        lanes, "give_back", "visible_at > :now", ":now IS NOT NULL"
-    ),
-    "give_back leaves the token": statement(lanes, "give_back", "token = NULL", "token = token"),
     "depth takes lapsed leases for leased": statement(
-        lanes, "depth", "visible_at > :now AND token IS NOT NULL", "token IS NOT NULL"
+        lanes, "depth", "visible_at > :now AND token <> ''", "token <> ''"
     ),
     "send is given up after the first message": replacing(lanes, "send", _send_first(lanes.send)),
     "the limit counts for each lane": replacing(lanes, "receive", _limit_per_lane(lanes.receive)),

@@ -189,6 +189,7 @@ class _Pond:
             catalogue=Catalogue({POOL: ["model"]}),
             limits=RateLimits(LimitSettings(), self._clock),
             quotes=self._quotes,
+            weights={},
             clock=self._clock,
             listener=Broadcast(),
             idempotency_ttl_s=60.0,

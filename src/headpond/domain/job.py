@@ -74,11 +74,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is known of one request, but for the bodies of request and response.
 
     Times are Unix seconds. `work_tokens` is an estimate at submit (prompt and answer), for
-    limits and fairness, `quote` what the client was told then. `attempts` counts runs that are
-    charged to the job, the present one included; `lost_leases` counts workers and engines that
-    vanished while they ran it, which is mostly not the job's fault but has its own bound.
-    `confidence` is the probability of the whole answer, where the request asked for
-    log-probabilities. `callback` is a URL to tell of the end.
+    limits and fairness; `weight` is what the team's weight was then, `quote` what the client was
+    told. `attempts` counts runs that are charged to the job, the present one included;
+    `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
+    the job's fault but has its own bound. `confidence` is the probability of the whole answer,
+    where the request asked for log-probabilities. `callback` is a URL to tell of
+    the end.
     """
 
     id: JobId
@@ -92,6 +93,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: dict[str, str] = {}
     work_tokens: int = 0
     quote: Quote | None = None
+    weight: float = 1.0
     max_attempts: int = 3
     deadline: float | None = None
     callback: str | None = None

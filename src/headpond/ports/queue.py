@@ -3,6 +3,11 @@
 A message says "somebody should look at job X"; what is true stands in the job's record. A queue
 therefore may deliver twice, and need not look up, list or delete by id. It must not lose what it
 acknowledged, nor hand one message to two receivers while the first one's lease holds.
+
+Of one lane, a team's messages are handed out in the order of sending. Whose turn it is among the
+teams depends on the queue. A fair one shares the lane's work as `domain/fairness.py` says, and
+proves it by the `FairQueueSuite`: the queues in memory and on SQLite do. One that is not fair hands
+out what was sent first, of whatever team, as nearly as it can.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +23,17 @@ LeaseToken = NewType("LeaseToken", str)
 
 
 class Message(msgspec.Struct, frozen=True):
-    """Job id and routing facts; prompts do not travel in the queue."""
+    """Job id and routing facts; prompts do not travel in the queue.
+
+    `work_tokens` over `weight` is what a fair queue charges the team for the message.
+    """
 
     job_id: JobId
     ticket: Ticket
     lane: Lane
     team: str
     work_tokens: int
+    weight: float = 1.0
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -35,7 +44,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """What a lane holds. `oldest_age_s` is the age of the oldest ready message, None if none."""
+    """What a lane holds. `oldest_age_s` is the age of the ready message that was sent first."""
 
     ready: int
     leased: int
@@ -58,10 +67,10 @@ class Queue(Protocol):
     ) -> list[Lease]:
         """Lease up to `limit` ready messages, those of earlier lanes first.
 
-        Of one lane, those go first that became ready first, and of these, those that were sent
-        first. That says who is chosen; the answer may hold the messages of a lane in any order.
+        The module's page says which of a lane are chosen; the answer may hold them in any order.
         With nothing ready, waits up to `wait_s` seconds for the first. A message whose lease
-        lapsed is ready again.
+        lapsed, or whose delay has passed, is ready in its place in the order of sending. Once that
+        was seen it stays so, and ready is ready, even if the clock jumps back.
         """
         ...
 
@@ -73,10 +82,14 @@ class Queue(Protocol):
         """Remove each message iff its lease is still held; a lapsed lease changes nothing."""
         ...
 
-    async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
-        """Make each message ready after `delay_s`, iff its lease is still held.
+    async def drop(self, leases: Sequence[Lease]) -> None:
+        """Remove messages that came to nothing, as `ack`: their teams are not charged for them."""
+        ...
 
-        Without a delay it is ready in its old place, before all that was sent after it.
+    async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
+        """Make each message ready after `delay_s`, iff its lease is still held; not charged.
+
+        Without a delay it is ready in its old place, before all that its team sent after it.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 import msgspec
@@ -60,7 +60,10 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Submission:
-    """Accepts orders. Returning means durable: the job is in the store and in its lane."""
+    """Accepts orders. Returning means durable: the job is in the store and in its lane.
+
+    `weights` are the teams' shares, 1 if not named.
+    """
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class Submission:
         catalogue: Catalogue,
         limits: RateLimits,
         quotes: Quotes,
+        weights: Mapping[str, float],
         clock: Clock,
         listener: Listener,
         idempotency_ttl_s: float,
@@ -83,6 +87,7 @@ class Submission:
         self._catalogue = catalogue
         self._limits = limits
         self._quotes = quotes
+        self._weights = weights
         self._clock = clock
         self._listener = listener
         self._idempotency_ttl_s = idempotency_ttl_s
@@ -179,6 +184,7 @@ class Submission:
             metadata=order.metadata,
             work_tokens=work.tokens,
             quote=quote,
+            weight=self._weights.get(identity.team, 1.0),
             max_attempts=self._pools[route.pool].retry.max_attempts,
             deadline=order.deadline,
             callback=order.callback,

@@ -30,7 +30,7 @@ from headpond.ports.queue import Lease, Message, Queue
 
 def message_of(job: Job) -> Message:
     """The message that stands for a job under its present ticket."""
-    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens)
+    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)
 
 
 class TwoStepDelivery(Delivery):
@@ -126,10 +126,10 @@ class TwoStepDelivery(Delivery):
                         return Claim(after, bodies.request, lease) if bodies else None
                 case End(after):
                     if await self._jobs.swap(after):
-                        await self._queue.ack([lease])
+                        await self._queue.drop([lease])
                         return None
                 case Drop():
-                    await self._queue.ack([lease])
+                    await self._queue.drop([lease])
                     return None
                 case _:  # pragma: no cover
                     assert_never(verdict)

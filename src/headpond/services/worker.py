@@ -29,6 +29,7 @@ from headpond.domain.facts import (
 )
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Outcome, Settlement, settle
+from headpond.domain.patience import Patience
 from headpond.errors import TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
@@ -76,6 +77,7 @@ class Worker:
         self._lanes = lanes
         self._settings = settings
         self._clock = clock
+        self._patience = Patience(clock.now())
         self._listener = listener
         self._chance = chance or random.Random().random
         self._running: dict[LeaseToken, tuple[Claim, asyncio.Task[None]]] = {}
@@ -128,8 +130,15 @@ class Worker:
         if not free:
             await self._pause(GAUGES_EVERY_S)
             return 0
+        look = self._patience.look(self._lanes, free)
         claims = await self._delivery.claim(
-            self._lanes, worker=self._name, limit=free, wait_s=PULL_WAIT_S
+            look.lanes, worker=self._name, limit=look.limit, wait_s=PULL_WAIT_S
+        )
+        self._patience = self._patience.after(
+            look,
+            [(claim.job.lane, claim.job.accepted_at) for claim in claims],
+            now=self._clock.now(),
+            bound_s=self._settings.batch_patience_s,
         )
         for claim in claims:
             waited_s = self._clock.now() - claim.job.accepted_at

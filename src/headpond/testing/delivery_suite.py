@@ -232,4 +232,4 @@ class DeliverySuite:
 
 
 def _message(job: Job) -> Message:
-    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens)
+    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)

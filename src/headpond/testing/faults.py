@@ -142,6 +142,10 @@ class FaultyQueue(Queue):
         await self._faults.through(self._queue.ack(leases))
 
     @override
+    async def drop(self, leases: Sequence[Lease]) -> None:
+        await self._faults.through(self._queue.drop(leases))
+
+    @override
     async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
         await self._faults.through(self._queue.give_back(leases, delay_s=delay_s))
 

@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 LEASE_S = 3.0
 LANES = (INTERACTIVE, BATCH, OTHER_POOL)
+TEAMS = ("one", "two", "three")
 LOOKS = ((BATCH,), (INTERACTIVE, BATCH), (BATCH, INTERACTIVE), (OTHER_POOL, INTERACTIVE))
 DELAYS = st.sampled_from([0.0, 0.0, 1.0, 3.0, 4.0])
 
@@ -52,6 +53,14 @@ class LeasePair:
     model: Lease
     real: Lease
 
+
+SENT = st.tuples(
+    st.sampled_from(LANES),
+    st.sampled_from(TEAMS),
+    st.sampled_from([0, 1, 1, 2, 5]),
+    st.sampled_from([1.0, 1.0, 2.0, 0.5]),
+)
+"""Lane, team, tokens and weight of a message: few of each, so that turns meet."""
 
 SOME = st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True)
 """Which of the leases that were ever handed out, counted from the newest."""
@@ -92,11 +101,14 @@ class QueueHistories(RuleBasedStateMachine):
 
     @initialize(lane=st.sampled_from(LANES[:2]))
     def begin(self, lane: Lane) -> None:
-        self.send([lane, BATCH], 0.0)
+        self.send([(lane, "one", 1, 1.0), (BATCH, "two", 1, 1.0)], 0.0)
 
-    @rule(lanes=st.lists(st.sampled_from(LANES), min_size=1, max_size=3), delay_s=DELAYS)
-    def send(self, lanes: Sequence[Lane], delay_s: float) -> None:
-        messages = [message(f"job-{next(self.numbers):04}", lane) for lane in lanes]
+    @rule(some=st.lists(SENT, min_size=1, max_size=3), delay_s=DELAYS)
+    def send(self, some: Sequence[tuple[Lane, str, int, float]], delay_s: float) -> None:
+        messages = [
+            message(f"job-{next(self.numbers):04}", lane, team=team, tokens=tokens, weight=weight)
+            for lane, team, tokens, weight in some
+        ]
         self.wait(self.model.send(messages, delay_s=delay_s))
         self.wait(self.real.send(messages, delay_s=delay_s))
         self.unacknowledged |= {sent.job_id for sent in messages}
@@ -128,6 +140,14 @@ class QueueHistories(RuleBasedStateMachine):
         pairs = self.picked(some)
         self.wait(self.model.ack([pair.model for pair in pairs]))
         self.wait(self.real.ack([pair.real for pair in pairs]))
+        self.unacknowledged -= {pair.real.message.job_id for pair in self.released(pairs)}
+
+    @precondition(lambda self: self.pairs)
+    @rule(some=SOME)
+    def drop(self, some: Sequence[int]) -> None:
+        pairs = self.picked(some)
+        self.wait(self.model.drop([pair.model for pair in pairs]))
+        self.wait(self.real.drop([pair.real for pair in pairs]))
         self.unacknowledged -= {pair.real.message.job_id for pair in self.released(pairs)}
 
     @precondition(lambda self: self.pairs)
@@ -170,12 +190,16 @@ class QueueHistories(RuleBasedStateMachine):
             lease.message.lane for lease in expected
         ]
         assert sorted(names(leases)) == sorted(names(expected))
+        # What was found to have lapsed is over, even if the clock then jumps back.
+        self.holders = {
+            job_id: (lease, until)
+            for job_id, (lease, until) in self.holders.items()
+            if until > now or lease.message.lane not in lanes
+        }
         by_job = {lease.message.job_id: lease for lease in leases}
         for lease in leases:
             job_id = lease.message.job_id
-            if job_id in self.holders:
-                held, until = self.holders[job_id]
-                assert until <= now, f"{held} and {lease} hold one message"
+            assert job_id not in self.holders, f"{self.holders[job_id]} and {lease} hold one"
             self.holders[job_id] = (lease, now + LEASE_S)
         pairs = [LeasePair(lease, by_job[lease.message.job_id]) for lease in expected]
         assert all(pair.real.message == pair.model.message for pair in pairs)

@@ -50,6 +50,11 @@ async def test_the_model_chooses_the_pool_and_its_retries(stage: Stage) -> None:
     assert job.max_attempts == 7
 
 
+async def test_a_job_has_the_weight_of_its_team(stage: Stage) -> None:  # SPEC Q8
+    assert (await submit(stage)).job.weight == 1.0
+    assert (await submit(stage, identity=Identity("heavy"))).job.weight == 3.0
+
+
 async def test_a_model_that_nobody_serves_is_refused(stage: Stage) -> None:
     with pytest.raises(NotFound, match="'other' is not served"):
         await submit(stage, with_(ORDER, model="other"))

@@ -509,3 +509,18 @@ async def test_an_engine_adapter_that_raises_loses_no_job() -> None:
         (job,) = await pond.ended(await pond.submit())
     assert (job.state, job.lost_leases) == (JobState.SUCCEEDED, 1)
     assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["run"]
+
+
+@virtually
+async def test_batch_work_is_not_kept_waiting_for_ever() -> None:  # SPEC Q4
+    pond = Pond(PoolSettings(max_in_flight=4, batch_patience_s=100.0))
+    batch = [await pond.submit() for _ in range(5)]
+    interactive = [
+        await pond.submit(a_job(priority=Priority.INTERACTIVE, accepted_at=pond.clock.now()))
+        for _ in range(60)
+    ]
+    async with working(pond.worker(ScriptedEngine(answers_after(10)))):
+        jobs = await pond.ended(*batch, *interactive)
+    began_s = [(job.started_at or 0.0) - jobs[-1].accepted_at for job in jobs]
+    assert min(began_s[:5]) >= 100.0
+    assert max(began_s[:5]) < began_s[-1]

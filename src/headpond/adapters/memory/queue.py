@@ -1,6 +1,7 @@
 """A queue in this process's memory: the model that other queues are compared with."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -8,6 +9,7 @@ from operator import attrgetter
 
 from typing_extensions import override
 
+from headpond.adapters.memory.shares import Shares
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
@@ -16,15 +18,17 @@ from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Queue
 
 @dataclass
 class Held:
-    """A message with the moment from which it may be received; a token while it is leased."""
+    """A message. Until when it is hidden, None when it is ready; a token while it is leased."""
 
+    number: int
     message: Message
     sent_at: float
-    visible_at: float
+    hidden_until: float | None = None
     token: LeaseToken | None = None
 
-    def ready(self, now: float) -> bool:
-        return self.visible_at <= now
+    def due(self, now: float) -> bool:
+        """Ready, or will be as soon as somebody looks."""
+        return self.hidden_until is None or self.hidden_until <= now
 
 
 class MemoryQueue(Queue):
@@ -32,14 +36,20 @@ class MemoryQueue(Queue):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._held: list[Held] = []
+        self._held: dict[int, Held] = {}
+        self._hidden: dict[int, Held] = {}
+        self._shares: defaultdict[Lane, Shares] = defaultdict(Shares)
+        self._numbers = count(1)
         self._tokens = count(1)
         self._changed = asyncio.Condition()
 
     @override
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         now = self._clock.now()
-        self._held.extend(Held(message, now, now + delay_s) for message in messages)
+        for message in messages:
+            held = Held(next(self._numbers), message, now)
+            self._held[held.number] = held
+            self._put(held, now, delay_s)
         await self._wake()
 
     @override
@@ -55,80 +65,108 @@ class MemoryQueue(Queue):
             left_s = until - loop.time()
             if left_s <= 0:
                 return []
-            visible_at = self._next_visible(lanes, now)
-            await self._sleep(left_s if visible_at is None else min(left_s, visible_at - now))
+            ready_at = self._next_ready(lanes)
+            await self._sleep(left_s if ready_at is None else min(left_s, ready_at - now))
 
     @override
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
         now = self._clock.now()
         kept: list[Lease] = []
         for lease, held in self._still_held(leases, now):
-            held.visible_at = now + lease_s
+            held.hidden_until = now + lease_s
             kept.append(lease)
         return kept
 
     @override
     async def ack(self, leases: Sequence[Lease]) -> None:
-        for _, held in list(self._still_held(leases, self._clock.now())):
-            self._held.remove(held)
+        for _, held in self._still_held(leases, self._clock.now()):
+            self._remove(held)
+
+    @override
+    async def drop(self, leases: Sequence[Lease]) -> None:
+        for _, held in self._still_held(leases, self._clock.now()):
+            self._shares[held.message.lane].refund(held.message)
+            self._remove(held)
 
     @override
     async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
         now = self._clock.now()
         for _, held in self._still_held(leases, now):
-            held.visible_at = now + delay_s if delay_s > 0 else held.sent_at
-            held.token = None
+            self._shares[held.message.lane].refund(held.message)
+            self._put(held, now, delay_s)
         await self._wake()
 
     @override
     async def depth(self, lane: Lane) -> Depth:
         now = self._clock.now()
-        mine = [held for held in self._held if held.message.lane == lane]
-        ready = [held for held in mine if held.ready(now)]
-        hidden = [held for held in mine if not held.ready(now)]
+        mine = [held for held in self._held.values() if held.message.lane == lane]
+        ready = [held for held in mine if held.due(now)]
+        hidden = [held for held in mine if not held.due(now)]
         return Depth(
             ready=len(ready),
             leased=sum(held.token is not None for held in hidden),
             delayed=sum(held.token is None for held in hidden),
-            oldest_age_s=now - min(held.sent_at for held in ready) if ready else None,
+            oldest_age_s=now - ready[0].sent_at if ready else None,
         )
 
     @override
     async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
         now = self._clock.now()
         backlog: dict[str, Backlog] = {}
-        for held in self._held:
+        for held in self._held.values():
             message = held.message
-            if message.lane == lane and (held.ready(now) or held.token is None):
+            if message.lane == lane and (held.due(now) or held.token is None):
                 waiting = backlog.get(message.team, Backlog())
                 backlog[message.team] = waiting + Backlog(1, message.work_tokens)
         return backlog
 
+    def _put(self, held: Held, now: float, delay_s: float) -> None:
+        """Ready, or hidden and in nobody's hands."""
+        held.token = None
+        if delay_s > 0:
+            held.hidden_until = now + delay_s
+            self._hidden[held.number] = held
+            return
+        held.hidden_until = None
+        self._hidden.pop(held.number, None)
+        self._shares[held.message.lane].put(held.number, held.message)
+
+    def _remove(self, held: Held) -> None:
+        del self._held[held.number], self._hidden[held.number]
+
     def _take(self, lanes: Sequence[Lane], limit: int, lease_s: float, now: float) -> list[Lease]:
-        ready = [
-            held
-            for lane in lanes
-            for held in sorted(self._held, key=attrgetter("visible_at"))
-            if held.message.lane == lane and held.ready(now)
-        ]
-        leases: list[Lease] = []
-        for held in ready[:limit]:
-            held.token = LeaseToken(str(next(self._tokens)))
-            held.visible_at = now + lease_s
-            leases.append(Lease(held.message, held.token))
-        return leases
+        taken: list[int] = []
+        for lane in lanes:
+            self._promote(lane, now)
+        for lane in lanes:
+            taken += self._shares[lane].take(limit - len(taken))
+        return [self._lease(self._held[number], now + lease_s) for number in taken]
+
+    def _promote(self, lane: Lane, now: float) -> None:
+        hidden = [held for held in self._hidden.values() if held.message.lane == lane]
+        due = [held for held in hidden if held.due(now)]
+        for held in sorted(due, key=attrgetter("number")):
+            self._put(held, now, 0.0)
+
+    def _lease(self, held: Held, until: float) -> Lease:
+        held.token = LeaseToken(str(next(self._tokens)))
+        held.hidden_until = until
+        self._hidden[held.number] = held
+        return Lease(held.message, held.token)
 
     def _still_held(self, leases: Sequence[Lease], now: float) -> Iterator[tuple[Lease, Held]]:
-        by_token = {held.token: held for held in self._held if held.token and not held.ready(now)}
+        by_token = {
+            held.token: held for held in self._hidden.values() if held.token and not held.due(now)
+        }
         for lease in leases:
-            if held := by_token.get(lease.token):
+            if held := by_token.pop(lease.token, None):
                 yield lease, held
 
-    def _next_visible(self, lanes: Sequence[Lane], now: float) -> float | None:
+    def _next_ready(self, lanes: Sequence[Lane]) -> float | None:
         times = [
-            held.visible_at
-            for held in self._held
-            if held.message.lane in lanes and not held.ready(now)
+            held.hidden_until
+            for held in self._hidden.values()
+            if held.message.lane in lanes and held.hidden_until is not None
         ]
         return min(times, default=None)
 

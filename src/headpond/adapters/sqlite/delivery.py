@@ -146,9 +146,9 @@ class SqliteDelivery(Delivery):
                 pass
             case _:  # pragma: no cover
                 assert_never(verdict)
-        messages.ack(connection, [lease], now=now)
+        messages.drop(connection, [lease], now=now)
         return None
 
 
 def _message_of(job: Job) -> Message:
-    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens)
+    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)

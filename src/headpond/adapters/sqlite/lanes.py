@@ -1,18 +1,26 @@
 """Messages in rows, and every change to them, as steps of a transaction.
 
 A lease token is the row's number and a nonce that is new with each receipt, so an old token finds
-nothing. A lease also holds only while its time runs: `now` is a parameter of each statement.
+nothing. A lease also holds only while its time runs: `now` is a parameter of each statement. What
+is ready has no token and needs no clock: see the page on top of `migrations/0006_shares.sql`.
 """
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from headpond.adapters.sqlite import shares
 from headpond.adapters.sqlite.connection import sql
-from headpond.domain.job import JobId, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.queue import Depth, Lease, LeaseToken, Message
+
+DELAYED = ""
+"""The token of a message that is hidden and leased to nobody."""
+
+PROMOTED = 1_024
+"""Most messages that one receipt makes ready; the rest comes with the next."""
 
 
 def send(
@@ -28,8 +36,10 @@ def send(
                 message.ticket,
                 message.team,
                 message.work_tokens,
+                message.weight,
                 now,
                 now + delay_s,
+                DELAYED if delay_s > 0 else None,
             )
             for message in messages
         ],
@@ -44,32 +54,32 @@ def receive(
     now: float,
     lease_s: float,
 ) -> list[Lease]:
-    """Lease up to `limit` ready messages, earlier lanes first, oldest first."""
+    """Lease up to `limit` ready messages, earlier lanes first, teams in turn."""
     leases: list[Lease] = []
     nonce = secrets.token_hex(8)
     for lane in lanes:
+        connection.execute(sql("promote"), {"lane": str(lane), "now": now, "limit": PROMOTED})
+    for lane in lanes:
         if len(leases) == limit:
             break
-        rows = connection.execute(
-            sql("receive"),
-            {
-                "nonce": nonce,
-                "until": now + lease_s,
-                "lane": str(lane),
-                "now": now,
-                "limit": limit - len(leases),
-            },
-        ).fetchall()
-        # RETURNING promises no order; rows are numbered in the order of sending.
-        for seq, job_id, ticket, team, work_tokens in sorted(rows):
-            message = Message(JobId(job_id), Ticket(ticket), lane, team, work_tokens)
-            leases.append(Lease(message, LeaseToken(f"{seq}.{nonce}")))
+        turns = shares.choose(connection, lane, limit - len(leases))
+        if turns.tags:
+            seqs = json.dumps([ready.seq for ready in turns.taken])
+            connection.execute(sql("lease"), (nonce, now + lease_s, seqs))
+            shares.charge_all(connection, lane, turns)
+        leases += [
+            Lease(ready.message, LeaseToken(f"{ready.seq}.{nonce}")) for ready in turns.taken
+        ]
     return leases
 
 
 def next_visible(connection: sqlite3.Connection, lanes: Sequence[Lane]) -> float | None:
-    """When the first message of the lanes is or becomes ready, None if they are empty."""
-    times = [connection.execute(sql("next_visible"), (str(lane),)).fetchone()[0] for lane in lanes]
+    """When the first message of the lanes becomes ready, None if they are empty.
+
+    It is 0, which was long ago, if one is ready.
+    """
+    statement = sql("next_visible")
+    times = [connection.execute(statement, {"lane": str(lane)}).fetchone()[0] for lane in lanes]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -90,17 +100,23 @@ def ack(connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float) 
     connection.executemany(sql("ack"), [(seq, nonce, now) for _, (seq, nonce) in _parsed(leases)])
 
 
+def drop(connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float) -> None:
+    """Delete each message iff its lease is still held, and charge nobody for it."""
+    for lease, (seq, nonce) in _held(connection, leases, now):
+        shares.refund(connection, lease.message)
+        connection.execute(sql("ack"), (seq, nonce, now))
+
+
 def give_back(
     connection: sqlite3.Connection, leases: Sequence[Lease], *, now: float, delay_s: float
 ) -> None:
-    """Make each message ready after `delay_s`, or in its old place, iff its lease is held."""
-    connection.executemany(
-        sql("give_back"),
-        [
-            {"delay_s": delay_s, "now": now, "seq": seq, "nonce": nonce}
-            for _, (seq, nonce) in _parsed(leases)
-        ],
-    )
+    """Make each message ready after `delay_s`, or in its old place, iff its lease is held.
+
+    Nobody is charged for it: refunded first, so that its team begins again where any other would.
+    """
+    for lease, (seq, _) in _held(connection, leases, now):
+        shares.refund(connection, lease.message)
+        connection.execute(sql("give_back"), {"delay_s": delay_s, "now": now, "seq": seq})
 
 
 def depth(connection: sqlite3.Connection, lane: Lane, *, now: float) -> Depth:
@@ -121,3 +137,11 @@ def _parsed(leases: Sequence[Lease]) -> Iterator[tuple[Lease, tuple[int, str]]]:
     for lease in leases:
         seq, _, nonce = lease.token.partition(".")
         yield lease, (int(seq), nonce)
+
+
+def _held(
+    connection: sqlite3.Connection, leases: Sequence[Lease], now: float
+) -> Iterator[tuple[Lease, tuple[int, str]]]:
+    for lease, (seq, nonce) in _parsed(leases):
+        if connection.execute(sql("held"), (seq, nonce, now)).fetchone():
+            yield lease, (seq, nonce)

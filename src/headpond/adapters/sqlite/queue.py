@@ -58,6 +58,11 @@ class SqliteQueue(Queue):
         await self._database.write(lambda connection: steps.ack(connection, leases, now=now))
 
     @override
+    async def drop(self, leases: Sequence[Lease]) -> None:
+        now = self._clock.now()
+        await self._database.write(lambda connection: steps.drop(connection, leases, now=now))
+
+    @override
     async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
         now = self._clock.now()
         await self._database.write(

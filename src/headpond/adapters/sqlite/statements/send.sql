@@ -1,2 +1,2 @@
-INSERT INTO messages (lane, job_id, ticket, team, work_tokens, sent_at, visible_at)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO messages (lane, job_id, ticket, team, work_tokens, weight, sent_at, visible_at, token)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+SELECT 1 FROM messages WHERE seq = ? AND token = ? AND visible_at > ?

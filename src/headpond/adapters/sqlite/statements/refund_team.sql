@@ -1,0 +1,1 @@
+UPDATE shares SET tag = tag - ? WHERE lane = ? AND team = ?
