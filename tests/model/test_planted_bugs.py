@@ -202,11 +202,9 @@ QUEUE_BUGS: dict[str, Plant] = {
     "the lane's virtual time stands still": statement(
         shares, "advance_lane", "(?, ?)", "(?, 0.0 * ?)"
     ),
-    "a team that comes back has no floor": migration("max(tag, excluded.tag)", "tag"),
-    "a new team begins at the beginning": migration(
+    "virtual time is no floor for a team that comes": migration(
         "coalesce((SELECT virtual_time FROM lanes WHERE lane = new.lane), 0.0)", "0.0"
     ),
-    "a backlogged team is moved on by a send": migration("WHERE NOT backlogged", ""),
     "a team with more ready is passed over": statement(
         shares, "charge_team", "token IS NULL", "token = 'never'"
     ),
@@ -217,9 +215,6 @@ QUEUE_BUGS: dict[str, Plant] = {
         shares, "forget_teams", "AND tag <= (SELECT virtual_time FROM lanes WHERE lane = :lane)", ""
     ),
     "what was dropped or given back is charged": replacing(shares, "refund", _nothing),
-    "a team that comes back begins before the others": migration(
-        "max(tag, excluded.tag)", "max(tag, excluded.tag - 1.0)"
-    ),
     "every receipt has the same token": replacing(lanes.secrets, "token_hex", _same),
     "ack ignores the token": statement(lanes, "ack", "token = ?", "? IS NOT NULL"),
     "ack ignores the lapse": statement(lanes, "ack", "visible_at > ?", "? IS NOT NULL"),
