@@ -75,7 +75,11 @@ def test_a_statement_searches_by_its_index(statement: str, connection: sqlite3.C
     plan = [detail for *_, detail in rows]
     for index in PLANS[statement]:
         assert any(index in line and line.startswith("SEARCH") for line in plan), plan
-    walked = ("SCAN json_each", "SCAN pending", "SCAN CONSTANT ROW")  # what the statement itself brings
+    walked = (
+        "SCAN json_each",
+        "SCAN pending",
+        "SCAN CONSTANT ROW",
+    )  # what the statement itself brings
     scans = [line for line in plan if line.startswith("SCAN") and not line.startswith(walked)]
     assert scans == [], plan
     assert not [line for line in plan if "TEMP B-TREE" in line], plan
