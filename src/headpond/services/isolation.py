@@ -93,8 +93,8 @@ class Isolation:
     @property
     def waiting(self) -> list[Claim]:
         """Claims in our hands that are not at the engine."""
-        if not (self._held or self._on_trial or self._suspects):
-            return []  # nearly always, and asked for often
+        if self._idle:
+            return []
         suspects = [held.suspect for held in self._held.values()]
         suspects += [each for token, each in self._on_trial.items() if token not in self._in_flight]
         return [suspect.who for suspect in suspects + self._suspects.everybody]
@@ -164,6 +164,8 @@ class Isolation:
 
     def judge(self, now: float) -> list[tuple[Claim, Settlement]]:
         """Take stock while nothing is in flight; returns what is to be written."""
+        if self._idle:
+            return []
         self._suspects = self._suspects.joined([*self._on_trial.values()])
         self._on_trial.clear()
         if self._held:
@@ -192,6 +194,11 @@ class Isolation:
         self._held.clear()
         self._suspects = Suspects()
         return [(suspect.who, Settlement(job=_back(suspect))) for suspect in suspects]
+
+    @property
+    def _idle(self) -> bool:
+        """Nearly always true, and asked for often."""
+        return not (self._held or self._on_trial or self._suspects)
 
     def _tell_company(self, token: LeaseToken, outcome: Outcome | None) -> bool:
         """Tell who is held how one beside it ended; True if there was anybody."""

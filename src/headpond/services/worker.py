@@ -91,6 +91,7 @@ class Worker:
             listener=listener,
             chance=self._chance,
         )
+        self._crowded_since: float | None = None
         self._stopping = False
         self._freed = asyncio.Event()
         self._puller: asyncio.Task[None] | None = None
@@ -199,11 +200,31 @@ class Worker:
             if self._gate.engine_is_away and self._isolation.pending:
                 self._write(self._isolation.release())
             await self._pause(wait_s)
+        elif self._isolation.pending and not await self._alone_at_the_engine():
+            await self._pause(GAUGES_EVERY_S)
         elif group := self._isolation.next_group():
             for claim in group:
                 self._start(claim, self._run)
         else:
             await self.pull()
+
+    async def _alone_at_the_engine(self) -> bool:
+        """False while the engine runs requests that are not ours: they could be what kills it.
+
+        True all the same once that has lasted as long as an answer may take: then others feed the
+        engine without end, and the suspects have waited enough.
+        """
+        await self.read_gauges()
+        now = asyncio.get_running_loop().time()
+        if not (self._gauges.running or self._gauges.waiting):
+            self._crowded_since = None
+        elif self._crowded_since is None:
+            self._crowded_since = now
+        patience_s = self._settings.engine.timeout_s
+        if self._crowded_since is not None and now - self._crowded_since <= patience_s:
+            return False
+        self._crowded_since = None
+        return True
 
     def _room(self) -> int:
         return room(

@@ -116,8 +116,8 @@ class Pond:
             max_lost_leases=self.settings.retry.max_lost_leases,
         )
 
-    def worker(self, engine: Engine, name: str = "worker") -> Worker:
-        """A worker of the pool `default`, without jitter."""
+    def worker(self, engine: Engine, name: str = "worker", jitter: float = 0.0) -> Worker:
+        """A worker of the pool `default`; its jitter is always the same."""
         return Worker(
             self.delivery,
             engine,
@@ -126,13 +126,15 @@ class Pond:
             settings=self.settings,
             clock=self.clock,
             listener=self.ear,
-            chance=lambda: 0.0,
+            chance=lambda: jitter,
         )
 
     @asynccontextmanager
-    async def working(self, engine: Engine, name: str = "worker") -> AsyncGenerator[Worker]:
+    async def working(
+        self, engine: Engine, name: str = "worker", jitter: float = 0.0
+    ) -> AsyncGenerator[Worker]:
         """A worker that runs inside the block and is drained at its end."""
-        worker = self.worker(engine, name)
+        worker = self.worker(engine, name, jitter)
         worker.start()
         try:
             yield worker

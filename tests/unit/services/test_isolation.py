@@ -6,6 +6,7 @@ from functools import wraps
 from typing import ParamSpec
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from headpond.domain.facts import ClaimLost, EngineFailed, JobConvicted
@@ -13,6 +14,7 @@ from headpond.domain.job import Job, JobId, JobState
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.outcome import Broke, Died, NotNow, Outcome, Refused
 from headpond.ports.delivery import Claim
+from headpond.ports.engine import Gauges
 from headpond.ports.jobs import NewJob
 from headpond.settings import EngineSettings, PoolSettings
 from headpond.testing.records import a_job
@@ -94,6 +96,16 @@ class FragileEngine(ScriptedEngine):
                 return Refused("no")
             return Broke("500") if b"break" in request else ANSWER
         return self.failure
+
+
+class TellingEngine(FragileEngine):
+    """Tells how many requests it runs, those of `others` included."""
+
+    others = 0
+
+    @override
+    async def gauges(self) -> Gauges:
+        return Gauges(running=self.at_once + self.others, waiting=0)
 
 
 async def submit(pond: Pond, *prompts: str) -> list[JobId]:
@@ -371,6 +383,41 @@ async def test_who_is_cut_off_while_its_result_is_written_is_handed_back_once() 
     assert charged(jobs) == {(JobState.QUEUED, 0, 0)}
     depth = await pond.queue.depth(LANE)
     assert (depth.ready, depth.leased) == (2, 0)
+
+
+@pytest.mark.parametrize("jitters", [(0.0, 0.9), (0.9, 0.0), (0.3, 0.4)])
+def test_two_workers_at_one_engine_do_not_accuse_each_others_jobs(
+    jitters: tuple[float, float],
+) -> None:
+    async def experiment() -> None:
+        settings = replace(SETTINGS, max_in_flight=8)
+        pond, engine = Pond(settings), TellingEngine()
+        ids = await submit(pond, *["fine"] * 8, "poison", *["fine"] * 7)
+        async with (
+            pond.working(engine, "a", jitters[0]),
+            pond.working(engine, "b", jitters[1]),
+        ):
+            jobs = await pond.ended(*ids)
+        assert engine.failures[0] == 16
+        culprit = jobs.pop(8)
+        assert charged(jobs) == {(JobState.SUCCEEDED, 1, 0)}
+        assert culprit.state is JobState.DEAD
+        assert len(engine.failures) == 4
+
+    run_virtually(experiment())
+
+
+@virtually
+async def test_an_engine_that_others_keep_busy_is_not_waited_for_for_ever() -> None:
+    pond, engine = Pond(SETTINGS), TellingEngine()
+    ids = await submit(pond, *["fine"] * 2)
+    async with pond.working(engine):
+        await asyncio.sleep(1)
+        engine.others = 3
+        await engine.fail()
+        await asyncio.sleep(SETTINGS.engine.timeout_s)
+        assert charged([await pond.record(job_id) for job_id in ids]) == {(JobState.RUNNING, 1, 0)}
+        assert charged(await pond.ended(*ids)) == {(JobState.SUCCEEDED, 1, 0)}
 
 
 @virtually
