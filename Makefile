@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-full-disk simulate-quotes bench-queue bench-gateway bench-pipeline docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-pipeline docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ chaos:  ## Kill processes under load and count what became of every job
 chaos-full-disk:  ## The same on a small disk that is full now and then (Linux, user namespaces)
 	disk=$$(mktemp -d) && unshare --map-root-user --mount sh -c \
 	  "mount -t tmpfs -o size=128m none $$disk && uv run python -m tests.chaos.kills --full-disk $$disk"
+
+SEEDS ?= 10000
+simulate-faults:  ## Run SEEDS=10000 worlds in which everything goes wrong, on virtual time
+	uv run python -m headpond.testing.simulation --store memory --seeds $(SEEDS)
+	uv run python -m headpond.testing.simulation --store sqlite --seeds $(SEEDS)
 
 simulate-quotes:  ## Measure how often jobs end by what their quotes said
 	uv run python -m tests.simulation.quotes --jobs 10000

@@ -14,17 +14,12 @@ zombies. Times lie on a grid of half a lease. Tokens and new tickets are the bac
 claims are told by their job and records are compared without their ticket.
 """
 
-import asyncio
-import sys
-from collections.abc import Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -49,9 +44,8 @@ from headpond.services.reaper import Reaper
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, Stage
+from headpond.testing.histories import Histories
 from headpond.testing.records import REQUEST, RESPONSE, a_job
-
-T = TypeVar("T")
 
 UNIT_S = LEASE_S / 2
 LANES = lanes_of("default")
@@ -95,19 +89,11 @@ def stage_in_memory(clock: ManualClock) -> Stage:
     return Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)
 
 
-class DeliveryHistories(RuleBasedStateMachine):
+class DeliveryHistories(Histories[Stage]):
     """The contract of `headpond.ports.delivery`, as far as it can be seen. SPEC Q2 Q3 A1."""
-
-    def backend(self, clock: ManualClock) -> AbstractAsyncContextManager[Stage]:
-        """A stage on this clock, with leases and bounds as `Stage` says."""
-        raise NotImplementedError("give the histories a stage on this clock")
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.clock = ManualClock()
-        self.opened = self.backend(self.clock)
-        self.real: Stage = self.wait(self.opened.__aenter__())
         self.model = stage_in_memory(self.clock)
         self.known: list[JobId] = []
         self.ended: dict[JobId, Job] = {}
@@ -115,19 +101,6 @@ class DeliveryHistories(RuleBasedStateMachine):
         self.records: list[Job] = []  # as somebody read them once, from the model
         # What each job's newest claim promises: the claim and the end of its lease.
         self.holders: dict[JobId, tuple[Claim, float]] = {}
-
-    @override
-    def teardown(self) -> None:
-        try:
-            if sys.exc_info()[0] is None:
-                self.every_job_reaches_its_end()
-        finally:
-            self.wait(self.opened.__aexit__(None, None, None))
-            self.runner.close()
-
-    def wait(self, step: Coroutine[object, object, T]) -> T:
-        """Run a step on the machine's own event loop."""
-        return self.runner.get_loop().run_until_complete(step)
 
     @initialize()
     def begin(self) -> None:
@@ -283,7 +256,8 @@ class DeliveryHistories(RuleBasedStateMachine):
             assert entry.request == expected[entry.job.id].request
             assert entry.response == expected[entry.job.id].response
 
-    def every_job_reaches_its_end(self) -> None:
+    @override
+    def at_the_end(self) -> None:
         """Once workers succeed and the reaper looks; no message is left then."""
         self.clock.advance(AGES_S)
         for _ in range(2):

@@ -5,32 +5,44 @@ dies between two steps, or when an answer is lost on the way.
 """
 
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from typing_extensions import override
 
 from headpond.domain.dispatch import Dispatch, Reaction
 from headpond.domain.job import Job, JobId
 from headpond.domain.lane import Lane
+from headpond.domain.outcome import Settlement
+from headpond.domain.pace import WorkerReport
 from headpond.domain.quote import Backlog
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
 from headpond.domain.webhook_event import Event, EventId
+from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
 from headpond.ports.outbox import DispatchQuery, Outbox, Untold
 from headpond.ports.queue import Depth, Lease, Message, Queue
 from headpond.ports.receiver import Receiver
+from headpond.ports.roster import Roster
 
 T = TypeVar("T")
 
 When = Literal["before", "after"]
 
 
+class Line(Protocol):
+    """What stands between a caller and a port."""
+
+    async def through(self, call: Coroutine[object, object, T]) -> T:
+        """Let the call through, or not. Its `__name__` is the verb."""
+        ...
+
+
 class Crash(BaseException):
     """The process dies here: nobody may catch it."""
 
 
-class Faults:
+class Faults(Line):
     """Shared by the wrappers of one test; calls are counted from the last `arm`, from 0."""
 
     def __init__(self) -> None:
@@ -49,8 +61,8 @@ class Faults:
         """True once the armed fault has struck."""
         return self._strike is None
 
+    @override
     async def through(self, call: Coroutine[object, object, T]) -> T:
-        """Let the call through, or strike."""
         number = self.calls
         self.calls += 1
         if self._strike is None or self._strike[0] != number:
@@ -67,180 +79,232 @@ class Faults:
 class FaultyJobStore(JobStore):
     """A job store behind faults."""
 
-    def __init__(self, jobs: JobStore, faults: Faults) -> None:
+    def __init__(self, jobs: JobStore, line: Line) -> None:
         self._jobs = jobs
-        self._faults = faults
+        self._line = line
 
     @override
     async def add(self, new: NewJob) -> Added | Existing:
-        return await self._faults.through(self._jobs.add(new))
+        return await self._line.through(self._jobs.add(new))
 
     @override
     async def known(self, team: str, key: str) -> Existing | None:
-        return await self._faults.through(self._jobs.known(team, key))
+        return await self._line.through(self._jobs.known(team, key))
 
     @override
     async def retried(self, again: Try) -> Existing | None:
-        return await self._faults.through(self._jobs.retried(again))
+        return await self._line.through(self._jobs.retried(again))
 
     @override
     async def get(self, job_id: JobId) -> Job | None:
-        return await self._faults.through(self._jobs.get(job_id))
+        return await self._line.through(self._jobs.get(job_id))
 
     @override
     async def bodies(self, job_id: JobId) -> Bodies | None:
-        return await self._faults.through(self._jobs.bodies(job_id))
+        return await self._line.through(self._jobs.bodies(job_id))
 
     @override
     async def swap(self, after: Job, response: bytes | None = None) -> bool:
-        return await self._faults.through(self._jobs.swap(after, response))
+        return await self._line.through(self._jobs.swap(after, response))
 
     @override
     async def find(self, query: JobQuery) -> list[Job]:
-        return await self._faults.through(self._jobs.find(query))
+        return await self._line.through(self._jobs.find(query))
 
     @override
     async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
-        return await self._faults.through(
+        return await self._line.through(
             self._jobs.due(now=now, accepted_before=accepted_before, limit=limit)
         )
 
     @override
     async def wait_for_change(self, job_id: JobId, version: int, timeout_s: float) -> Job | None:
-        return await self._faults.through(self._jobs.wait_for_change(job_id, version, timeout_s))
+        return await self._line.through(self._jobs.wait_for_change(job_id, version, timeout_s))
 
     @override
     async def forget_keys(self, now: float, *, limit: int) -> int:
-        return await self._faults.through(self._jobs.forget_keys(now, limit=limit))
+        return await self._line.through(self._jobs.forget_keys(now, limit=limit))
 
 
 class FaultyQueue(Queue):
     """A queue behind faults."""
 
-    def __init__(self, queue: Queue, faults: Faults) -> None:
+    def __init__(self, queue: Queue, line: Line) -> None:
         self._queue = queue
-        self._faults = faults
+        self._line = line
 
     @override
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
-        await self._faults.through(self._queue.send(messages, delay_s=delay_s))
+        await self._line.through(self._queue.send(messages, delay_s=delay_s))
 
     @override
     async def receive(
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
     ) -> list[Lease]:
-        return await self._faults.through(
+        return await self._line.through(
             self._queue.receive(lanes, limit=limit, lease_s=lease_s, wait_s=wait_s)
         )
 
     @override
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
-        return await self._faults.through(self._queue.extend(leases, lease_s=lease_s))
+        return await self._line.through(self._queue.extend(leases, lease_s=lease_s))
 
     @override
     async def ack(self, leases: Sequence[Lease]) -> None:
-        await self._faults.through(self._queue.ack(leases))
+        await self._line.through(self._queue.ack(leases))
 
     @override
     async def drop(self, leases: Sequence[Lease]) -> None:
-        await self._faults.through(self._queue.drop(leases))
+        await self._line.through(self._queue.drop(leases))
 
     @override
     async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
-        await self._faults.through(self._queue.give_back(leases, delay_s=delay_s))
+        await self._line.through(self._queue.give_back(leases, delay_s=delay_s))
 
     @override
     async def depth(self, lane: Lane) -> Depth:
-        return await self._faults.through(self._queue.depth(lane))
+        return await self._line.through(self._queue.depth(lane))
 
     @override
     async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
-        return await self._faults.through(self._queue.backlog(lane))
+        return await self._line.through(self._queue.backlog(lane))
 
 
 class FaultyOutbox(Outbox):
     """An outbox behind faults."""
 
-    def __init__(self, outbox: Outbox, faults: Faults) -> None:
+    def __init__(self, outbox: Outbox, line: Line) -> None:
         self._outbox = outbox
-        self._faults = faults
+        self._line = line
 
     @override
     async def publish(self, event: Event) -> None:
-        await self._faults.through(self._outbox.publish(event))
+        await self._line.through(self._outbox.publish(event))
 
     @override
     async def due(self, now: float, *, limit: int) -> list[EndpointId]:
-        return await self._faults.through(self._outbox.due(now, limit=limit))
+        return await self._line.through(self._outbox.due(now, limit=limit))
 
     @override
     async def lease(
         self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
-        return await self._faults.through(
+        return await self._line.through(
             self._outbox.lease(endpoint, now=now, limit=limit, lease_s=lease_s)
         )
 
     @override
     async def swap(self, after: Dispatch) -> bool:
-        return await self._faults.through(self._outbox.swap(after))
+        return await self._line.through(self._outbox.swap(after))
 
     @override
     async def get(self, endpoint: EndpointId, event_id: EventId) -> Dispatch | None:
-        return await self._faults.through(self._outbox.get(endpoint, event_id))
+        return await self._line.through(self._outbox.get(endpoint, event_id))
 
     @override
     async def find(self, query: DispatchQuery) -> list[Dispatch]:
-        return await self._faults.through(self._outbox.find(query))
+        return await self._line.through(self._outbox.find(query))
 
     @override
     async def untold(self) -> Untold:
-        return await self._faults.through(self._outbox.untold())
+        return await self._line.through(self._outbox.untold())
 
     @override
     async def forget(self, ended_before: float, *, limit: int) -> int:
-        return await self._faults.through(self._outbox.forget(ended_before, limit=limit))
+        return await self._line.through(self._outbox.forget(ended_before, limit=limit))
 
 
 class FaultyEndpointStore(EndpointStore):
     """An endpoint store behind faults."""
 
-    def __init__(self, endpoints: EndpointStore, faults: Faults) -> None:
+    def __init__(self, endpoints: EndpointStore, line: Line) -> None:
         self._endpoints = endpoints
-        self._faults = faults
+        self._line = line
 
     @override
     async def add(self, endpoint: Endpoint) -> bool:
-        return await self._faults.through(self._endpoints.add(endpoint))
+        return await self._line.through(self._endpoints.add(endpoint))
 
     @override
     async def get(self, endpoint_id: EndpointId) -> Endpoint | None:
-        return await self._faults.through(self._endpoints.get(endpoint_id))
+        return await self._line.through(self._endpoints.get(endpoint_id))
 
     @override
     async def of_team(self, team: str) -> list[Endpoint]:
-        return await self._faults.through(self._endpoints.of_team(team))
+        return await self._line.through(self._endpoints.of_team(team))
 
     @override
     async def swap(self, after: Endpoint) -> bool:
-        return await self._faults.through(self._endpoints.swap(after))
+        return await self._line.through(self._endpoints.swap(after))
 
     @override
     async def remove(self, endpoint_id: EndpointId) -> bool:
-        return await self._faults.through(self._endpoints.remove(endpoint_id))
+        return await self._line.through(self._endpoints.remove(endpoint_id))
 
 
 class FaultyReceiver(Receiver):
     """A receiver behind faults: struck after the call, the event has arrived."""
 
-    def __init__(self, receiver: Receiver, faults: Faults) -> None:
+    def __init__(self, receiver: Receiver, line: Line) -> None:
         self._receiver = receiver
-        self._faults = faults
+        self._line = line
 
     @override
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reaction:
-        return await self._faults.through(self._receiver.post(url, headers, body))
+        return await self._line.through(self._receiver.post(url, headers, body))
 
     @override
     async def close(self) -> None:
         await self._receiver.close()
+
+
+class FaultyDelivery(Delivery):
+    """A delivery behind faults, for one that takes each of its verbs in one step."""
+
+    def __init__(self, delivery: Delivery, line: Line) -> None:
+        self._delivery = delivery
+        self._line = line
+
+    @override
+    async def submit(self, new: NewJob) -> Added | Existing:
+        return await self._line.through(self._delivery.submit(new))
+
+    @override
+    async def claim(
+        self, lanes: Sequence[Lane], *, worker: str, limit: int, wait_s: float = 0.0
+    ) -> list[Claim]:
+        return await self._line.through(
+            self._delivery.claim(lanes, worker=worker, limit=limit, wait_s=wait_s)
+        )
+
+    @override
+    async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
+        return await self._line.through(self._delivery.renew(claims))
+
+    @override
+    async def settle(self, claim: Claim, settlement: Settlement) -> bool:
+        return await self._line.through(self._delivery.settle(claim, settlement))
+
+    @override
+    async def reissue(self, job: Job) -> bool:
+        return await self._line.through(self._delivery.reissue(job))
+
+
+class FaultyRoster(Roster):
+    """A roster behind faults."""
+
+    def __init__(self, roster: Roster, line: Line) -> None:
+        self._roster = roster
+        self._line = line
+
+    @override
+    async def report(self, report: WorkerReport) -> None:
+        await self._line.through(self._roster.report(report))
+
+    @override
+    async def reports(self, pool: str) -> list[WorkerReport]:
+        return await self._line.through(self._roster.reports(pool))
+
+    @override
+    async def forget(self, before: float, *, keep: int) -> int:
+        return await self._line.through(self._roster.forget(before, keep=keep))

@@ -13,17 +13,12 @@ Times lie on a coarse grid, so that leases, delays and the clock's steps meet on
 there the mistakes are. Tokens are the backend's own, so messages are told by their job's id.
 """
 
-import asyncio
-import sys
-from collections.abc import Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -34,10 +29,8 @@ from typing_extensions import override
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.domain.lane import Lane
 from headpond.ports.queue import Lease, Queue
-from headpond.testing.clocks import ManualClock
+from headpond.testing.histories import Histories
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, OTHER_POOL, message, names
-
-T = TypeVar("T")
 
 LEASE_S = 3.0
 LANES = (INTERACTIVE, BATCH, OTHER_POOL)
@@ -66,38 +59,17 @@ SOME = st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True)
 """Which of the leases that were ever handed out, counted from the newest."""
 
 
-class QueueHistories(RuleBasedStateMachine):
+class QueueHistories(Histories[Queue]):
     """The contract of `headpond.ports.queue`, as far as it can be seen from outside. SPEC Q1 Q2."""
-
-    def backend(self, clock: ManualClock) -> AbstractAsyncContextManager[Queue]:
-        """An empty queue on this clock."""
-        raise NotImplementedError("give the histories a queue on this clock")
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.clock = ManualClock()
-        self.opened = self.backend(self.clock)
-        self.real: Queue = self.wait(self.opened.__aenter__())
         self.model = MemoryQueue(self.clock)
         self.numbers = count(1)
         self.unacknowledged: set[str] = set()
         self.pairs: list[LeasePair] = []
         # What each message's newest lease promises: the lease and its end.
         self.holders: dict[str, tuple[Lease, float]] = {}
-
-    @override
-    def teardown(self) -> None:
-        try:
-            if sys.exc_info()[0] is None:
-                self.everything_unacknowledged_comes_again()
-        finally:
-            self.wait(self.opened.__aexit__(None, None, None))
-            self.runner.close()
-
-    def wait(self, step: Coroutine[object, object, T]) -> T:
-        """Run a step on the machine's own event loop."""
-        return self.runner.get_loop().run_until_complete(step)
 
     @initialize(lane=st.sampled_from(LANES[:2]))
     def begin(self, lane: Lane) -> None:
@@ -171,7 +143,8 @@ class QueueHistories(RuleBasedStateMachine):
         for lane in LANES:
             assert self.wait(self.real.depth(lane)) == self.wait(self.model.depth(lane))
 
-    def everything_unacknowledged_comes_again(self) -> None:
+    @override
+    def at_the_end(self) -> None:
         """Nothing was lost, and nothing that was acknowledged is left."""
         self.clock.advance(1_000)
         pairs = self.take(LANES, limit=1_000)

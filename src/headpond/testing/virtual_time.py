@@ -5,15 +5,20 @@ takes as long as the work in it.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextvars import Context
 from selectors import DefaultSelector, SelectorKey
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
 from headpond.ports.clock import Clock
 
 T = TypeVar("T")
+
+LEAST_S = 1e-8
+"""A loop runs at once what is due within its clock's resolution (1e-9 s). Its clock would not move,
+and whoever waits for a moment that is nearer than that would look at the same time for ever."""
 
 
 class JumpingSelector(DefaultSelector):
@@ -41,6 +46,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     @override
     def time(self) -> float:
         return self._jumping.now
+
+    @override
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        now = self.time()
+        later = max(when, now + LEAST_S) if when > now else when
+        return super().call_at(later, callback, *args, context=context)
 
 
 class LoopClock(Clock):

@@ -15,6 +15,9 @@ from headpond.errors import SettingsError, Unavailable
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
+IN_MEMORY = Path(":memory:")
+"""SQLite's own name for a database without a file."""
+
 BUSY_TIMEOUT_S = 10.0
 SWITCH_AGAIN_S = 0.01
 
@@ -60,6 +63,8 @@ def _make(path: Path) -> None:
     SQLite gives the -wal and -shm files the mode of this one. One that is there is not opened:
     closing it would drop the locks that this process has on it.
     """
+    if path == IN_MEMORY:
+        return
     with contextlib.suppress(OSError):  # there already, or SQLite says what is wrong
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 

@@ -365,3 +365,13 @@ async def test_the_files_are_for_their_owner_alone(path: Path) -> None:
     finally:
         os.umask(before)
     assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+
+
+async def test_a_database_in_memory_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened = Database(Path(":memory:"), inline=True)
+    opened.open()
+    await opened.close()
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - a look at the disk, which may block
