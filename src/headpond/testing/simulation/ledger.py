@@ -23,6 +23,7 @@ from headpond.ports.audit import AuditEntry
 from headpond.ports.events import Listener
 from headpond.testing.simulation.engine import Prompt, answer_to
 from headpond.testing.simulation.fates import Fates
+from headpond.testing.simulation.plan import Fault
 
 ABORT_WITHIN_S = 1.0
 """After the heartbeat that finds that a claim has fallen."""
@@ -114,8 +115,6 @@ class Ledger(Listener):
                 job.deadline or math.inf
             ):
                 self._fates.violated(f"{job.id} expired before its deadline")
-            if job.lost_leases and self._fates.plan.workers_spared:
-                self._fates.violated(f"{job.id} was lost {job.lost_leases} times for no reason")
         if sorted(entry.job.id for entry in entries) != sorted(records):
             self._fates.violated("the audit log has not one entry for each job")
         for entry in entries:
@@ -132,8 +131,10 @@ class Ledger(Listener):
         job, order = entry.job, entry.job.metadata["order"]
         if entry.job != self._newest.get(job.id):
             self._fates.violated(f"{job.id} is another in the audit log")
-        if msgspec.json.decode(entry.request, type=Prompt).order != order:
+        prompt = msgspec.json.decode(entry.request, type=Prompt)
+        if prompt.order != order:
             self._fates.violated(f"{job.id} has the request of another job")
+        self._check_innocence(job, poison=prompt.poison)
         right = answer_to(entry.request) if job.state is JobState.SUCCEEDED else None
         if entry.response != right:
             self._fates.violated(f"{job.id} is {job.state} with the response {entry.response}")
@@ -143,3 +144,15 @@ class Ledger(Listener):
             self._fates.violated(f"{job.id} paid {job.attempts} attempts for {broke[order]}")
         if exhausted and job.attempts != job.max_attempts:
             self._fates.violated(f"{job.id} was buried after {job.attempts} attempts")
+
+    def _check_innocence(self, job: Job, *, poison: bool) -> None:
+        """Where only poison strikes at workers, nobody else pays for it."""
+        plan = self._fates.plan
+        if not plan.workers_spared or poison:
+            return
+        # At an engine of several workers each of them sees the others' poison work, and no cause.
+        if Fault.POISON not in plan.faults:
+            if job.lost_leases:
+                self._fates.violated(f"{job.id} was lost {job.lost_leases} times for no reason")
+        elif job.state is JobState.DEAD and not plan.shared_engine:
+            self._fates.violated(f"{job.id} is buried for the poison of another: {job.error}")

@@ -35,20 +35,18 @@ class Fault(StrEnum):
 
 
 AT_WORKERS = frozenset(Fault) - {
-    Fault.WORKER_STOPPED,
     Fault.GATEWAY_KILLED,
     Fault.FROZEN,
-    Fault.ENGINE_FAILED,
-    Fault.ENGINE_HUNG,
     Fault.REFUSED,
     Fault.CALL_LOST,
     Fault.ANSWER_LOST,
     Fault.SLOW,
 }
-"""These can take a lease from a worker wherever they strike; others only in a worker's process."""
+"""The others strike gateways as well, and there they do workers no harm."""
 
 SIZES = (1, 1, 2, 3)
 SPARED_SHARE = 0.25
+POISONED_SHARE = 0.4
 SHARES = (0.1, 0.3, 0.6)
 RATES = (0.005, 0.02, 0.06)
 LEASES_S = (3.0, 6.0)
@@ -58,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Drawn from a seed. `rate` is how likely a fault of `faults` strikes where it can.
 
     `skew_s` is how far the clocks of two processes can be apart. Where workers are spared, nothing
-    happens that could take a lease from one, so none may be taken.
+    happens to them or to their engines, but for what requests do to these.
     """
 
     faults: frozenset[Fault]
@@ -81,6 +79,8 @@ def draw(seed: int) -> Plan:
     workers_spared = dice.random() < SPARED_SHARE
     if workers_spared:
         faults -= AT_WORKERS
+        if dice.random() < POISONED_SHARE:
+            faults |= {Fault.POISON}
     lease_s = dice.choice(LEASES_S)
     clocks_differ = not faults.isdisjoint({Fault.CLOCK_WRONG, Fault.CLOCK_JUMPED})
     return Plan(
