@@ -167,39 +167,11 @@ def _for_ever(*_: object) -> float:
     return math.inf
 
 
-def _batch_first(take: Callable[..., Any]) -> Callable[..., Any]:
-    def take_reversed(self: Any, lanes: Sequence[Lane], *given: Any) -> Any:
-        return take(self, lanes[::-1], *given)
+def _batch_first(receive: Callable[..., Any]) -> Callable[..., Any]:
+    async def receive_reversed(self: Any, lanes: Sequence[Lane], **options: Any) -> Any:
+        return await receive(self, lanes[::-1], **options)
 
-    return take_reversed
-
-
-def _never_lapses(take: Callable[..., Any]) -> Callable[..., Any]:
-    def take_what_was_never_held(self: Any, *given: Any) -> Any:
-        held, self._held = self._held, [one for one in self._held if one.token is None]
-        leases = take(self, *given)
-        self._held = held
-        return leases
-
-    return take_what_was_never_held
-
-
-def _again_at_once(take: Callable[..., Any]) -> Callable[..., Any]:
-    def take_half_held(self: Any, lanes: Any, limit: int, lease_s: float, now: float) -> Any:
-        for held in self._held:
-            if held.token is not None and held.visible_at - now < lease_s / 2:
-                held.visible_at = now
-        return take(self, lanes, limit, lease_s, now)
-
-    return take_half_held
-
-
-def _acknowledge_any(self: MemoryQueue, leases: Sequence[Any]) -> Any:
-    async def ack() -> None:
-        jobs = {lease.message.job_id for lease in leases}
-        self._held = [held for held in self._held if held.message.job_id not in jobs]
-
-    return ack()
+    return receive_reversed
 
 
 def changing(where: Any, name: str, change: Callable[[Any], Any]) -> Plant:
@@ -244,8 +216,5 @@ SERVICE_BUGS: dict[str, Plant] = {
     "a stop leaves the work running": replacing(Worker, "_hand_back", _hand_nothing_back),
     "an error of the store ends the pulling": replacing(Worker, "_work", _pull_until_it_fails),
     "a pause never ends": replacing(gate, "pause_s", _for_ever),
-    "batch goes first": changing(MemoryQueue, "_take", _batch_first),
-    "a lease in memory never lapses": changing(MemoryQueue, "_take", _never_lapses),
-    "a lease in memory lapses early": changing(MemoryQueue, "_take", _again_at_once),
-    "anybody acknowledges anything": replacing(MemoryQueue, "ack", _acknowledge_any),
+    "batch goes first": changing(MemoryQueue, "receive", _batch_first),
 }
