@@ -104,9 +104,9 @@ async def _renew_whatever_is_leased(self: Any, claims: Sequence[Claim]) -> list[
 
 
 def _add_always(add: Callable[..., Any]) -> Callable[..., Any]:
-    def add_always(connection: Any, new: Any, now: float) -> Any:
-        add(connection, new, now)
-        return two_step_delivery.Added(new.job)
+    def add_always(connection: Any, news: Any, now: float) -> Any:
+        add(connection, news, now)
+        return [two_step_delivery.Added(new.job) for new in news]
 
     return add_always
 
@@ -242,7 +242,7 @@ DELIVERY_BUGS: dict[str, Plant] = {
         records, "insert_response", "WHERE id = ?", "WHERE id = ? AND 0"
     ),
     "the end of a job is not written": statement(
-        records, "swap_job", "finished_at = ?,", "finished_at = max(?, NULL),"
+        records, "end_job", "finished_at = ?,", "finished_at = max(?, NULL),"
     ),
     "an overdue job is not due": statement(
         jobs, "overdue_jobs", "deadline <= :now", "deadline < :now"

@@ -17,6 +17,9 @@ import msgspec
 from headpond.domain.lane import Priority
 from headpond.domain.pace import UNMEASURED, Pace, Regime
 
+HIGHER = {priority: tuple(Priority)[:place] for place, priority in enumerate(Priority)}
+"""What goes first."""
+
 
 class Backlog(msgspec.Struct, frozen=True):
     """Work that waits: how many jobs, and their tokens together."""
@@ -71,7 +74,7 @@ def ahead(
     not named.
     """
     before = Backlog()
-    for higher in list(Priority)[: list(Priority).index(priority)]:
+    for higher in HIGHER[priority]:
         for backlog in waiting[higher].values():
             before += backlog
     own = waiting[priority].get(team, Backlog())

@@ -61,13 +61,12 @@ def _json_chars(value: Raw) -> int:
 
 
 def _says_something(message: Open) -> bool:
-    match message.get("content"):
-        case str(text):
-            return bool(text.strip())
-        case list():
-            return any(map(_part_says_something, cast("list[Open]", message["content"])))
-        case _:
-            return False
+    content = message.get("content")
+    if isinstance(content, str):
+        return bool(content.strip())
+    if isinstance(content, list):
+        return any(map(_part_says_something, cast("list[Open]", content)))
+    return False
 
 
 def _part_says_something(part: Open) -> bool:

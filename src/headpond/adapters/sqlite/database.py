@@ -2,9 +2,9 @@
 
 One thread writes. It takes every operation that waits, runs them in one transaction and commits
 once: many concurrent submits share one fsync (`synchronous=FULL`, so a commit survives a power
-cut). An operation that raises does not harm its neighbours: the transaction is rolled back and
-each operation runs again in a transaction of its own. Operations therefore must have no effect
-but on the database.
+cut). Neighbours of one kind may share their statements too. An operation that raises does not harm
+its neighbours: the transaction is rolled back and each operation runs again in a transaction of
+its own. Operations therefore must have no effect but on the database.
 
 One thread reads, beside the writer. One copies the WAL back into the file in the background, so
 that no commit pays for it. One watches for commits of other processes, while somebody waits for
@@ -16,12 +16,15 @@ On a virtual-time event loop there are no threads: `inline=True` runs everything
 
 import asyncio
 import contextlib
+import math
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -37,6 +40,9 @@ from headpond.adapters.sqlite.schema import migrate
 from headpond.errors import Unavailable
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+Work = Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T]]
+"""Does the same to each item; returns a result for each."""
 
 GROUP = 256
 """Most operations of one transaction; bounds how long the first waits for the last."""
@@ -45,10 +51,9 @@ CHECKPOINT_EVERY_S = 0.25
 WAL_LIMIT_PAGES = 32_768
 """With pages of 4 KiB, 128 MiB: above that the writer stops and copies the WAL back itself."""
 
-WATCH_EVERY_S = 0.001
-WATCH_QUIET_EVERY_S = 0.004
-QUIET_AFTER_S = 10.0
-"""Looking each millisecond costs 5 % of a core: that is for when something happens."""
+WATCH = ((1.0, 0.0005), (10.0, 0.001), (math.inf, 0.004))
+"""Until the last commit is so many seconds old, a look each so many seconds. Looking each
+millisecond costs 5 % of a core: that is for when something happens."""
 
 
 class Signal:
@@ -73,22 +78,20 @@ class Signal:
                 await event.wait()
 
 
-class Write(Generic[T]):
-    """An operation on its way through the writer, and where its result goes."""
+class Write(Generic[Item, T]):
+    """An item on its way through the writer, and where its result goes."""
 
-    __slots__ = ("error", "future", "operation", "result", "synced")
+    __slots__ = ("error", "future", "item", "result", "synced", "work")
 
     def __init__(
-        self, operation: Operation[T], future: "asyncio.Future[T]", *, synced: bool
+        self, work: Work[Item, T], item: Item, future: "asyncio.Future[T]", *, synced: bool
     ) -> None:
-        self.operation = operation
+        self.work = work
+        self.item = item
         self.future = future
         self.synced = synced
         self.result: T | None = None
         self.error: Exception | None = None
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        self.result = self.operation(connection)
 
     def deliver(self) -> None:
         if self.future.done():
@@ -105,7 +108,8 @@ class Database:
     def __init__(self, path: Path, *, inline: bool = False) -> None:
         self._path = path
         self._inline = inline
-        self._writes: queue.SimpleQueue[Write[Any] | None] = queue.SimpleQueue()
+        self._gathered: list[Write[Any, Any]] = []
+        self._writes: queue.SimpleQueue[list[Write[Any, Any]] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
         self._watched = threading.Event()
@@ -143,6 +147,7 @@ class Database:
         """Finish what was handed in, then end the threads. Works twice."""
         self._closing.set()
         if not self._inline:
+            self._hand_over()
             self._writes.put(None)
             self._watched.set()
             for thread in self._threads:
@@ -161,14 +166,20 @@ class Database:
         Raises what the operation raises, and Unavailable when the file cannot be written (full
         disk, locked for long, I/O error); then nothing was changed.
         """
+        return await self.write_item(_one_by_one, operation, synced=synced)
+
+    async def write_item(self, work: Work[Item, T], item: Item, *, synced: bool = True) -> T:
+        """As `write`, for work that takes what waits in a row at once: statements for many rows."""
         if self._closing.is_set():
             raise Unavailable("The store is closed.", code="store_unavailable")
-        write = Write(operation, self._loop.create_future(), synced=synced)
+        write = Write(work, item, self._loop.create_future(), synced=synced)
         if self._inline:
             self._commit([write])
             self._deliver([write])
         else:
-            self._writes.put(write)
+            self._gathered.append(write)
+            if len(self._gathered) == 1:
+                self._loop.call_soon(self._hand_over)
         return await write.future
 
     async def read(self, operation: Operation[T]) -> T:
@@ -197,10 +208,17 @@ class Database:
             if not self._waiters and not self._closing.is_set():
                 self._watched.clear()
 
+    def _hand_over(self) -> None:
+        # All that this turn of the loop brought, at once: to wake the writer costs more than the
+        # rest of handing it something.
+        gathered, self._gathered = self._gathered, []
+        self._writes.put(gathered)
+
     def _write_groups(self) -> None:
         while True:
-            group, ended = self._next_group()
-            if group:
+            waiting, ended = self._next_writes()
+            for start in range(0, len(waiting), GROUP):
+                group = waiting[start : start + GROUP]
                 self._commit(group)
                 with contextlib.suppress(RuntimeError):  # the loop has ended: nobody asks
                     self._loop.call_soon_threadsafe(self._deliver, group)
@@ -211,21 +229,19 @@ class Database:
                 with contextlib.suppress(sqlite3.OperationalError):
                     self._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
-    def _next_group(self) -> tuple[list[Write[Any]], bool]:
-        """Whatever waits, at least one; True when the end was called."""
-        group: list[Write[Any]] = []
-        item = self._writes.get()
-        while item is not None:
-            group.append(item)
-            if len(group) == GROUP:
-                return group, False
+    def _next_writes(self) -> tuple[list[Write[Any, Any]], bool]:
+        """Whatever waits; True when the end was called."""
+        waiting: list[Write[Any, Any]] = []
+        gathered = self._writes.get()
+        while gathered is not None:
+            waiting += gathered
             try:
-                item = self._writes.get_nowait()
+                gathered = self._writes.get_nowait()
             except queue.Empty:
-                return group, False
-        return group, True
+                return waiting, False
+        return waiting, True
 
-    def _commit(self, group: Sequence[Write[Any]]) -> None:
+    def _commit(self, group: Sequence[Write[Any, Any]]) -> None:
         try:
             self._transaction(group)
         except Exception as error:  # noqa: BLE001 - it goes to whoever asked
@@ -236,18 +252,21 @@ class Database:
             for write in group:
                 self._commit([write])
 
-    def _transaction(self, group: Sequence[Write[Any]]) -> None:
+    def _transaction(self, group: Sequence[Write[Any, Any]]) -> None:
         self._set_synced(any(write.synced for write in group))
         with transaction(self._writer):
-            for write in group:
-                write.run(self._writer)
+            for work, alike in groupby(group, attrgetter("work")):
+                writes = list(alike)
+                results = work(self._writer, [write.item for write in writes])
+                for write, result in zip(writes, results, strict=True):
+                    write.result = result
 
     def _set_synced(self, synced: bool) -> None:  # noqa: FBT001 - it is what is set
         if synced != self._synced:
             self._writer.execute(f"PRAGMA synchronous = {'full' if synced else 'normal'}")
             self._synced = synced
 
-    def _deliver(self, group: Sequence[Write[Any]]) -> None:
+    def _deliver(self, group: Sequence[Write[Any, Any]]) -> None:
         for write in group:
             write.deliver()
         self._changed.notify()
@@ -272,6 +291,10 @@ class Database:
                 if version != seen:
                     seen, changed_at = version, time.monotonic()
                     self._loop.call_soon_threadsafe(self._changed.notify)
-            quiet = time.monotonic() - changed_at > QUIET_AFTER_S
-            self._closing.wait(WATCH_QUIET_EVERY_S if quiet else WATCH_EVERY_S)
+            quiet_s = time.monotonic() - changed_at
+            self._closing.wait(next(every_s for until_s, every_s in WATCH if quiet_s <= until_s))
         connection.close()
+
+
+def _one_by_one(connection: sqlite3.Connection, operations: Sequence[Operation[T]]) -> list[T]:
+    return [operation(connection) for operation in operations]

@@ -46,17 +46,9 @@ class SqliteDelivery(Delivery):
 
     @override
     async def submit(self, new: NewJob) -> Added | Existing:
-        now = self._clock.now()
-        queued = new.job.enqueued(now)
+        queued = new.job.enqueued(self._clock.now())
         as_queued = NewJob(queued, new.request, new.idempotency)
-
-        def submit(connection: sqlite3.Connection) -> Added | Existing:
-            stored = records.add(connection, as_queued, now)
-            if isinstance(stored, Added):
-                messages.send(connection, [_message_of(queued)], now=now)
-            return stored
-
-        return await self._database.write(submit)
+        return await self._database.write_item(self._submit, as_queued)
 
     @override
     async def claim(
@@ -72,8 +64,7 @@ class SqliteDelivery(Delivery):
             leases = messages.receive(
                 connection, lanes, limit=limit, now=now, lease_s=self._lease_s
             )
-            claims = [self._claim(connection, lease, worker, now) for lease in leases]
-            return [claim for claim in claims if claim is not None]
+            return self._claim(connection, leases, worker, now)
 
         return await self._database.write(claim, synced=False)
 
@@ -96,19 +87,7 @@ class SqliteDelivery(Delivery):
 
     @override
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
-        now = self._clock.now()
-        after, lease = settlement.job, claim.lease
-
-        def settle(connection: sqlite3.Connection) -> bool:
-            written = records.swap(connection, after, settlement.response)
-            stands = after if written else records.get(connection, after.id)
-            if stands is None or stands.state.terminal:
-                messages.ack(connection, [lease], now=now)
-            elif stands.state is not JobState.RUNNING:
-                messages.give_back(connection, [lease], now=now, delay_s=settlement.delay_s)
-            return stands == after
-
-        return await self._database.write(settle)
+        return await self._database.write_item(self._settle, (claim.lease, settlement))
 
     @override
     async def reissue(self, job: Job) -> bool:
@@ -124,30 +103,64 @@ class SqliteDelivery(Delivery):
 
         return await self._database.write(reissue)
 
+    def _submit(
+        self, connection: sqlite3.Connection, news: Sequence[NewJob]
+    ) -> list[Added | Existing]:
+        now = self._clock.now()
+        stored = records.add(connection, news, now)
+        added = [_message_of(each.job) for each in stored if isinstance(each, Added)]
+        messages.send(connection, added, now=now)
+        return stored
+
     def _claim(
-        self, connection: sqlite3.Connection, lease: Lease, worker: str, now: float
-    ) -> Claim | None:
-        found = records.get_with_request(connection, lease.message.job_id)
-        job, request = found if found is not None else (None, b"")
-        verdict = judge(
-            job,
-            lease.message.ticket,
-            worker=worker,
-            now=now,
-            max_lost_leases=self._max_lost_leases,
-        )
-        match verdict:
-            case Begin(after):
-                records.swap(connection, after)
-                return Claim(after, request, lease)
-            case End(after):
-                records.swap(connection, after)
-            case Drop():
-                pass
-            case _:  # pragma: no cover
-                assert_never(verdict)
-        messages.drop(connection, [lease], now=now)
-        return None
+        self, connection: sqlite3.Connection, leases: Sequence[Lease], worker: str, now: float
+    ) -> list[Claim]:
+        job_ids = [lease.message.job_id for lease in leases]
+        found = records.get_with_requests(connection, job_ids)
+        claims: list[Claim] = []
+        done: list[Lease] = []
+        for lease in leases:
+            job, request = found.get(lease.message.job_id, (None, b""))
+            verdict = judge(
+                job,
+                lease.message.ticket,
+                worker=worker,
+                now=now,
+                max_lost_leases=self._max_lost_leases,
+            )
+            match verdict:
+                case Begin(after):
+                    # There may be a second message of this job.
+                    found[after.id] = (after, request)
+                    claims.append(Claim(after, request, lease))
+                case End(after):
+                    records.swap(connection, after)
+                    done.append(lease)
+                case Drop():
+                    done.append(lease)
+                case _:  # pragma: no cover
+                    assert_never(verdict)
+        records.begin(connection, [claim.job for claim in claims])
+        messages.drop(connection, done, now=now)
+        return claims
+
+    def _settle(
+        self, connection: sqlite3.Connection, settled: Sequence[tuple[Lease, Settlement]]
+    ) -> list[bool]:
+        now = self._clock.now()
+        results: list[bool] = []
+        done: list[Lease] = []
+        for lease, settlement in settled:
+            after = settlement.job
+            written = records.swap(connection, after, settlement.response)
+            stands = after if written else records.get(connection, after.id)
+            if stands is None or stands.state.terminal:
+                done.append(lease)
+            elif stands.state is not JobState.RUNNING:
+                messages.give_back(connection, [lease], now=now, delay_s=settlement.delay_s)
+            results.append(stands == after)
+        messages.ack(connection, done, now=now)
+        return results
 
 
 def _message_of(job: Job) -> Message:

@@ -26,7 +26,7 @@ class SqliteJobStore(JobStore):
     @override
     async def add(self, new: NewJob) -> Added | Existing:
         now = self._clock.now()
-        return await self._database.write(lambda connection: records.add(connection, new, now))
+        return await self._database.write(lambda connection: records.add(connection, [new], now)[0])
 
     @override
     async def known(self, team: str, key: str) -> Existing | None:

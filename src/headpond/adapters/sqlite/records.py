@@ -1,6 +1,8 @@
 """Job records in rows, and every change to them, as steps of a transaction."""
 
+import json
 import sqlite3
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,37 +21,64 @@ def job_of(record: str) -> Job:
     return _decode(record)
 
 
-def add(connection: sqlite3.Connection, new: NewJob, now: float) -> Added | Existing:
-    """Insert record and request with their key or try; or find the job that these stand for."""
-    job, idempotency = new.job, new.idempotency
-    existing = _existing(connection, job.team, idempotency, now)
+def add(
+    connection: sqlite3.Connection, news: Sequence[NewJob], now: float
+) -> list[Added | Existing]:
+    """Insert records and requests with keys or tries; or find the jobs that these stand for."""
+    _insert(connection, [new for new in news if _surely_new(new)])
+    return [
+        Added(new.job) if _surely_new(new) else _add_or_find(connection, new, now) for new in news
+    ]
+
+
+def _surely_new(new: NewJob) -> bool:
+    """Whether no look is needed: nothing comes before the first try, and most requests are one."""
+    match new.idempotency:
+        case None | Try(number=0):
+            return True
+        case _:
+            return False
+
+
+def _add_or_find(connection: sqlite3.Connection, new: NewJob, now: float) -> Added | Existing:
+    existing = _existing(connection, new.job.team, new.idempotency, now)
     if existing is not None:
         return existing
-    inserted = connection.execute(
-        sql("insert_job"),
-        (
-            job.id,
-            job.version,
-            job.team,
-            job.model,
-            job.state.value,
-            job.accepted_at,
-            job.deadline,
-            job.finished_at,
-            _encode(job).decode(),
-        ),
+    _insert(connection, [new])
+    return Added(new.job)
+
+
+def _insert(connection: sqlite3.Connection, news: Sequence[NewJob]) -> None:
+    # Nobody else inserts within this transaction, so the next numbers are ours.
+    (last,) = connection.execute(sql("last_seq")).fetchone()
+    numbered = list(enumerate(news, last + 1))
+    connection.executemany(sql("insert_job"), [_new_row(seq, new.job) for seq, new in numbered])
+    connection.executemany(sql("insert_request"), [(seq, new.request) for seq, new in numbered])
+    for seq, new in numbered:
+        match new.idempotency:
+            case Idempotency(key, fingerprint, expires_at):
+                row = (new.job.team, key, fingerprint, new.job.id, expires_at)
+                connection.execute(sql("put_key"), row)
+            case Try(fingerprint, number, expires_at):
+                row = (seq, fingerprint, number, expires_at)
+                connection.execute(sql("put_try"), row)
+            case None:
+                pass
+
+
+def _new_row(seq: int, job: Job) -> tuple[object, ...]:
+    return (
+        seq,
+        job.id,
+        job.version,
+        job.team,
+        job.model,
+        job.state.value,
+        job.accepted_at,
+        job.deadline,
+        job.finished_at,
+        _encode(job).decode(),
     )
-    connection.execute(sql("insert_request"), (inserted.lastrowid, new.request))
-    match idempotency:
-        case Idempotency(key, fingerprint, expires_at):
-            row = (job.team, key, fingerprint, job.id, expires_at)
-            connection.execute(sql("put_key"), row)
-        case Try(fingerprint, number, expires_at):
-            row = (inserted.lastrowid, fingerprint, number, expires_at)
-            connection.execute(sql("put_try"), row)
-        case None:
-            pass
-    return Added(job)
 
 
 def known(connection: sqlite3.Connection, team: str, key: str, now: float) -> Existing | None:
@@ -87,8 +116,7 @@ def _existing(
         case Idempotency(key):
             return known(connection, team, key, now)
         case Try():
-            # Nothing comes before the first try, and most requests are one: no look.
-            return retried(connection, idempotency, now) if idempotency.number else None
+            return retried(connection, idempotency, now)
         case None:
             return None
 
@@ -99,10 +127,12 @@ def get(connection: sqlite3.Connection, job_id: str) -> Job | None:
     return None if row is None else job_of(row[0])
 
 
-def get_with_request(connection: sqlite3.Connection, job_id: str) -> tuple[Job, bytes] | None:
-    """The record and its request body, None if there is none."""
-    row = connection.execute(sql("get_job_with_request"), (job_id,)).fetchone()
-    return None if row is None else (job_of(row[0]), row[1])
+def get_with_requests(
+    connection: sqlite3.Connection, job_ids: Sequence[str]
+) -> dict[str, tuple[Job, bytes]]:
+    """The records that there are, each with its request body, by id."""
+    rows = connection.execute(sql("get_jobs_with_requests"), (json.dumps(job_ids),))
+    return {job_id: (job_of(record), request) for job_id, record, request in rows}
 
 
 def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = None) -> bool:
@@ -110,14 +140,7 @@ def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = No
 
     A job that ends with this leaves the dispatches of its event, if anybody is to be told.
     """
-    row = (
-        after.version,
-        after.state.value,
-        after.finished_at,
-        _encode(after).decode(),
-        after.id,
-        after.version - 1,
-    )
+    row = _next_row(after)
     if not after.state.terminal:
         return connection.execute(sql("swap_job"), row).rowcount > 0
     ended = connection.execute(sql("end_job"), (*row, after.team)).fetchone()
@@ -129,3 +152,19 @@ def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = No
     if has_endpoints or after.callback is not None:
         dispatches.publish(connection, job_event(after), after.callback)
     return True
+
+
+def begin(connection: sqlite3.Connection, afters: Sequence[Job]) -> None:
+    """Replace the records of jobs that begin to run; they were read in this transaction."""
+    connection.executemany(sql("swap_job"), map(_next_row, afters))
+
+
+def _next_row(after: Job) -> tuple[object, ...]:
+    return (
+        after.version,
+        after.state.value,
+        after.finished_at,
+        _encode(after).decode(),
+        after.id,
+        after.version - 1,
+    )

@@ -259,8 +259,7 @@ async def test_a_file_of_the_first_schema_opens_and_its_ended_jobs_are_audited(
         first.executescript(migrations()[0])
         first.execute("PRAGMA user_version = 1")
         first.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        records.add(first, new_job(waiting), 1_000_000)
-        records.add(first, new_job(ended), 1_000_000)
+        records.add(first, [new_job(waiting), new_job(ended)], 1_000_000)
     database = Database(path)
     database.open()
     audited = [entry.job async for entry in SqliteAudit(database).read(AuditQuery())]
@@ -275,8 +274,8 @@ async def test_a_long_audit_is_read_page_by_page(
     jobs = [
         a_job().claimed("w", 1_000_000 + n // 2).cancelled(1_000_000 + n // 2) for n in range(7)
     ]
-    for job in jobs:
-        await database.write(lambda connection, job=job: records.add(connection, new_job(job), 0.0))
+    news = [new_job(job) for job in jobs]
+    await database.write(lambda connection: records.add(connection, news, 0.0))
     audit = SqliteAudit(database)
     for limit in (None, 0, 1, 2, 4, 5, 7, 9):
         read = [entry.job async for entry in audit.read(AuditQuery(limit=limit))]

@@ -26,7 +26,7 @@ PLANS = {
     "extend": ("INTEGER PRIMARY KEY (rowid=?)",),
     "give_back": ("INTEGER PRIMARY KEY (rowid=?)",),
     "get_job": ("sqlite_autoindex_jobs_1 (id=?)",),
-    "get_job_with_request": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
+    "get_jobs_with_requests": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
     "get_bodies": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
     "swap_job": ("sqlite_autoindex_jobs_1 (id=?)",),
     "end_job": ("sqlite_autoindex_jobs_1 (id=?)", "webhook_endpoints_of_team (team=?)"),

@@ -79,7 +79,7 @@ ACKNOWLEDGES = """
 async def write(database, ids):
     for _ in range(100_000):
         job = a_job(id=f"job_{next(ids):08}")
-        await database.write(lambda connection: records.add(connection, new_job(job), 0.0))
+        await database.write(lambda connection: records.add(connection, [new_job(job)], 0.0))
         print(job.id, flush=True)
 
 async def main():

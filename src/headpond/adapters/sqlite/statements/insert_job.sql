@@ -1,4 +1,4 @@
 INSERT INTO jobs (
-    id, version, team, model, state, accepted_at, deadline, finished_at, record
+    seq, id, version, team, model, state, accepted_at, deadline, finished_at, record
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

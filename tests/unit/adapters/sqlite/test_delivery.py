@@ -1,0 +1,154 @@
+"""What is handed in at one moment shares statements; each still gets its own answer."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from msgspec.structs import replace
+
+from headpond.adapters.sqlite.database import Database
+from headpond.adapters.sqlite.delivery import SqliteDelivery
+from headpond.adapters.sqlite.jobs import SqliteJobStore
+from headpond.domain.job import Job, Ticket, Usage
+from headpond.domain.lane import lanes_of
+from headpond.domain.outcome import Settlement
+from headpond.ports.delivery import Claim
+from headpond.ports.jobs import Added, Bodies, Existing, Idempotency, Try
+from headpond.testing.clocks import ManualClock
+from headpond.testing.records import a_job, new_job
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def delivery(database: Database, clock: ManualClock) -> SqliteDelivery:
+    return SqliteDelivery(
+        database,
+        clock=clock,
+        new_ticket=lambda: Ticket("again"),
+        lease_s=60.0,
+        max_lost_leases=3,
+    )
+
+
+@pytest.fixture
+def store(database: Database, clock: ManualClock) -> SqliteJobStore:
+    return SqliteJobStore(database, clock)
+
+
+async def in_one_commit(database: Database, *works: Coroutine[Any, Any, T]) -> list[T]:
+    """Run them while the writer is busy, so that it takes them together."""
+    go = threading.Event()
+    held = asyncio.create_task(database.write(lambda _: go.wait(30)))
+    tasks = [asyncio.create_task(work) for work in works]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    go.set()
+    await held
+    return list(await asyncio.gather(*tasks))
+
+
+async def claims(delivery: SqliteDelivery, *jobs: Job) -> list[Claim]:
+    for job in jobs:
+        await delivery.submit(new_job(job))
+    found = await delivery.claim(lanes_of(jobs[0].pool), worker="w", limit=10)
+    return sorted(found, key=lambda claim: claim.job.id)
+
+
+def succeeded(claim: Claim, clock: ManualClock) -> Settlement:
+    after = claim.job.succeeded(clock.now(), engine="e", usage=Usage(1, 1))
+    return Settlement(job=after, response=claim.job.id.encode())
+
+
+async def test_a_key_that_comes_twice_at_one_moment_makes_one_job(
+    database: Database, delivery: SqliteDelivery
+) -> None:
+    # SPEC G7
+    key = Idempotency("key", "same", 2_000_000_000)
+    keyed = [replace(new_job(a_job()), idempotency=key) for _ in range(3)]
+    others = [new_job(a_job()) for _ in range(2)]
+    news = [keyed[0], others[0], keyed[1], others[1], keyed[2]]
+
+    results = await in_one_commit(database, *(delivery.submit(new) for new in news))
+
+    assert [type(result) for result in results] == [Added, Added, Existing, Added, Existing]
+    assert {results[0].job.id} == {results[2].job.id, results[4].job.id}
+    assert len(await delivery.claim(lanes_of("default"), worker="w", limit=10)) == 3
+
+
+async def test_a_retry_finds_the_first_try_of_the_same_moment(
+    database: Database, delivery: SqliteDelivery
+) -> None:
+    news = [
+        replace(new_job(a_job()), idempotency=Try("same", number, 2_000_000_000))
+        for number in (0, 1)
+    ]
+
+    first, again = await in_one_commit(database, *(delivery.submit(new) for new in news))
+
+    assert isinstance(first, Added)
+    assert isinstance(again, Existing)
+    assert again.job.id == first.job.id
+
+
+async def test_a_claim_that_fell_does_not_harm_its_neighbours(
+    database: Database, delivery: SqliteDelivery, store: SqliteJobStore, clock: ManualClock
+) -> None:
+    held = await claims(delivery, a_job(), a_job(), a_job())
+    assert await store.swap(held[1].job.cancelled(clock.now()))
+
+    settled = await in_one_commit(
+        database, *(delivery.settle(claim, succeeded(claim, clock)) for claim in held)
+    )
+
+    assert settled == [True, False, True]
+    jobs = [await store.get(claim.job.id) for claim in held]
+    assert [job and job.state for job in jobs] == ["succeeded", "cancelled", "succeeded"]
+    bodies = [await store.bodies(claim.job.id) for claim in held]
+    assert [body and body.response for body in bodies] == [
+        held[0].job.id.encode(),
+        None,
+        held[2].job.id.encode(),
+    ]
+    clock.advance(3600)
+    assert await delivery.claim(lanes_of("default"), worker="w", limit=10) == []
+
+
+async def test_the_same_settlement_twice_at_one_moment_is_written_once(
+    database: Database, delivery: SqliteDelivery, store: SqliteJobStore, clock: ManualClock
+) -> None:
+    (claim,) = await claims(delivery, a_job())
+    settlement = succeeded(claim, clock)
+
+    settled = await in_one_commit(database, *(delivery.settle(claim, settlement) for _ in range(2)))
+
+    assert settled == [True, True]
+    bodies = await store.bodies(claim.job.id)
+    assert isinstance(bodies, Bodies)
+    assert bodies.response == settlement.response
+
+
+async def test_an_end_and_a_return_share_a_commit(
+    database: Database, delivery: SqliteDelivery, clock: ManualClock
+) -> None:
+    ended, returned = await claims(delivery, a_job(), a_job())
+    back = Settlement(job=returned.job.returned(charged=True), delay_s=5.0)
+
+    settled = await in_one_commit(
+        database,
+        delivery.settle(ended, succeeded(ended, clock)),
+        delivery.settle(returned, back),
+    )
+
+    assert settled == [True, True]
+    assert await delivery.claim(lanes_of("default"), worker="w", limit=10) == []
+    clock.advance(5.0)
+    (again,) = await delivery.claim(lanes_of("default"), worker="w", limit=10)
+    assert (again.job.id, again.job.attempts) == (returned.job.id, 2)
