@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope
 from typing_extensions import override
 
+from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
@@ -31,6 +32,7 @@ from headpond.ports.jobs import JobQuery
 from headpond.ports.queue import Depth
 from headpond.ports.receiver import Receiver
 from headpond.services.authentication import Authentication
+from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
 from headpond.services.keys import Keys
 from headpond.services.quotes import Quotes
@@ -154,6 +156,14 @@ class Stage:
                 sdk_retry_window_s=1_260,
             ),
             desk=Desk(self.jobs, self.clock),
+            triage=Triage(
+                MemoryDeadLetters(self.jobs),
+                self.jobs,
+                self.delivery,
+                self.clock,
+                max_redrives=2,
+                per_second=10,
+            ),
             authentication=Authentication(self.key_store, tokens, self.clock),
             catalogue=served,
             webhooks=self.webhooks,

@@ -93,6 +93,9 @@ class JwtSettings(Section, frozen=True):
     ] = ("RS256", "ES256")
     team_claim: Annotated[str, Meta(description="Claim that names the team")] = "team"
     feature_claim: Annotated[str, Meta(description="Claim that names the feature")] = "feature"
+    role_claim: Annotated[
+        str | None, Meta(description="Claim that is, or lists, `operator` for operators")
+    ] = None
 
 
 class AuthSettings(Section, frozen=True):
@@ -170,6 +173,15 @@ class WebhookSettings(Section, frozen=True):
     )
 
 
+class DeadLetterSettings(Section, frozen=True):
+    """Jobs that kept failing, and their way back."""
+
+    max_redrives: Annotated[Count, Meta(description="How often one job may be redriven")] = 3
+    redrive_per_s: Annotated[
+        Seconds, Meta(description="Jobs a second that a redrive puts back, if it names no pace")
+    ] = 50.0
+
+
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
@@ -199,6 +211,7 @@ class Settings(Section, frozen=True):
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
     reaper: ReaperSettings = ReaperSettings()
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
     pools: dict[str, PoolSettings] = msgspec.field(
         default_factory=lambda: {"default": PoolSettings()}
     )

@@ -34,6 +34,7 @@ from headpond.errors import SettingsError
 from headpond.gateway.app import Parts, create_app
 from headpond.ports.audit import Audit
 from headpond.ports.clock import Clock
+from headpond.ports.dead_letters import DeadLetters
 from headpond.ports.delivery import Delivery
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.engine import Engine
@@ -46,6 +47,7 @@ from headpond.ports.roster import Roster
 from headpond.services import quotes, reporting
 from headpond.services.authentication import Authentication, require_safe_binding
 from headpond.services.broadcast import Broadcast
+from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
 from headpond.services.duty import Duty
 from headpond.services.quotes import Quotes
@@ -69,6 +71,7 @@ class Store:
     jobs: JobStore
     queue: Queue
     audit: Audit
+    dead_letters: DeadLetters
     keys: KeyStore
     roster: Roster
     endpoints: EndpointStore
@@ -101,6 +104,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
         case "sqlite":
             from headpond.adapters.sqlite.audit import SqliteAudit
             from headpond.adapters.sqlite.database import Database
+            from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
             from headpond.adapters.sqlite.delivery import SqliteDelivery
             from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
             from headpond.adapters.sqlite.jobs import SqliteJobStore
@@ -117,6 +121,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                     jobs=SqliteJobStore(database, clock),
                     queue=SqliteQueue(database, clock),
                     audit=SqliteAudit(database),
+                    dead_letters=SqliteDeadLetters(database),
                     keys=SqliteKeyStore(database),
                     roster=SqliteRoster(database),
                     endpoints=SqliteEndpointStore(database),
@@ -250,6 +255,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
                 sdk_retry_window_s=settings.sdk_retry_window_s,
             ),
             desk=desk,
+            triage=triage_of(settings, store),
             authentication=Authentication(store.keys, tokens, clock),
             catalogue=catalogue,
             webhooks=telling.webhooks,
@@ -325,6 +331,18 @@ def metrics_page(settings: WorkerSettings, metrics: PrometheusListener) -> Gener
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def triage_of(settings: Settings, store: Store) -> Triage:
+    """For operators. Nothing is claimed by it, so any pool's delivery will do."""
+    return Triage(
+        store.dead_letters,
+        store.jobs,
+        store.delivery(next(iter(settings.pools.values()))),
+        store.clock,
+        max_redrives=settings.dead_letters.max_redrives,
+        per_second=settings.dead_letters.redrive_per_s,
+    )
 
 
 def catalogue_of(settings: Settings) -> Catalogue:

@@ -6,6 +6,7 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
@@ -15,6 +16,7 @@ from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.jobs_suite import JobStoreSuite
@@ -35,6 +37,14 @@ class TestMemoryJobStore(JobStoreSuite):
     @override
     async def jobs(self, clock: ManualClock) -> MemoryJobStore:
         return MemoryJobStore(clock)
+
+
+class TestMemoryDeadLetters(DeadLettersSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> DeadStage:
+        jobs = MemoryJobStore(ManualClock())
+        return DeadStage(MemoryDeadLetters(jobs), jobs)
 
 
 class TestMemoryKeyStore(KeyStoreSuite):

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from headpond.adapters.sqlite.audit import SqliteAudit
 from headpond.adapters.sqlite.database import Database
+from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
 from headpond.adapters.sqlite.delivery import SqliteDelivery
 from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
 from headpond.adapters.sqlite.jobs import SqliteJobStore
@@ -19,6 +20,7 @@ from headpond.adapters.sqlite.roster import SqliteRoster
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.jobs_suite import JobStoreSuite
@@ -47,6 +49,13 @@ class TestSqliteJobStore(JobStoreSuite):
     @override
     async def jobs(self, clock: ManualClock, database: Database) -> SqliteJobStore:  # pyright: ignore[reportIncompatibleMethodOverride]
         return SqliteJobStore(database, clock)
+
+
+class TestSqliteDeadLetters(DeadLettersSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, database: Database) -> DeadStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DeadStage(SqliteDeadLetters(database), SqliteJobStore(database, ManualClock()))
 
 
 class TestSqliteKeyStore(KeyStoreSuite):

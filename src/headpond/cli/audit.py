@@ -107,13 +107,13 @@ def _query(
     return AuditQuery(
         team=team,
         model=model,
-        since=_moment(since, "--since"),
-        until=_moment(until, "--until"),
+        since=moment(since, "--since"),
+        until=moment(until, "--until"),
         limit=limit,
     )
 
 
-def _moment(text: str | None, option: str) -> float | None:
+def moment(text: str | None, option: str) -> float | None:
     """Unix seconds; a time without an offset is this machine's."""
     if text is None:
         return None

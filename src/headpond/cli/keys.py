@@ -10,7 +10,7 @@ import typer
 from headpond import wiring
 from headpond.cli.console import local_time, show_aside, show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
-from headpond.domain.identity import ApiKey, KeyId, Limits
+from headpond.domain.identity import ApiKey, KeyId, Limits, Role
 from headpond.processes.loop import run
 from headpond.services.keys import Keys, NewKey
 
@@ -22,6 +22,9 @@ def create(
     *,
     team: Annotated[str, typer.Option(help="Whose jobs the key's jobs are.")],
     feature: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
+    role: Annotated[
+        Role, typer.Option(help="An operator may see and redrive every team's dead letters.")
+    ] = Role.TEAM,
     requests_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
     tokens_per_minute: Annotated[int | None, typer.Option(min=1)] = None,
     config: ConfigOption = None,
@@ -29,9 +32,10 @@ def create(
 ) -> None:
     """Make a key. The secret is shown this once; with the first key, everybody needs one."""
     limits = Limits(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
-    new = run(_create(config, team, feature, None if limits == Limits() else limits))
+    new = run(_create(config, team, feature, None if limits == Limits() else limits, role))
     if as_json:
-        show_json({"id": new.key.id, "secret": new.secret, "team": team, "feature": feature})
+        shown = {"id": new.key.id, "secret": new.secret, "team": team, "feature": feature}
+        show_json(shown | {"role": role})
     else:
         show_text(f"{new.secret}\n")
         home = load_settings(config).settings.home
@@ -52,12 +56,13 @@ def list_keys(*, config: ConfigOption = None, as_json: JsonOption = False) -> No
             f"{key.hint}…",
             key.team,
             key.feature,
+            key.role,
             local_time(key.created_at),
             local_time(key.revoked_at),
         )
         for key in keys
     ]
-    show_table(("id", "secret", "team", "feature", "created", "revoked"), rows)
+    show_table(("id", "secret", "team", "feature", "role", "created", "revoked"), rows)
 
 
 @app.command()
@@ -76,10 +81,10 @@ def revoke(
 
 
 async def _create(
-    config: str | None, team: str, feature: str | None, limits: Limits | None
+    config: str | None, team: str, feature: str | None, limits: Limits | None, role: Role
 ) -> NewKey:
     async with _keys(config) as keys:
-        return await keys.create(team, feature, limits)
+        return await keys.create(team, feature, limits, role)
 
 
 async def _all(config: str | None) -> list[ApiKey]:

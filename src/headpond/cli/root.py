@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from headpond.cli import audit, config, demo, gateway, jobs, keys, up, version, webhooks, worker
+from headpond.cli import (
+    audit,
+    config,
+    dead,
+    demo,
+    gateway,
+    jobs,
+    keys,
+    up,
+    version,
+    webhooks,
+    worker,
+)
 from headpond.cli.console import complain
 from headpond.errors import HeadpondError, MissingExtra, RequestError, SettingsError
 from headpond.processes.child import Exit
@@ -22,6 +34,7 @@ for module in (up, demo, gateway, worker, jobs, version):
         app.command()(command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
+app.add_typer(dead.app, name="dead")
 app.add_typer(config.app, name="config")
 app.add_typer(webhooks.app, name="webhooks")
 

@@ -1,5 +1,6 @@
 """Who asks, and ids that sort by time."""
 
+from enum import StrEnum
 from typing import Annotated, NewType, TypeGuard
 
 import msgspec
@@ -31,12 +32,20 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class Role(StrEnum):
+    """What a caller may see: its team's jobs, or every team's dead letters too."""
+
+    TEAM = "team"
+    OPERATOR = "operator"
+
+
 class Identity(msgspec.Struct, frozen=True):
     """The caller as the gateway knows it. `limits` are those of its key, if the key has any."""
 
     team: str
     feature: str | None = None
     limits: Limits | None = None
+    role: Role = Role.TEAM
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +61,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     team: str
     feature: str | None = None
     limits: Limits | None = None
+    role: Role = Role.TEAM
     created_at: float
     revoked_at: float | None = None
 

@@ -10,6 +10,7 @@ holds an old record can change nothing.
                               └─────returned──────┘ ──────buried────▶ dead
                                (or interrupted)
     any state before the end:  ──cancelled──▶ cancelled, ──expired──▶ expired
+    dead ──redriven──▶ accepted, ──discarded──▶ failed
 """
 
 from enum import StrEnum
@@ -70,6 +71,16 @@ class JobError(msgspec.Struct, frozen=True):
     message: str
 
 
+class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a job died that was redriven afterwards: what its record said then."""
+
+    error: JobError | None
+    finished_at: float | None
+    attempts: int = 0
+    lost_leases: int = 0
+    engine: str | None = None
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is known of one request, but for the bodies of request and response.
 
@@ -79,7 +90,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
     the job's fault but has its own bound. `confidence` is the probability of the whole answer,
     where the request asked for log-probabilities. `callback` is a URL to tell of
-    the end.
+    the end. `deaths` has one for each time that the job was redriven.
     """
 
     id: JobId
@@ -111,6 +122,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage | None = None
     confidence: float | None = None
     error: JobError | None = None
+    deaths: tuple[Death, ...] = ()
 
     @property
     def lane(self) -> Lane:
@@ -186,6 +198,35 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """It kept failing; it lies among the dead letters until somebody redrives it."""
         self._expect(JobState.QUEUED, JobState.RUNNING)
         return self._next(state=JobState.DEAD, finished_at=now, error=error, engine=engine)
+
+    def redriven(self, ticket: Ticket) -> "Job":
+        """Back from the dead under the same id, with all its attempts again."""
+        self._expect(JobState.DEAD)
+        death = Death(
+            error=self.error,
+            finished_at=self.finished_at,
+            attempts=self.attempts,
+            lost_leases=self.lost_leases,
+            engine=self.engine,
+        )
+        return self._next(
+            state=JobState.ACCEPTED,
+            ticket=ticket,
+            attempts=0,
+            lost_leases=0,
+            worker=None,
+            engine=None,
+            queued_at=None,
+            started_at=None,
+            finished_at=None,
+            error=None,
+            deaths=(*self.deaths, death),
+        )
+
+    def discarded(self) -> "Job":
+        """Nobody will redrive it: the reason of its death is that of its failure."""
+        self._expect(JobState.DEAD)
+        return self._next(state=JobState.FAILED)
 
     def cancelled(self, now: float) -> "Job":
         """The client does not want it any more."""

@@ -14,6 +14,7 @@ from headpond.errors import NotFound
 from headpond.gateway.body import BodyReader
 from headpond.gateway.boundary import Boundary
 from headpond.gateway.chat import ChatRoutes
+from headpond.gateway.dead_letters import DeadLetterRoutes
 from headpond.gateway.endpoint import Endpoint, Operation
 from headpond.gateway.health import HealthRoutes
 from headpond.gateway.intake import Intake
@@ -29,6 +30,7 @@ from headpond.ports.events import Listener
 from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
 from headpond.services.authentication import Authentication
+from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
 from headpond.services.submission import Submission
 from headpond.services.webhooks import Webhooks
@@ -48,6 +50,7 @@ class Parts:
     settings: GatewaySettings
     submission: Submission
     desk: Desk
+    triage: Triage
     authentication: Authentication
     catalogue: Catalogue
     webhooks: Webhooks
@@ -93,6 +96,7 @@ def _operations(parts: Parts) -> list[Operation]:
         *ChatRoutes(intake, desk, bodies, settings).operations(),
         *ResponseRoutes(intake, desk, bodies, settings).operations(),
         *JobEventRoutes(desk).operations(),
+        *DeadLetterRoutes(parts.triage, bodies).operations(),
         *ModelRoutes(parts.catalogue).operations(),
         *WebhookRoutes(parts.webhooks, bodies).operations(),
         *HealthRoutes(

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headpond.domain.identity import Identity
-from headpond.errors import InvalidRequest, MethodNotAllowed
+from headpond.domain.identity import Identity, Role
+from headpond.errors import Forbidden, InvalidRequest, MethodNotAllowed
 from headpond.gateway.local_door import LocalDoor
 from headpond.services.authentication import LOCAL, Authentication
 
@@ -68,7 +68,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method on one path. `errors` are the statuses beside 400, 401, 403, 500 and 503.
 
-    `public` operations ask nobody who they are.
+    `public` operations ask nobody who they are, those for an `operator` let nobody else in.
     """
 
     method: str
@@ -80,6 +80,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
     public: bool = False
+    operator: bool = False
 
 
 class Endpoint:
@@ -109,6 +110,9 @@ class Endpoint:
             identity = await self._authentication.identify(headers.get(b"authorization"))
             if identity is LOCAL:
                 self._door.check(headers)
+        if operation.operator and identity.role is not Role.OPERATOR:
+            message = "This is for operators: headpond keys create --role operator makes a key."
+            raise Forbidden(message, code="operators_only")
         query = _NO_QUERY
         if scope["query_string"]:
             query = _query(scope["query_string"], self._query_names[operation.method])

@@ -60,3 +60,7 @@ class Delivery(Protocol):
     async def reissue(self, job: Job) -> bool:
         """Send a new message for an accepted job whose first one may be lost."""
         ...
+
+    async def redrive(self, job: Job, *, delay_s: float = 0.0) -> bool:
+        """Put a dead job back into its lane, ready after `delay_s`; False if it has changed."""
+        ...

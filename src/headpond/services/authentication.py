@@ -9,7 +9,7 @@ revoking the last one does not open it again.
 import ipaddress
 from hashlib import sha256
 
-from headpond.domain.identity import LOCAL_TEAM, Identity
+from headpond.domain.identity import LOCAL_TEAM, Identity, Role
 from headpond.errors import SettingsError, Unauthenticated
 from headpond.ports.clock import Clock
 from headpond.ports.keys import KeyStore
@@ -17,7 +17,7 @@ from headpond.services.keys import SECRET_PREFIX
 from headpond.services.remembered import Remembered
 from headpond.services.tokens import Tokens
 
-LOCAL = Identity(LOCAL_TEAM)
+LOCAL = Identity(LOCAL_TEAM, role=Role.OPERATOR)
 """The very object that a caller without a key gets: a key's team may have the same name."""
 
 KEY_TTL_S = 1.0
@@ -66,7 +66,7 @@ class Authentication:
             key = await self._keys.find(digest.hex())
             if key is None or key.revoked_at is not None:
                 raise _unknown()
-            return Identity(key.team, key.feature, key.limits)
+            return Identity(key.team, key.feature, key.limits, key.role)
         if self._tokens is None:
             raise _unknown()
         return await self._tokens.identity(credential)

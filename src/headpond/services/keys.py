@@ -12,6 +12,7 @@ from headpond.domain.identity import (
     ApiKey,
     KeyId,
     Limits,
+    Role,
     is_name,
     time_ordered_id,
 )
@@ -45,7 +46,11 @@ class Keys:
         self._random_bytes = random_bytes
 
     async def create(
-        self, team: str, feature: str | None = None, limits: Limits | None = None
+        self,
+        team: str,
+        feature: str | None = None,
+        limits: Limits | None = None,
+        role: Role = Role.TEAM,
     ) -> NewKey:
         """Make a key for a team, with 256 random bits. Raises InvalidRequest for a bad name."""
         _check_name(team, "team")
@@ -60,6 +65,7 @@ class Keys:
             team=team,
             feature=feature,
             limits=limits,
+            role=role,
             created_at=now,
         )
         await self._store.add(key)

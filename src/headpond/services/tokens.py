@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeGuard, cast
 
-from headpond.domain.identity import Identity, is_name
+from headpond.domain.identity import Identity, Role, is_name
 from headpond.errors import MissingExtra, Unauthenticated, Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.key_set import KeySet
@@ -66,7 +66,8 @@ class Tokens:
         team = _name(claims, self._settings.team_claim)
         if team is None:
             raise _refused(f"it has no claim {self._settings.team_claim!r} that names a team")
-        return Identity(team, _name(claims, self._settings.feature_claim))
+        feature = _name(claims, self._settings.feature_claim)
+        return Identity(team, feature, role=_role(claims, self._settings.role_claim))
 
     def _claims(self, token: bytes, keys: "Sequence[PyJWK]") -> Mapping[str, object]:
         """By the first key that fits; a token that names none may be signed with any of several."""
@@ -155,6 +156,13 @@ class Tokens:
 def _is_time(value: object) -> TypeGuard[float]:
     """False also for what is not a number, and for numbers that no sum may be made with."""
     return isinstance(value, int | float) and 0 <= value <= END_OF_TIME
+
+
+def _role(claims: Mapping[str, object], claim: str | None) -> Role:
+    """An operator's where the claim is, or lists, that word."""
+    value = None if claim is None else claims.get(claim)
+    listed = cast("list[object]", value) if isinstance(value, list) else [value]
+    return Role.OPERATOR if Role.OPERATOR in listed else Role.TEAM
 
 
 def _name(claims: Mapping[str, object], claim: str) -> str | None:

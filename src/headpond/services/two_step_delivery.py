@@ -8,6 +8,7 @@ claim    lease ▸ record `running`                       the lease lapses, the 
 settle   record ▸ acknowledge or give back              the message comes again; a record that
                                                         ended makes it mean nothing
 reissue  record with a new ticket ▸ send ▸ `queued`     as submit
+redrive  record `accepted` again ▸ send ▸ `queued`      as submit
 
 A record is written under compare-and-set, so of two that act on one job the second finds that it
 lost, reads again and judges again.
@@ -100,8 +101,16 @@ class TwoStepDelivery(Delivery):
         await self._enqueue(after)
         return True
 
-    async def _enqueue(self, job: Job) -> Job:
-        await self._queue.send([message_of(job)])
+    @override
+    async def redrive(self, job: Job, *, delay_s: float = 0.0) -> bool:
+        after = job.redriven(self._new_ticket())
+        if not await self._jobs.swap(after):
+            return False
+        await self._enqueue(after, delay_s)
+        return True
+
+    async def _enqueue(self, job: Job, delay_s: float = 0.0) -> Job:
+        await self._queue.send([message_of(job)], delay_s=delay_s)
         queued = job.enqueued(self._clock.now())
         if await self._jobs.swap(queued):
             return queued

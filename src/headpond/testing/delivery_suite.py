@@ -212,6 +212,35 @@ class DeliverySuite:
         assert len(await self.claim(stage)) == 1
         assert not await stage.delivery.reissue(job)
 
+    async def bury(self, stage: Stage) -> Job:
+        """Submit a job and let it die."""
+        await self.submit(stage)
+        (claim,) = await self.claim(stage)
+        dead = claim.job.buried(stage.clock.now(), JobError("engine_error", "why"))
+        assert await stage.delivery.settle(claim, Settlement(job=dead))
+        return dead
+
+    async def test_a_redriven_job_runs_again_under_its_id(self, stage: Stage) -> None:
+        # SPEC Q5
+        dead = await self.bury(stage)
+        assert await stage.delivery.redrive(dead, delay_s=5)
+        assert await self.claim(stage) == []
+        stage.clock.advance(5)
+        (claim,) = await self.claim(stage)
+        assert (claim.job.id, claim.job.attempts) == (dead.id, 1)
+        assert [death.error for death in claim.job.deaths] == [dead.error]
+        assert await stage.delivery.settle(claim, self.success(stage, claim))
+        assert [job.state for job in await self.audited(stage)] == [JobState.SUCCEEDED]
+        await self.assert_nothing_left(stage)
+
+    async def test_of_two_that_redrive_one_job_one_does(self, stage: Stage) -> None:
+        dead = await self.bury(stage)
+        redriven = (stage.delivery.redrive(dead) for _ in range(5))
+        assert sum(await asyncio.gather(*redriven)) == 1
+        assert len(await self.claim(stage)) == 1
+        await stage.jobs.swap(dead.discarded())
+        assert not await stage.delivery.redrive(dead)
+
     async def test_a_message_of_an_unknown_job_is_dropped(self, stage: Stage) -> None:
         await stage.queue.send([_message(a_job())])
         assert await self.claim(stage) == []

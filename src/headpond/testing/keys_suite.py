@@ -1,8 +1,9 @@
 """What every key store must do. Subclass `KeyStoreSuite` and give it a `keys` fixture."""
 
 import pytest
+from msgspec.structs import replace
 
-from headpond.domain.identity import ApiKey, KeyId, Limits
+from headpond.domain.identity import ApiKey, KeyId, Limits, Role
 from headpond.ports.keys import KeyStore
 
 
@@ -31,6 +32,11 @@ class KeyStoreSuite:
         await keys.add(key)
         assert await keys.find("digest-1") == key
         assert await keys.find("digest-2") is None
+
+    async def test_the_role_is_kept(self, keys: KeyStore) -> None:
+        key = replace(a_key(1), role=Role.OPERATOR)
+        await keys.add(key)
+        assert await keys.find("digest-1") == key
 
     async def test_keys_are_listed_oldest_first(self, keys: KeyStore) -> None:
         for number in (2, 1, 3):

@@ -1,10 +1,17 @@
 """Commands that need no running system, in this process."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from headpond.adapters.local.clock import SystemClock
+from headpond.adapters.sqlite.database import Database
+from headpond.adapters.sqlite.jobs import SqliteJobStore
+from headpond.domain.job import JobId
+from headpond.testing.dead_letters_suite import a_dead_job
+from headpond.testing.records import new_job
 from tests.command_line import Headpond
 
 
@@ -111,3 +118,43 @@ def test_options_of_up_need_the_pool_that_they_are_about(headpond: Headpond) -> 
     done = headpond("up", "--engine", "http://x", HEADPOND_POOLS="{a: {models: [m]}}")
     assert (done.status, done.out) == (2, "")
     assert "need a pool named 'default'; there is none." in done.err
+
+
+def test_dead_letters_are_grouped_redriven_discarded_and_exported(
+    headpond: Headpond, tmp_path: Path
+) -> None:  # SPEC Q5
+    (tmp_path / "home").mkdir()
+    ids = asyncio.run(_bury(tmp_path / "home"))
+
+    [group] = json.loads(headpond("dead", "group", "--json").out)
+    cause = group["cause"]["id"]
+    assert group["count"] == 3
+    assert cause in headpond("dead", "group", "--team", "team").out
+    assert ids[0] in headpond("dead", "list", "--group", cause, "--limit", "1").out
+    assert len(json.loads(headpond("dead", "list", "--json").out)) == 3
+    assert "hello" in headpond("dead", "show", ids[0]).out
+    assert json.loads(headpond("dead", "show", ids[0], "--json").out)["id"] == ids[0]
+
+    assert headpond("dead", "redrive").status == 2
+    dry = headpond("dead", "redrive", "--group", cause, "--dry-run")
+    assert dry.out == "3 of 3 would be redriven.\n"
+    assert headpond("dead", "redrive", ids[0]).out == "1 of 1 redriven.\n"
+
+    file = tmp_path / "cases.jsonl"
+    assert "2 cases" in headpond("dead", "export", "--output", str(file)).err
+    assert [json.loads(line)["id"] for line in file.read_text().splitlines()] == ids[1:]
+    assert headpond("dead", "export", "--output", str(tmp_path)).status == 2
+    assert json.loads(headpond("dead", "discard", "--all", "--json").out)["done"] == 2
+    assert headpond("dead", "list", "--json").out == "[]\n"
+    assert headpond("dead", "show", ids[1]).status == 2
+
+
+async def _bury(home: Path) -> list[JobId]:
+    jobs = [a_dead_job(1_000_000.0 + number) for number in range(3)]
+    database = Database(home / "headpond.db")
+    database.open()
+    store = SqliteJobStore(database, SystemClock())
+    for job in jobs:
+        await store.add(new_job(job))
+    await database.close()
+    return [job.id for job in jobs]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headpond.domain.job import TERMINAL, Job, JobError, JobState, Ticket, Usage
+from headpond.domain.job import TERMINAL, Death, Job, JobError, JobState, Ticket, Usage
 from headpond.domain.lane import Lane, Priority, lanes_of
 from headpond.testing.records import a_job
 
@@ -15,12 +15,14 @@ ARROWS = {
     "succeeded": ({JobState.RUNNING}, JobState.SUCCEEDED),
     "failed": ({JobState.RUNNING}, JobState.FAILED),
     "buried": ({JobState.QUEUED, JobState.RUNNING}, JobState.DEAD),
+    "redriven": ({JobState.DEAD}, JobState.ACCEPTED),
+    "discarded": ({JobState.DEAD}, JobState.FAILED),
     "cancelled": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.CANCELLED),
     "expired": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.EXPIRED),
 }
 
 
-def follow(job: Job, arrow: str) -> Job:
+def follow(job: Job, arrow: str) -> Job:  # noqa: C901 - an arm for each arrow
     """Take an arrow with whatever it needs."""
     match arrow:
         case "enqueued":
@@ -37,6 +39,10 @@ def follow(job: Job, arrow: str) -> Job:
             return job.failed(3.0, ERROR)
         case "buried":
             return job.buried(3.0, ERROR)
+        case "redriven":
+            return job.redriven(Ticket("new"))
+        case "discarded":
+            return job.discarded()
         case "cancelled":
             return job.cancelled(3.0)
         case _:
@@ -59,7 +65,12 @@ def test_an_arrow_starts_where_it_is_drawn_and_nowhere_else(arrow: str, state: J
 
 @pytest.mark.parametrize("state", JobState)
 def test_nothing_leaves_a_terminal_state(state: JobState) -> None:
-    leaving = [arrow for arrow, (allowed, _) in ARROWS.items() if state in allowed]
+    leaving = [
+        arrow
+        for arrow, (allowed, _) in ARROWS.items()
+        # By an operator's hand, not by itself.
+        if state in allowed and arrow not in {"redriven", "discarded"}
+    ]
     assert state.terminal == (state in TERMINAL) == (not leaving)
 
 
@@ -110,3 +121,15 @@ def test_a_lane_is_a_pool_at_a_priority() -> None:
     assert lane == Lane("big", Priority.INTERACTIVE)
     assert str(lane) == "big/interactive"
     assert lanes_of("big") == (lane, Lane("big", Priority.BATCH))
+
+
+def test_a_dead_job_comes_back_with_its_deaths() -> None:
+    running = a_job().claimed("w", 1.0)
+    dead = running.buried(2.0, JobError("c", "why"), engine="e")
+    back = dead.redriven(Ticket("new"))
+    assert (back.state, back.attempts, back.ticket) == (JobState.ACCEPTED, 0, "new")
+    assert (back.error, back.finished_at, back.version) == (None, None, dead.version + 1)
+    assert back.deaths == (
+        Death(error=dead.error, finished_at=2.0, attempts=1, lost_leases=0, engine="e"),
+    )
+    assert dead.discarded().state is JobState.FAILED

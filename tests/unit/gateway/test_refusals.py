@@ -304,7 +304,7 @@ class _Broken(Delivery):
     async def submit(self, new: NewJob) -> Added | Existing:
         raise self._error
 
-    claim = renew = settle = reissue = None  # pyright: ignore[reportAssignmentType]
+    claim = renew = settle = reissue = redrive = None  # pyright: ignore[reportAssignmentType]
 
 
 async def test_a_bug_is_a_500_that_tells_nothing(

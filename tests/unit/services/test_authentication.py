@@ -3,7 +3,7 @@
 import pytest
 
 from headpond.adapters.memory.keys import MemoryKeyStore
-from headpond.domain.identity import ApiKey, Identity, Limits
+from headpond.domain.identity import ApiKey, Identity, Limits, Role
 from headpond.errors import SettingsError, Unauthenticated
 from headpond.services.authentication import (
     MAX_CREDENTIAL_BYTES,
@@ -13,7 +13,7 @@ from headpond.services.authentication import (
 from headpond.services.keys import Keys
 from headpond.testing.clocks import ManualClock
 
-LOCAL = Identity("local")
+LOCAL = Identity("local", role=Role.OPERATOR)
 
 
 class Counting(MemoryKeyStore):

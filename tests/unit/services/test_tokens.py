@@ -12,7 +12,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from typing_extensions import override
 
 from headpond.adapters.memory.keys import MemoryKeyStore
-from headpond.domain.identity import Identity
+from headpond.domain.identity import Identity, Role
 from headpond.errors import MissingExtra, Unauthenticated, Unavailable
 from headpond.ports.key_set import KeySet
 from headpond.services.authentication import Authentication
@@ -94,6 +94,28 @@ async def refused(tokens: Tokens, text: bytes) -> str:
 async def test_a_token_names_team_and_feature(tokens: Tokens) -> None:
     assert await tokens.identity(token(feature="search")) == Identity("team", "search")
     assert await tokens.identity(token(RSA, "RS256", "r")) == Identity("team")
+
+
+@pytest.mark.parametrize(
+    ("claims", "role"),
+    [
+        ({"roles": "operator"}, Role.OPERATOR),
+        ({"roles": ["reader", "operator"]}, Role.OPERATOR),
+        ({"roles": ["reader"]}, Role.TEAM),
+        ({"role": "operator"}, Role.TEAM),
+        ({}, Role.TEAM),
+    ],
+)
+async def test_a_claim_makes_an_operator(
+    published: Published, clock: ManualClock, claims: dict[str, Any], role: Role
+) -> None:
+    settings = JwtSettings(jwks="unused", role_claim="roles")
+    tokens = Tokens(settings, published, clock)
+    assert (await tokens.identity(token(**claims))).role is role
+
+
+async def test_without_the_setting_no_token_is_an_operators(tokens: Tokens) -> None:
+    assert (await tokens.identity(token(role="operator"))).role is Role.TEAM
 
 
 async def test_the_claims_names_are_settings(published: Published, clock: ManualClock) -> None:

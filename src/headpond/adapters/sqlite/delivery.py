@@ -91,17 +91,23 @@ class SqliteDelivery(Delivery):
 
     @override
     async def reissue(self, job: Job) -> bool:
+        return await self._enqueue(job.reissued(self._new_ticket()))
+
+    @override
+    async def redrive(self, job: Job, *, delay_s: float = 0.0) -> bool:
+        return await self._enqueue(job.redriven(self._new_ticket()), delay_s)
+
+    async def _enqueue(self, after: Job, delay_s: float = 0.0) -> bool:
         now = self._clock.now()
-        after = job.reissued(self._new_ticket())
         queued = after.enqueued(now)
 
-        def reissue(connection: sqlite3.Connection) -> bool:
+        def enqueue(connection: sqlite3.Connection) -> bool:
             if not records.swap(connection, after) or not records.swap(connection, queued):
                 return False
-            messages.send(connection, [_message_of(queued)], now=now)
+            messages.send(connection, [_message_of(queued)], now=now, delay_s=delay_s)
             return True
 
-        return await self._database.write(reissue)
+        return await self._database.write(enqueue)
 
     def _submit(
         self, connection: sqlite3.Connection, news: Sequence[NewJob]

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
-from headpond.domain.identity import ApiKey, KeyId, Limits
+from headpond.domain.identity import ApiKey, KeyId, Limits, Role
 from headpond.ports.keys import KeyStore
 
 
@@ -28,6 +28,7 @@ class SqliteKeyStore(KeyStore):
             key.team,
             key.feature,
             limits,
+            key.role.value,
             key.created_at,
             key.revoked_at,
         )
@@ -59,7 +60,7 @@ def _keys(cursor: sqlite3.Cursor) -> list[ApiKey]:
 
 
 def _key(row: tuple[Any, ...]) -> ApiKey:
-    key_id, digest, hint, team, feature, limits, created_at, revoked_at = row
+    key_id, digest, hint, team, feature, limits, role, created_at, revoked_at = row
     return ApiKey(
         id=KeyId(key_id),
         digest=digest,
@@ -67,6 +68,7 @@ def _key(row: tuple[Any, ...]) -> ApiKey:
         team=team,
         feature=feature,
         limits=None if limits is None else msgspec.json.decode(limits, type=Limits),
+        role=Role(role),
         created_at=created_at,
         revoked_at=revoked_at,
     )

@@ -47,6 +47,7 @@ PLANS = {
     "overdue_jobs": ("jobs_with_deadline (",),
     "unqueued_jobs": ("jobs_not_queued (",),
     "find_jobs_of_team": ("jobs_of_team (team=?)",),
+    "read_dead": ("jobs_dead (",),
     "read_audit": ("jobs_by_end (", "PRIMARY KEY (rowid=?)"),
     "get_key": ("PRIMARY KEY (team=? AND key=?)",),
     "expired_keys": ("idempotency_keys_expiry (expires_at<?)", "sqlite_autoindex_jobs_1 (id=?)"),

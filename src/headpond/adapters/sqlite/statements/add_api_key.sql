@@ -1,2 +1,2 @@
-INSERT INTO api_keys (id, digest, hint, team, feature, limits, created_at, revoked_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO api_keys (id, digest, hint, team, feature, limits, role, created_at, revoked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

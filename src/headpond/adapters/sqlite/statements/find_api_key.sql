@@ -1,3 +1,3 @@
-SELECT id, digest, hint, team, feature, limits, created_at, revoked_at
+SELECT id, digest, hint, team, feature, limits, role, created_at, revoked_at
 FROM api_keys
 WHERE digest = ?
