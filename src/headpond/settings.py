@@ -182,6 +182,22 @@ class DeadLetterSettings(Section, frozen=True):
     ] = 50.0
 
 
+Keep = Seconds | None
+
+
+class RetentionSettings(Section, frozen=True):
+    """How long requests and results are kept after a job's end; its record stays for ever.
+
+    Dead letters are kept until they are redriven, discarded or deleted.
+    """
+
+    keep_s: Annotated[Keep, Meta(description="Seconds after the end; null keeps for ever")] = (
+        2_592_000
+    )
+    teams: Annotated[dict[str, Keep], Meta(description="The same for teams with their own")] = {}
+    every_s: Annotated[Seconds, Meta(description="Time between two looks")] = 60.0
+
+
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
@@ -211,6 +227,7 @@ class Settings(Section, frozen=True):
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
     reaper: ReaperSettings = ReaperSettings()
+    retention: RetentionSettings = RetentionSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     pools: dict[str, PoolSettings] = msgspec.field(
         default_factory=lambda: {"default": PoolSettings()}

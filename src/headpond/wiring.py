@@ -30,6 +30,7 @@ from headpond.domain.identity import time_ordered_id
 from headpond.domain.job import Ticket
 from headpond.domain.lane import lanes_of
 from headpond.domain.public_address import AddressRule
+from headpond.domain.retention import rules
 from headpond.errors import SettingsError
 from headpond.gateway.app import Parts, create_app
 from headpond.ports.audit import Audit
@@ -43,6 +44,7 @@ from headpond.ports.jobs import JobStore
 from headpond.ports.keys import KeyStore
 from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
+from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
 from headpond.services import quotes, reporting
 from headpond.services.authentication import Authentication, require_safe_binding
@@ -54,6 +56,7 @@ from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.reaper import Reaper
 from headpond.services.reporting import Reporter
+from headpond.services.retention import Retainer
 from headpond.services.submission import Submission
 from headpond.services.teller import Teller
 from headpond.services.tokens import Tokens
@@ -73,6 +76,7 @@ class Store:
     audit: Audit
     dead_letters: DeadLetters
     keys: KeyStore
+    retention: Retention
     roster: Roster
     endpoints: EndpointStore
     outbox: Outbox
@@ -111,6 +115,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
             from headpond.adapters.sqlite.keys import SqliteKeyStore
             from headpond.adapters.sqlite.outbox import SqliteOutbox
             from headpond.adapters.sqlite.queue import SqliteQueue
+            from headpond.adapters.sqlite.retention import SqliteRetention
             from headpond.adapters.sqlite.roster import SqliteRoster
 
             database = Database(_home(settings) / place)
@@ -123,6 +128,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                     audit=SqliteAudit(database),
                     dead_letters=SqliteDeadLetters(database),
                     keys=SqliteKeyStore(database),
+                    retention=SqliteRetention(database),
                     roster=SqliteRoster(database),
                     endpoints=SqliteEndpointStore(database),
                     outbox=SqliteOutbox(database),
@@ -273,7 +279,10 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             listener=heard.listener,
             accepted_grace_s=settings.reaper.accepted_grace_s,
         )
+        kept = settings.retention
+        retainer = Retainer(store.retention, rules(kept.keep_s, kept.teams), clock)
         duties = (
+            Duty("retention", retainer.tick, every_s=kept.every_s, listener=heard.listener),
             Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener),
             Duty("quotes", offers.tick, every_s=quotes.EVERY_S, listener=heard.listener),
         )

@@ -12,6 +12,7 @@ from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
 from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.adapters.memory.retention import MemoryRetention
 from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
@@ -21,6 +22,7 @@ from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySu
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 
@@ -45,6 +47,14 @@ class TestMemoryDeadLetters(DeadLettersSuite):
     async def stage(self) -> DeadStage:
         jobs = MemoryJobStore(ManualClock())
         return DeadStage(MemoryDeadLetters(jobs), jobs)
+
+
+class TestMemoryRetention(RetentionSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> RetentionStage:
+        jobs = MemoryJobStore(ManualClock())
+        return RetentionStage(MemoryRetention(jobs), jobs, MemoryAudit(jobs))
 
 
 class TestMemoryKeyStore(KeyStoreSuite):

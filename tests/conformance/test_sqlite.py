@@ -16,6 +16,7 @@ from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.keys import SqliteKeyStore
 from headpond.adapters.sqlite.outbox import SqliteOutbox
 from headpond.adapters.sqlite.queue import SqliteQueue
+from headpond.adapters.sqlite.retention import SqliteRetention
 from headpond.adapters.sqlite.roster import SqliteRoster
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
@@ -25,6 +26,7 @@ from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySu
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 
@@ -56,6 +58,14 @@ class TestSqliteDeadLetters(DeadLettersSuite):
     @override
     async def stage(self, database: Database) -> DeadStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         return DeadStage(SqliteDeadLetters(database), SqliteJobStore(database, ManualClock()))
+
+
+class TestSqliteRetention(RetentionSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, database: Database) -> RetentionStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        jobs = SqliteJobStore(database, ManualClock())
+        return RetentionStage(SqliteRetention(database), jobs, SqliteAudit(database))
 
 
 class TestSqliteKeyStore(KeyStoreSuite):

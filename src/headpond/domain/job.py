@@ -123,6 +123,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confidence: float | None = None
     error: JobError | None = None
     deaths: tuple[Death, ...] = ()
+    erased_at: float | None = None
 
     @property
     def lane(self) -> Lane:
@@ -223,10 +224,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             deaths=(*self.deaths, death),
         )
 
-    def discarded(self) -> "Job":
+    def discarded(self, now: float) -> "Job":
         """Nobody will redrive it: the reason of its death is that of its failure."""
         self._expect(JobState.DEAD)
-        return self._next(state=JobState.FAILED)
+        return self._next(state=JobState.FAILED, finished_at=now)
+
+    def erased(self, now: float) -> "Job":
+        """Its bodies are gone for good; a dead letter is given up with them."""
+        self._expect(*TERMINAL)
+        state = JobState.FAILED if self.state is JobState.DEAD else self.state
+        return self._next(state=state, erased_at=now)
 
     def cancelled(self, now: float) -> "Job":
         """The client does not want it any more."""

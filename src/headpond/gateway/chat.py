@@ -20,6 +20,7 @@ from headpond.gateway.intake import (
     receipt_headers,
 )
 from headpond.gateway.reply import Reply
+from headpond.gateway.tombstones import gone
 from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
 from headpond.services.desk import Desk
 from headpond.settings import GatewaySettings
@@ -52,7 +53,7 @@ class ChatRoutes:
                 body=self._body_type,
                 parameters=(IDEMPOTENCY_KEY, WAIT_HEADER),
                 answer=Answer(type=Open, description="The engine's chat completion."),
-                errors=(404, 408, 409, 413, 415, 422, 429, 502, 504),
+                errors=(404, 408, 409, 410, 413, 415, 422, 429, 502, 504),
             )
         ]
 
@@ -73,6 +74,8 @@ class ChatRoutes:
         receipt = await self._intake.submit(call, asked)
         job = await self._desk.ended(receipt.job, patience_s)
         headers = receipt_headers(receipt)
+        if job.erased_at is not None:
+            return gone(job)
         if job.state is not JobState.SUCCEEDED:
             return unanswered(job, headers)
         response = (await self._desk.bodies(job)).response

@@ -31,6 +31,7 @@ from headpond.gateway.job_schema import (
     view,
 )
 from headpond.gateway.reply import json_reply
+from headpond.gateway.tombstones import Deleted, gone
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobQuery
 from headpond.services.desk import Desk
@@ -129,6 +130,14 @@ class JobRoutes:
                 summary="Show a job, or wait for its end",
                 parameters=(WAIT,),
                 answer=Answer(type=JobView),
+                errors=(404, 410),
+            ),
+            Operation(
+                method="DELETE",
+                path="/jobs/{id}",
+                handler=self._delete,
+                summary="Erase the request and result of an ended job",
+                answer=Answer(type=Deleted),
                 errors=(404,),
             ),
             Operation(
@@ -168,6 +177,8 @@ class JobRoutes:
         job = await self._desk.job(job_id(call.id), call.identity)
         wait_s = seconds(call.query.get("wait", "0"), "wait")
         job = await self._desk.ended(job, min(wait_s, self._max_wait_s))
+        if job.erased_at is not None:
+            return gone(job)
         return json_reply(await with_result(self._desk, job))
 
     async def _list(self, call: Call) -> ASGIApp:
@@ -180,6 +191,10 @@ class JobRoutes:
         jobs = await self._desk.find(query, call.identity)
         listed = [view(job) for job in jobs[:limit]]
         return json_reply(JobList(data=listed, has_more=len(jobs) > limit))
+
+    async def _delete(self, call: Call) -> ASGIApp:
+        job = await self._desk.erase(job_id(call.id), call.identity)
+        return json_reply(Deleted(id=job.id, object="job"))
 
     async def _cancel(self, call: Call) -> ASGIApp:
         job = await self._desk.cancel(job_id(call.id), call.identity)
@@ -208,7 +223,7 @@ class JobRoutes:
 
 async def with_result(desk: Desk, job: Job) -> JobView:
     """The whole job; its bodies are read only if it succeeded."""
-    if job.state is not JobState.SUCCEEDED:
+    if job.state is not JobState.SUCCEEDED or job.erased_at is not None:
         return full_view(job, None)
     return full_view(job, (await desk.bodies(job)).response)
 

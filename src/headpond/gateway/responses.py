@@ -4,6 +4,8 @@ A response is a job under another name, so one that was not done in time is fetc
 was made in the background.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from starlette.types import ASGIApp
 
@@ -16,9 +18,10 @@ from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import Asked, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
-from headpond.gateway.reply import json_reply
+from headpond.gateway.reply import Header, Reply, json_reply
 from headpond.gateway.response_mapping import chat_request, response_view
 from headpond.gateway.response_schema import ResponseRequest, ResponseView
+from headpond.gateway.tombstones import Deleted, gone
 from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
 from headpond.services.desk import Desk
 from headpond.settings import GatewaySettings
@@ -27,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ResponseRoutes:
-    """OpenAI's responses API: create, retrieve, cancel."""
+    """OpenAI's responses API: create, retrieve, cancel, delete."""
 
     def __init__(
         self, intake: Intake, desk: Desk, bodies: BodyReader, settings: GatewaySettings
@@ -39,7 +42,7 @@ class ResponseRoutes:
         self._decoder = msgspec.json.Decoder(ResponseRequest)
 
     def operations(self) -> list[Operation]:
-        """All three."""
+        """All four."""
         return [
             Operation(
                 method="POST",
@@ -57,6 +60,14 @@ class ResponseRoutes:
                 handler=self._show,
                 summary="Retrieve a response",
                 answer=Answer(type=ResponseView),
+                errors=(404, 410),
+            ),
+            Operation(
+                method="DELETE",
+                path="/v1/responses/{id}",
+                handler=self._delete,
+                summary="Delete a response",
+                answer=Answer(type=Deleted),
                 errors=(404,),
             ),
             Operation(
@@ -82,15 +93,22 @@ class ResponseRoutes:
             job = await self._desk.ended(job, patience_s)
             if not job.state.terminal:
                 return unanswered(job, headers)
-        return json_reply(await self._view(job), 200, headers)
+        return await self._reply(job, headers)
 
     async def _show(self, call: Call) -> ASGIApp:
-        job = await self._desk.job(_job_id(call.id), call.identity)
-        return json_reply(await self._view(job))
+        return await self._reply(await self._desk.job(_job_id(call.id), call.identity))
 
     async def _cancel(self, call: Call) -> ASGIApp:
-        job = await self._desk.cancel(_job_id(call.id), call.identity)
-        return json_reply(await self._view(job))
+        return await self._reply(await self._desk.cancel(_job_id(call.id), call.identity))
+
+    async def _delete(self, call: Call) -> ASGIApp:
+        await self._desk.erase(_job_id(call.id), call.identity)
+        return json_reply(Deleted(id=call.id, object="response"))
+
+    async def _reply(self, job: Job, headers: Sequence[Header] = ()) -> Reply:
+        if job.erased_at is not None:
+            return gone(job)
+        return json_reply(await self._view(job), 200, headers)
 
     def _asked(self, body: bytes, request: ResponseRequest) -> Asked:
         default = Priority.BATCH if request.background else Priority.INTERACTIVE

@@ -9,7 +9,10 @@ from headpond.domain.job import Job
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """A job as it ended, with both bodies as JSON bytes; no response if it did not succeed."""
+    """A job as it ended, with both bodies as JSON bytes; no response if it did not succeed.
+
+    The request is empty where the bodies were erased.
+    """
 
     job: Job
     request: bytes

@@ -102,11 +102,15 @@ class JobStore(Protocol):
         ...
 
     async def bodies(self, job_id: JobId) -> Bodies | None:
-        """The request and response of a job, None if there is no such job."""
+        """The request and response of a job, None if there is no such job or they are erased."""
         ...
 
     async def swap(self, after: Job, response: bytes | None = None) -> bool:
         """Replace the record iff the stored version is `after.version - 1`; False if not."""
+        ...
+
+    async def erase(self, after: Job) -> bool:
+        """Replace the record as `swap` does, and remove both bodies in the same step."""
         ...
 
     async def find(self, query: JobQuery) -> list[Job]:

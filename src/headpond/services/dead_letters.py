@@ -138,9 +138,11 @@ class Triage:
 
     async def discard(self, selection: Selection, *, dry_run: bool = False) -> Tally:
         """Give them up for good: they end as failed, with the reason that they died of."""
-        return await self._each(
-            selection, lambda job: self._jobs.swap(job.discarded()), dry_run=dry_run
-        )
+
+        async def discard(job: Job) -> bool:
+            return await self._jobs.swap(job.discarded(self._clock.now()))
+
+        return await self._each(selection, discard, dry_run=dry_run)
 
     async def case(self, job_id: JobId) -> Case:
         """One dead letter with its request. Raises NotFound."""

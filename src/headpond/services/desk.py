@@ -70,6 +70,22 @@ class Desk:
             job = changed
         return job
 
+    async def erase(self, job_id: JobId, identity: Identity) -> Job:
+        """Remove the job's request and result for good; one that is erased already stays so.
+
+        Raises NotFound, and InvalidRequest while the job has not ended.
+        """
+        while True:
+            job = await self.job(job_id, identity)
+            if job.erased_at is not None:
+                return job
+            if not job.state.terminal:
+                message = f"The job has not ended ({job.state}); cancel it first."
+                raise InvalidRequest(message, code="job_not_ended", param="id")
+            after = job.erased(self._clock.now())
+            if await self._jobs.erase(after):
+                return after
+
     async def cancel(self, job_id: JobId, identity: Identity) -> Job:
         """Cancel the job; one that is cancelled already stays so.
 

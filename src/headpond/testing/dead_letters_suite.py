@@ -61,7 +61,7 @@ class DeadLettersSuite:
         for job in (one, two):
             await stage.jobs.add(new_job(job))
         await stage.jobs.swap(one.redriven(one.ticket))
-        await stage.jobs.swap(two.discarded())
+        await stage.jobs.swap(two.discarded(1_000_030.0))
         assert await self.found(stage) == []
 
     async def test_none_is_missed_while_others_leave(self, stage: DeadStage) -> None:
@@ -71,6 +71,6 @@ class DeadLettersSuite:
         seen: list[Job] = []
         async for job in stage.dead.read(DeadQuery()):
             seen.append(job)
-            await stage.jobs.swap(job.discarded())
+            await stage.jobs.swap(job.discarded(1_000_030.0))
         assert {job.id for job in seen} == {job.id for job in jobs}
         assert len(seen) == len(jobs)

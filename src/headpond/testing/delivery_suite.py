@@ -238,7 +238,7 @@ class DeliverySuite:
         redriven = (stage.delivery.redrive(dead) for _ in range(5))
         assert sum(await asyncio.gather(*redriven)) == 1
         assert len(await self.claim(stage)) == 1
-        await stage.jobs.swap(dead.discarded())
+        await stage.jobs.swap(dead.discarded(stage.clock.now()))
         assert not await stage.delivery.redrive(dead)
 
     async def test_a_message_of_an_unknown_job_is_dropped(self, stage: Stage) -> None:

@@ -108,6 +108,10 @@ class FaultyJobStore(JobStore):
         return await self._line.through(self._jobs.swap(after, response))
 
     @override
+    async def erase(self, after: Job) -> bool:
+        return await self._faults.through(self._jobs.erase(after))
+
+    @override
     async def find(self, query: JobQuery) -> list[Job]:
         return await self._line.through(self._jobs.find(query))
 

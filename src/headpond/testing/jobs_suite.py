@@ -221,6 +221,18 @@ class JobStoreSuite:
         stored = await asyncio.gather(*tries)
         assert len({one.job.id for one in stored}) == 1
 
+    async def test_an_erased_job_keeps_its_record_alone(self, jobs: JobStore) -> None:
+        # SPEC Q6 D6
+        running = a_job().claimed("w", 1_000_001)
+        await jobs.add(new_job(running))
+        done = running.succeeded(1_000_002, engine="e", usage=Usage(1, 2))
+        await jobs.swap(done, RESPONSE)
+        erased = done.erased(1_000_003)
+        assert await jobs.erase(erased)
+        assert not await jobs.erase(erased)
+        assert await jobs.get(done.id) == erased
+        assert await jobs.bodies(done.id) is None
+
     async def test_jobs_are_found_newest_first_page_by_page(self, jobs: JobStore) -> None:
         made = [a_job() for _ in range(5)]
         for job in made:

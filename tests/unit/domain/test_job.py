@@ -42,7 +42,7 @@ def follow(job: Job, arrow: str) -> Job:  # noqa: C901 - an arm for each arrow
         case "redriven":
             return job.redriven(Ticket("new"))
         case "discarded":
-            return job.discarded()
+            return job.discarded(3.0)
         case "cancelled":
             return job.cancelled(3.0)
         case _:
@@ -123,6 +123,13 @@ def test_a_lane_is_a_pool_at_a_priority() -> None:
     assert lanes_of("big") == (lane, Lane("big", Priority.BATCH))
 
 
+def test_what_is_erased_has_ended() -> None:
+    with pytest.raises(ValueError, match="accepted"):
+        a_job().erased(1.0)
+    assert a_job(state=JobState.SUCCEEDED).erased(1.0).state is JobState.SUCCEEDED
+    assert a_job(state=JobState.DEAD).erased(1.0).state is JobState.FAILED
+
+
 def test_a_dead_job_comes_back_with_its_deaths() -> None:
     running = a_job().claimed("w", 1.0)
     dead = running.buried(2.0, JobError("c", "why"), engine="e")
@@ -132,4 +139,4 @@ def test_a_dead_job_comes_back_with_its_deaths() -> None:
     assert back.deaths == (
         Death(error=dead.error, finished_at=2.0, attempts=1, lost_leases=0, engine="e"),
     )
-    assert dead.discarded().state is JobState.FAILED
+    assert dead.discarded(3.0).state is JobState.FAILED

@@ -21,7 +21,9 @@ class MemoryAudit(Audit):
         matching = (job for job in self._jobs.ended() if _matches(job, query))
         for job in islice(matching, query.limit):
             bodies = await self._jobs.bodies(job.id)
-            if bodies is not None:
+            if bodies is None:
+                yield AuditEntry(job, b"")
+            else:
                 yield AuditEntry(job, bodies.request, bodies.response)
 
 

@@ -69,16 +69,21 @@ class MemoryJobStore(JobStore):
 
     @override
     async def swap(self, after: Job, response: bytes | None = None) -> bool:
-        before = self._records.get(after.id)
-        if before is None or before.version != after.version - 1:
+        if not self._replace(after):
             return False
-        self._records[after.id] = after
         if response is not None:
             self._bodies[after.id] = Bodies(self._bodies[after.id].request, response)
         if after.state.terminal:
             self._outbox.job_ended(after)
         async with self._changed:
             self._changed.notify_all()
+        return True
+
+    @override
+    async def erase(self, after: Job) -> bool:
+        if not self._replace(after):
+            return False
+        self._bodies.pop(after.id, None)
         return True
 
     @override
@@ -135,6 +140,13 @@ class MemoryJobStore(JobStore):
         for job_id in tries[:limit]:
             del self._tries[job_id]
         return forgotten + len(tries[:limit])
+
+    def _replace(self, after: Job) -> bool:
+        before = self._records.get(after.id)
+        if before is None or before.version != after.version - 1:
+            return False
+        self._records[after.id] = after
+        return True
 
     def _known(self, team: str, key: str) -> Existing | None:
         known = self._keys.get((team, key))

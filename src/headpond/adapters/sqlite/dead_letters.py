@@ -36,6 +36,7 @@ class SqliteDeadLetters(DeadLetters):
             )
             for seq, finished_at, record in rows:
                 after_time, after_seq = finished_at, seq
-                yield records.job_of(record)
+                if job := records.readable(record):
+                    yield job
             if len(rows) < PAGE:
                 return

@@ -25,6 +25,9 @@ from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, NewJob
 from headpond.ports.queue import Lease, Message
 
+ASIDE_S = 600.0
+"""How long the message of a record that cannot be read stays hidden."""
+
 
 class SqliteDelivery(Delivery):
     """`lease_s` is the same for every claim."""
@@ -127,6 +130,10 @@ class SqliteDelivery(Delivery):
         done: list[Lease] = []
         for lease in leases:
             job, request = found.get(lease.message.job_id, (None, b""))
+            if job is None and lease.message.job_id in found:
+                # Of a newer release, or damaged: not dropped, and in nobody's way.
+                messages.give_back(connection, [lease], now=now, delay_s=ASIDE_S)
+                continue
             verdict = judge(
                 job,
                 lease.message.ticket,

@@ -60,6 +60,10 @@ class SqliteJobStore(JobStore):
         )
 
     @override
+    async def erase(self, after: Job) -> bool:
+        return await self._database.write(lambda connection: records.erase(connection, after))
+
+    @override
     async def find(self, query: JobQuery) -> list[Job]:
         statement = sql("find_jobs") if query.team is None else sql("find_jobs_of_team")
         parameters = {
@@ -109,4 +113,6 @@ class SqliteJobStore(JobStore):
 def _jobs(
     connection: sqlite3.Connection, statement: str, parameters: Mapping[str, object]
 ) -> list[Job]:
-    return [records.job_of(record) for (record,) in connection.execute(statement, parameters)]
+    rows = connection.execute(statement, parameters)
+    found = (records.readable(record) for (record,) in rows)
+    return [job for job in found if job is not None]

@@ -1,6 +1,7 @@
 """Job records in rows, and every change to them, as steps of a transaction."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from headpond.domain.job import Job
 from headpond.domain.webhook_event import job_event
 from headpond.ports.jobs import HELD_ON_S, Added, Existing, Idempotency, NewJob, Try
 
+log = logging.getLogger(__name__)
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Job).decode
 
@@ -19,6 +22,15 @@ _decode = msgspec.json.Decoder(Job).decode
 def job_of(record: str) -> Job:
     """The record as it was stored."""
     return _decode(record)
+
+
+def readable(record: str) -> Job | None:
+    """The record, None for one of a newer release or a damaged one: others are not to suffer."""
+    try:
+        return job_of(record)
+    except msgspec.MsgspecError:
+        log.exception("a record cannot be read: %s", record[:200])
+        return None
 
 
 def add(
@@ -129,10 +141,10 @@ def get(connection: sqlite3.Connection, job_id: str) -> Job | None:
 
 def get_with_requests(
     connection: sqlite3.Connection, job_ids: Sequence[str]
-) -> dict[str, tuple[Job, bytes]]:
-    """The records that there are, each with its request body, by id."""
+) -> dict[str, tuple[Job | None, bytes]]:
+    """The records that there are, each with its request body, by id; None cannot be read."""
     rows = connection.execute(sql("get_jobs_with_requests"), (json.dumps(job_ids),))
-    return {job_id: (job_of(record), request) for job_id, record, request in rows}
+    return {job_id: (readable(record), request) for job_id, record, request in rows}
 
 
 def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = None) -> bool:
@@ -157,6 +169,15 @@ def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = No
 def begin(connection: sqlite3.Connection, afters: Sequence[Job]) -> None:
     """Replace the records of jobs that begin to run; they were read in this transaction."""
     connection.executemany(sql("swap_job"), map(_next_row, afters))
+
+
+def erase(connection: sqlite3.Connection, after: Job) -> bool:
+    """Replace the record as `swap` does, and remove its bodies. It has ended before: no event."""
+    if connection.execute(sql("swap_job"), _next_row(after)).rowcount == 0:
+        return False
+    connection.execute(sql("erase_request"), (after.id,))
+    connection.execute(sql("erase_response"), (after.id,))
+    return True
 
 
 def _next_row(after: Job) -> tuple[object, ...]:

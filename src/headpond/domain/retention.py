@@ -1,0 +1,33 @@
+"""How long the bodies of ended jobs are kept."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headpond.domain.job import Job, JobState
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Bodies of `team`, or of every team but `others`, go `after_s` seconds after the end."""
+
+    after_s: float
+    team: str | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The same for rules that cover the same teams."""
+        return msgspec.json.encode([self.team, *self.others]).decode()
+
+    def covers(self, job: Job) -> bool:
+        """Whether this rule decides about the job; a dead letter waits for an operator."""
+        if job.erased_at is not None or not job.state.terminal or job.state is JobState.DEAD:
+            return False
+        return job.team == self.team if self.team is not None else job.team not in self.others
+
+
+def rules(keep_s: float | None, teams: Mapping[str, float | None]) -> list[Rule]:
+    """A rule for each team that has its own, and one for the others; None keeps for ever."""
+    own = [Rule(after_s, team) for team, after_s in teams.items() if after_s is not None]
+    rest = () if keep_s is None else (Rule(keep_s, others=tuple(sorted(teams))),)
+    return [*own, *rest]

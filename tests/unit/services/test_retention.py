@@ -1,0 +1,23 @@
+"""The duty erases all that is due. SPEC Q6."""
+
+from headpond.adapters.memory.retention import MemoryRetention
+from headpond.domain.retention import rules
+from headpond.services.retention import STEP, Retainer
+from tests.stages import Stage
+
+
+async def test_a_tick_erases_all_that_is_due() -> None:
+    stage = Stage()
+    for _ in range(STEP + 1):
+        await stage.post("/jobs", {"prompt": "a"})
+        await stage.work()
+    retainer = Retainer(MemoryRetention(stage.jobs), rules(60.0, {}), stage.clock)
+    await retainer.tick()
+    assert len(stage.jobs._bodies) == STEP + 1
+    stage.manual.advance(60)
+    await retainer.tick()
+    assert stage.jobs._bodies == {}
+
+
+def test_without_a_span_there_is_no_rule() -> None:
+    assert rules(None, {"a": None}) == []
