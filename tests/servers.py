@@ -101,6 +101,7 @@ async def running_gateway(stage: Stage) -> AsyncGenerator[Running]:
     worker = Worker(
         stage.delivery,
         engine,
+        streams=stage.streams,
         name="w",
         lanes=LANES,
         settings=PoolSettings(),

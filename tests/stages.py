@@ -16,6 +16,7 @@ from headpond.adapters.memory.keys import MemoryKeyStore
 from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
+from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.dispatch import Reaction, Replied
 from headpond.domain.facts import Fact
@@ -114,6 +115,7 @@ class Stage:
         self.outbox = MemoryOutbox()
         self.jobs = MemoryJobStore(self.clock, self.outbox)
         self.queue = MemoryQueue(self.clock)
+        self.streams = MemoryTokenStreams(self.jobs)
         self.key_store = MemoryKeyStore()
         self.keys = Keys(self.key_store, self.clock)
         self.delivery = TwoStepDelivery(
@@ -169,6 +171,7 @@ class Stage:
             webhooks=self.webhooks,
             outbox=self.outbox,
             queue=self.queue,
+            streams=self.streams,
             lanes=LANES,
             clock=self.clock,
             listener=self.recorder,

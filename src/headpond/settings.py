@@ -224,6 +224,9 @@ class Settings(Section, frozen=True):
             "the default is two time-outs of the official client and its pauses"
         ),
     ] = 1_260
+    stream_ttl_s: Annotated[
+        Seconds, Meta(description="How long streamed tokens are kept after the job's end")
+    ] = 3_600
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
     reaper: ReaperSettings = ReaperSettings()

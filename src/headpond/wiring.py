@@ -46,12 +46,14 @@ from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
 from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
+from headpond.ports.streams import TokenStreams
 from headpond.services import quotes, reporting
 from headpond.services.authentication import Authentication, require_safe_binding
 from headpond.services.broadcast import Broadcast
 from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
 from headpond.services.duty import Duty
+from headpond.services.forgetting import Forgetting
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.reaper import Reaper
@@ -64,6 +66,8 @@ from headpond.services.webhook_sender import WebhookSender
 from headpond.services.webhooks import Webhooks
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings, Settings, WorkerSettings
+
+FORGET_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +84,7 @@ class Store:
     roster: Roster
     endpoints: EndpointStore
     outbox: Outbox
+    streams: TokenStreams
     delivery: Callable[[PoolSettings], Delivery]
 
 
@@ -117,6 +122,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
             from headpond.adapters.sqlite.queue import SqliteQueue
             from headpond.adapters.sqlite.retention import SqliteRetention
             from headpond.adapters.sqlite.roster import SqliteRoster
+            from headpond.adapters.sqlite.streams import SqliteTokenStreams
 
             database = Database(_home(settings) / place)
             database.open()
@@ -132,6 +138,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                     roster=SqliteRoster(database),
                     endpoints=SqliteEndpointStore(database),
                     outbox=SqliteOutbox(database),
+                    streams=SqliteTokenStreams(database),
                     delivery=lambda pool: SqliteDelivery(
                         database,
                         clock=clock,
@@ -206,6 +213,7 @@ async def open_worker(settings: Settings, pool: str, *, name: str) -> AsyncGener
                 yield Worker(
                     store.delivery(pool_settings),
                     engine,
+                    streams=store.streams,
                     name=name,
                     lanes=lanes_of(pool),
                     settings=pool_settings,
@@ -267,6 +275,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             webhooks=telling.webhooks,
             outbox=store.outbox,
             queue=store.queue,
+            streams=store.streams,
             lanes=[lane for pool in settings.pools for lane in lanes_of(pool)],
             clock=clock,
             listener=heard.listener,
@@ -281,9 +290,11 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         )
         kept = settings.retention
         retainer = Retainer(store.retention, rules(kept.keep_s, kept.teams), clock)
+        forgetting = Forgetting(store.streams, clock=clock, ttl_s=settings.stream_ttl_s)
         duties = (
             Duty("retention", retainer.tick, every_s=kept.every_s, listener=heard.listener),
             Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener),
+            Duty("forgetting", forgetting.tick, every_s=FORGET_EVERY_S, listener=heard.listener),
             Duty("quotes", offers.tick, every_s=quotes.EVERY_S, listener=heard.listener),
         )
         sender = WebhookSender(

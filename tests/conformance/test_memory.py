@@ -14,6 +14,7 @@ from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.retention import MemoryRetention
 from headpond.adapters.memory.roster import MemoryRoster
+from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
@@ -24,6 +25,8 @@ from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.streams_suite import Stage as StreamStage
+from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 
 
@@ -77,6 +80,14 @@ class TestMemoryWebhooks(WebhookSuite):
     async def stores(self) -> Stores:
         outbox = MemoryOutbox()
         return Stores(MemoryJobStore(ManualClock(), outbox), MemoryEndpointStore(outbox), outbox)
+
+
+class TestMemoryTokenStreams(TokenStreamsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> StreamStage:
+        jobs = MemoryJobStore(ManualClock())
+        return StreamStage(MemoryTokenStreams(jobs), jobs)
 
 
 class TestTwoStepDeliveryOnMemory(DeliverySuite):

@@ -18,6 +18,7 @@ from headpond.adapters.sqlite.outbox import SqliteOutbox
 from headpond.adapters.sqlite.queue import SqliteQueue
 from headpond.adapters.sqlite.retention import SqliteRetention
 from headpond.adapters.sqlite.roster import SqliteRoster
+from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
@@ -28,6 +29,8 @@ from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.streams_suite import Stage as StreamStage
+from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 
 
@@ -91,6 +94,13 @@ class TestSqliteWebhooks(WebhookSuite):
             SqliteEndpointStore(database),
             SqliteOutbox(database),
         )
+
+
+class TestSqliteTokenStreams(TokenStreamsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, database: Database) -> StreamStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return StreamStage(SqliteTokenStreams(database), SqliteJobStore(database, ManualClock()))
 
 
 class TestSqliteDelivery(DeliverySuite):

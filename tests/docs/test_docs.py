@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
@@ -12,6 +13,8 @@ from typer.core import TyperGroup
 from headpond import errors
 from headpond.cli import app
 from headpond.domain.job import JobState
+from headpond.gateway.job_stream import EventName
+from headpond.gateway.response_event_schema import AnyEvent
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -66,6 +69,14 @@ def test_every_code_is_in_the_table_and_every_code_of_the_table_is_one() -> None
     assert len(documented) == len(set(documented))
     everything = "".join(source.values())
     assert [code for code in documented if f'"{code}"' not in everything] == []
+
+
+def test_every_event_of_a_stream_is_in_its_table() -> None:
+    page = (DOCS / "streams.md").read_text()
+    documented = re.findall(r"^\| `([a-z_.]+)` \|", page, re.MULTILINE)
+    events = [event.__struct_config__.tag for event in get_args(AnyEvent)]
+    errors = ["stream_restarted", "not_done_in_time"]
+    assert sorted(documented) == sorted([*get_args(EventName), *events, *errors])
 
 
 def test_the_state_machine_is_drawn_with_every_state() -> None:

@@ -147,6 +147,68 @@ async def test_the_official_client_gets_an_answer(system: System) -> None:
     assert chat.choices[0].logprobs is not None
 
 
+async def test_a_stream_says_what_the_result_says(system: System) -> None:
+    # SPEC G4: the engine's own stream, cut off after the first token and taken up again.
+    async with AsyncOpenAI(base_url=f"{system.url}/v1", api_key="unused") as client:
+        stream = await client.responses.create(
+            model=EXAMPLE_MODEL,
+            instructions="Categorise this product.",
+            input="apple iphone 8 plus 64gb silver",
+            temperature=0,
+            background=True,
+            stream=True,
+        )
+        text, last, response_id = "", -1, ""
+        async for event in stream:
+            last = event.sequence_number
+            if event.type == "response.created":
+                response_id = event.response.id
+            if event.type == "response.output_text.delta":
+                text += event.delta
+                break
+        await stream.close()
+        async for event in await client.responses.retrieve(
+            response_id, stream=True, starting_after=last
+        ):
+            last += 1
+            assert event.sequence_number == last
+            text += event.delta if event.type == "response.output_text.delta" else ""
+        stored = await client.responses.retrieve(response_id)
+        chunks = [
+            chunk
+            async for chunk in await client.chat.completions.create(
+                model=EXAMPLE_MODEL,
+                messages=[
+                    {"role": "system", "content": "Categorise this product."},
+                    {"role": "user", "content": "apple iphone 8 plus 64gb silver"},
+                ],
+                temperature=0,
+                logprobs=True,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+        ]
+    chat = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == stored.output_text == chat == "Mobile Phones"
+    assert chunks[-1].usage is not None
+    assert any(chunk.choices[0].logprobs for chunk in chunks if chunk.choices)
+
+
+async def test_a_streamed_job_has_the_result_of_one_that_is_not(system: System) -> None:
+    body = {**job_for(read_titles(held_out_file(), 1)[0]), "temperature": 0}
+    async with Client(system.url) as client:
+        plain, streamed = [
+            await client.ended(await client.submit({**body, "stream": stream}))
+            for stream in (False, True)
+        ]
+    assert plain.result is not None
+    assert streamed.result is not None
+    assert streamed.text == plain.text
+    assert streamed.usage == plain.usage
+    assert streamed.confidence == pytest.approx(plain.confidence, rel=1e-3)
+    assert {"id", "object", "created", "model", "choices", "usage"} <= streamed.result.keys()
+
+
 async def test_a_request_that_the_engine_refuses_fails_at_once(system: System) -> None:
     # SPEC W5: longer than the model's context, and the engine says so.
     async with aiohttp.ClientSession(system.url) as session:

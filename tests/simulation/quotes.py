@@ -19,6 +19,7 @@ from typing_extensions import override
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
+from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.identity import Identity
 from headpond.domain.job import Job, Ticket, Usage
@@ -168,6 +169,7 @@ class _Pond:
         self._settings = PoolSettings(max_in_flight=AT_ONCE)
         self._clock = LoopClock()
         self._jobs = MemoryJobStore(self._clock)
+        self._streams = MemoryTokenStreams(self._jobs)
         self._queue = MemoryQueue(self._clock)
         self._roster = MemoryRoster()
         self._quotes = Quotes(
@@ -215,6 +217,7 @@ class _Pond:
         worker = Worker(
             self._delivery,
             self._engine,
+            streams=self._streams,
             name=name,
             lanes=lanes_of(POOL),
             settings=self._settings,

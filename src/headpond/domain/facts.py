@@ -44,6 +44,25 @@ class ClaimLost(msgspec.Struct, frozen=True):
     job_id: JobId
 
 
+class FirstToken(msgspec.Struct, frozen=True):
+    """A streamed job's run said its first token, `waited_s` after the job was accepted."""
+
+    job: Job
+    waited_s: float
+
+
+class StreamOpened(msgspec.Struct, frozen=True):
+    """Somebody follows a job's tokens; `api` is the front door."""
+
+    api: str
+
+
+class StreamClosed(msgspec.Struct, frozen=True):
+    """The same does so no more."""
+
+    api: str
+
+
 class EngineAnswered(msgspec.Struct, frozen=True):
     """An engine was asked; `outcome` is the name of the outcome's type."""
 
@@ -125,6 +144,9 @@ Fact = (
     | JobClaimed
     | JobSettled
     | ClaimLost
+    | FirstToken
+    | StreamOpened
+    | StreamClosed
     | EngineAnswered
     | EngineHealth
     | EngineFailed

@@ -90,7 +90,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
     the job's fault but has its own bound. `confidence` is the probability of the whole answer,
     where the request asked for log-probabilities. `callback` is a URL to tell of
-    the end. `deaths` has one for each time that the job was redriven.
+    the end; `stream` is true of a job whose tokens are told while it runs. `deaths` has one for
+    each time that the job was redriven.
     """
 
     id: JobId
@@ -108,6 +109,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_attempts: int = 3
     deadline: float | None = None
     callback: str | None = None
+    stream: bool = False
     accepted_at: float
 
     version: int = 1

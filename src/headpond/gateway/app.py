@@ -15,23 +15,28 @@ from headpond.gateway.body import BodyReader
 from headpond.gateway.boundary import Boundary
 from headpond.gateway.chat import ChatRoutes
 from headpond.gateway.dead_letters import DeadLetterRoutes
+from headpond.gateway.chat_stream import ChatStreams
 from headpond.gateway.endpoint import Endpoint, Operation
 from headpond.gateway.health import HealthRoutes
 from headpond.gateway.intake import Intake
 from headpond.gateway.job_events import JobEventRoutes
+from headpond.gateway.job_stream import JobStreamRoutes
 from headpond.gateway.jobs import JobRoutes
 from headpond.gateway.local_door import LocalDoor
 from headpond.gateway.models import ModelRoutes
 from headpond.gateway.openapi import DocumentRoutes
+from headpond.gateway.response_stream import ResponseStreams
 from headpond.gateway.responses import ResponseRoutes
 from headpond.gateway.webhooks import WebhookRoutes
 from headpond.ports.clock import Clock
 from headpond.ports.events import Listener
 from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
+from headpond.ports.streams import TokenStreams
 from headpond.services.authentication import Authentication
 from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
+from headpond.services.playback import Playback
 from headpond.services.submission import Submission
 from headpond.services.webhooks import Webhooks
 from headpond.settings import GatewaySettings
@@ -56,6 +61,7 @@ class Parts:
     webhooks: Webhooks
     outbox: Outbox
     queue: Queue
+    streams: TokenStreams
     lanes: Sequence[Lane]
     clock: Clock
     listener: Listener
@@ -89,14 +95,18 @@ def _operations(parts: Parts) -> list[Operation]:
     settings, desk = parts.settings, parts.desk
     intake = Intake(parts.submission, settings)
     bodies = BodyReader(settings)
+    playback = Playback(parts.streams, desk)
+    chats = ChatStreams(desk, playback, parts.listener)
+    responses = ResponseStreams(desk, playback, parts.listener)
     operations = [
         *JobRoutes(
             intake, desk, bodies, parts.clock, settings, webhooks=parts.webhooks
         ).operations(),
-        *ChatRoutes(intake, desk, bodies, settings).operations(),
-        *ResponseRoutes(intake, desk, bodies, settings).operations(),
+        *ChatRoutes(intake, desk, chats, bodies, settings).operations(),
+        *ResponseRoutes(intake, desk, responses, bodies, settings).operations(),
         *JobEventRoutes(desk).operations(),
         *DeadLetterRoutes(parts.triage, bodies).operations(),
+        *JobStreamRoutes(desk, playback, parts.listener).operations(),
         *ModelRoutes(parts.catalogue).operations(),
         *WebhookRoutes(parts.webhooks, bodies).operations(),
         *HealthRoutes(

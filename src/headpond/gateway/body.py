@@ -35,11 +35,6 @@ _PATH = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>[^`
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
-_LATER = {
-    "stream_options": "Streaming is not supported yet; leave stream_options out.",
-}
-"""Fields that are typed as null, for now."""
-
 _decode_anything = msgspec.json.Decoder().decode
 
 
@@ -192,8 +187,6 @@ def _invalid_field(text: str) -> InvalidRequest:
         name = _join(path, missing["name"])
         message = f"The parameter {name!r} is missing."
         return InvalidRequest(message, code="missing_required_parameter", param=name)
-    if later := _LATER.get(path):
-        return InvalidRequest(later, code="unsupported_parameter", param=path)
     where = f"{path}: " if path else ""
     return InvalidRequest(f"{where}{what}.", code="invalid_value", param=path or None)
 

@@ -2,6 +2,7 @@
 
 The connection is held until the job has ended, for a bounded time. A client that goes away, or
 whose time is up, has not cancelled anything: the job has an id, and its result can be fetched.
+Streams are another matter, see `chat_stream`.
 """
 
 import msgspec
@@ -9,8 +10,10 @@ from starlette.types import ASGIApp
 
 from headpond.domain.job import JobState
 from headpond.domain.lane import Priority
+from headpond.errors import InvalidRequest
 from headpond.gateway.body import BodyReader
-from headpond.gateway.chat_schema import ChatRequest, Open, OpenChatRequest
+from headpond.gateway.chat_schema import ChatRequest, Open, OpenChatRequest, StreamOptions
+from headpond.gateway.chat_stream import ChatStreams
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import (
@@ -29,13 +32,19 @@ FOR_HEADPOND = ("model", "stream", "stream_options", "metadata", "service_tier")
 
 
 class ChatRoutes:
-    """OpenAI's chat API, without streams."""
+    """OpenAI's chat API."""
 
     def __init__(
-        self, intake: Intake, desk: Desk, bodies: BodyReader, settings: GatewaySettings
+        self,
+        intake: Intake,
+        desk: Desk,
+        streams: ChatStreams,
+        bodies: BodyReader,
+        settings: GatewaySettings,
     ) -> None:
         self._intake = intake
         self._desk = desk
+        self._streams = streams
         self._bodies = bodies
         self._max_wait_s = settings.max_wait_s
         strict = settings.unknown_parameters == "refuse"
@@ -52,7 +61,11 @@ class ChatRoutes:
                 summary="Complete a chat, waiting for the answer",
                 body=self._body_type,
                 parameters=(IDEMPOTENCY_KEY, WAIT_HEADER),
-                answer=Answer(type=Open, description="The engine's chat completion."),
+                answer=Answer(
+                    type=Open,
+                    description="The engine's chat completion.",
+                    stream="With `stream`: chunks of it as server-sent events.",
+                ),
                 errors=(404, 408, 409, 410, 413, 415, 422, 429, 502, 504),
             )
         ]
@@ -71,7 +84,15 @@ class ChatRoutes:
             model=request.model,
             priority=priority_of(request.service_tier, Priority.INTERACTIVE),
         )
+        if request.stream_options is not None and not request.stream:
+            message = "stream_options are for streams; send stream=true with them."
+            raise InvalidRequest(message, code="invalid_value", param="stream_options")
         receipt = await self._intake.submit(call, asked)
+        if request.stream:
+            options = request.stream_options or StreamOptions()
+            return await self._streams.answer(
+                call, receipt, patience_s=patience_s, include_usage=bool(options.include_usage)
+            )
         job = await self._desk.ended(receipt.job, patience_s)
         headers = receipt_headers(receipt)
         if job.erased_at is not None:

@@ -20,9 +20,6 @@ Metadata: TypeAlias = Annotated[
     dict[Annotated[str, Meta(max_length=64, pattern="^[^\\x00]*$")], Text],
     Meta(max_length=16, description="Up to 16 pairs, kept with the job"),
 ]
-NoStream: TypeAlias = Annotated[
-    bool, Meta(description="Streams come later", extra_json_schema={"enum": [False]})
-]
 ServiceTier: TypeAlias = Annotated[
     Literal["auto", "default", "flex", "scale", "priority", "fast"],
     Meta(description="`flex` waits in the batch lane; `priority` and `fast` in the interactive"),
@@ -100,7 +97,7 @@ class ChatParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
     store: bool | None = None
-    stream: NoStream | None = None
+    stream: bool | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     tool_choice: str | Open | None = None
     tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
@@ -119,13 +116,24 @@ class ChatParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         }
 
 
+class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """With `include_usage` a last chunk says how many tokens there were.
+
+    Chunks are never padded, whatever `include_obfuscation` says: their lengths depend on when the
+    tokens came.
+    """
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
 class ChatRequest(ChatParameters, frozen=True, kw_only=True):
     """Body of POST /v1/chat/completions."""
 
     messages: Messages
     model: Name
     service_tier: ServiceTier | None = None
-    stream_options: None = None
+    stream_options: StreamOptions | None = None
 
 
 class OpenChatRequest(ChatRequest, frozen=True, kw_only=True, forbid_unknown_fields=False):

@@ -55,7 +55,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a successful operation sends: a wire type, or text of another media type.
 
-    `empty` describes the 204 of an operation that may have nothing to send.
+    `empty` describes the 204 of an operation that may have nothing to send, `stream` the events of
+    one that answers so on request.
     """
 
     status: int = 200
@@ -63,6 +64,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     media: str = "application/json"
     description: str = "Done."
     empty: str | None = None
+    stream: str | None = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,9 +57,6 @@ class Intake:
 
     async def submit(self, call: Call, asked: Asked) -> Receipt:
         """Make it a job. Raises what Submission raises, and InvalidRequest."""
-        if asked.stream:
-            message = "Streaming is not supported yet; send stream=false."
-            raise InvalidRequest(message, code="unsupported_parameter", param="stream")
         chars = prompt_chars(asked.request, limit=self._max_prompt_chars, param=asked.prompt_param)
         same = sameness(call, asked.body)
         return await self._submission.submit(
@@ -73,6 +70,7 @@ class Intake:
                 deadline=asked.deadline,
                 best_effort=asked.best_effort,
                 callback=asked.callback,
+                stream=bool(asked.stream),
                 metadata=asked.metadata or {},
                 idempotency_key=same.key,
                 try_number=same.try_number,

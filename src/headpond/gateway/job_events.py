@@ -15,13 +15,9 @@ from starlette.types import ASGIApp
 from headpond.domain.job import Job
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
+from headpond.gateway.event_stream import KEEP_ALIVE, KEEP_ALIVE_S, on_one_line
 from headpond.gateway.jobs import job_id, with_result
 from headpond.services.desk import Desk
-
-KEEP_ALIVE_S = 15.0
-"""Proxies cut connections that say nothing for long, most of them after 30 or 60 seconds."""
-
-KEEP_ALIVE = b": keep-alive\n\n"
 
 LAST_EVENT_ID = Parameter(
     name="Last-Event-ID",
@@ -88,7 +84,4 @@ class JobEventRoutes:
 
     async def _event(self, job: Job) -> bytes:
         data = _encode(await with_result(self._desk, job))
-        # The engine's answer is passed on as it came: it may hold line breaks between its tokens,
-        # which JSON does not need and an event's data line cannot have.
-        data = data.replace(b"\r", b"").replace(b"\n", b"")
-        return b"event: job\nid: %d\ndata: %b\n\n" % (job.version, data)
+        return b"event: job\nid: %d\ndata: %b\n\n" % (job.version, on_one_line(data))

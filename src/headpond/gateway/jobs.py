@@ -41,6 +41,7 @@ from headpond.settings import GatewaySettings
 FOR_HEADPOND = (
     "model",
     "stream",
+    "stream_options",
     "metadata",
     "prompt",
     "task_type",

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from headpond.gateway.docs_page import page
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
 from headpond.gateway.envelope import ErrorEnvelope
+from headpond.gateway.event_stream import MEDIA_TYPE as EVENT_STREAM
 from headpond.gateway.reply import Reply
 
 Document = Mapping[str, object]
@@ -115,11 +116,12 @@ def _operation(operation: Operation, refs: _Refs) -> dict[str, object]:
 def _responses(operation: Operation, refs: _Refs) -> dict[str, object]:
     answer = operation.answer
     schema = {"type": "string"} if answer.type is None else _schema(answer.type, refs)
+    content: dict[str, object] = {answer.media: {"schema": schema}}
+    if answer.stream is not None:
+        events = {"type": "string", "description": answer.stream}
+        content[EVENT_STREAM] = {"schema": events}
     responses: dict[str, object] = {
-        str(answer.status): {
-            "description": answer.description,
-            "content": {answer.media: {"schema": schema}},
-        }
+        str(answer.status): {"description": answer.description, "content": content}
     }
     if answer.empty is not None:
         responses["204"] = {"description": answer.empty}

@@ -132,6 +132,16 @@ def response_id(job: Job) -> str:
     return "resp_" + job.id.removeprefix("job_")
 
 
+def message_id(job: Job, run: int) -> str:
+    """What a run says: another run's message is another item."""
+    return f"msg_{job.id.removeprefix('job_')}_{run}"
+
+
+def call_item_id(job: Job, run: int, index: int) -> str:
+    """The same for the calls of one message."""
+    return f"fc_{job.id.removeprefix('job_')}_{run}_{index}"
+
+
 def _message(item: InputItem) -> Open:
     match item:
         case InputItem(type="message", role=str(role), content=str() | list() as content):
@@ -267,15 +277,16 @@ def _incomplete(answer: ChatCompletion) -> IncompleteDetails | None:
 def _output(job: Job, answer: ChatCompletion, status: str) -> list[OutputMessage | OutputCall]:
     if job.state is not JobState.SUCCEEDED or not answer.choices:
         return []
-    number = job.id.removeprefix("job_")
+    # The run that succeeded: a claim's version is one below that of what follows from it.
+    run = job.version - 1
     ended = "completed" if status == "completed" else "incomplete"
     output: list[OutputMessage | OutputCall] = []
     if answer.text is not None:
         part = OutputPart(text=answer.text)
-        output.append(OutputMessage(id="msg_" + number, status=ended, content=[part]))
+        output.append(OutputMessage(id=message_id(job, run), status=ended, content=[part]))
     output += [
         OutputCall(
-            id=f"fc_{number}_{index}",
+            id=call_item_id(job, run, index),
             status=ended,
             call_id=call.id,
             name=call.function.name,

@@ -9,11 +9,12 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from headpond.gateway.chat_schema import Metadata, Name, NoStream, Open, ServiceTier, TokenCount
+from headpond.gateway.chat_schema import Metadata, Name, Open, ServiceTier, TokenCount
 
 Status: TypeAlias = Literal[
     "queued", "in_progress", "completed", "incomplete", "failed", "cancelled"
 ]
+ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 Kept: TypeAlias = Annotated[
     bool, Meta(description="Responses are always kept", extra_json_schema={"enum": [True]})
 ]
@@ -45,7 +46,7 @@ class InputItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     arguments: str | None = None
     output: str | None = None
     id: str | None = None
-    status: Literal["in_progress", "completed", "incomplete"] | None = None
+    status: ItemStatus | None = None
     phase: None = None
     caller: None = None
     namespace: None = None
@@ -98,7 +99,7 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     safety_identifier: str | None = None
     service_tier: ServiceTier | None = None
     store: Kept | None = None
-    stream: NoStream | None = None
+    stream: bool | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     text: TextConfig | None = None
     tool_choice: str | NamedFunction | None = None
@@ -117,13 +118,13 @@ class OutputPart(msgspec.Struct, frozen=True, kw_only=True):
 class OutputMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
     id: str
     role: Literal["assistant"] = "assistant"
-    status: Literal["completed", "incomplete"]
+    status: ItemStatus
     content: list[OutputPart]
 
 
 class OutputCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call"):
     id: str
-    status: Literal["completed", "incomplete"]
+    status: ItemStatus
     call_id: str
     name: str
     arguments: str

@@ -14,7 +14,8 @@ from headpond.domain.lane import Priority
 from headpond.errors import InvalidRequest
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
-from headpond.gateway.endpoint import Answer, Call, Operation
+from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
+from headpond.gateway.event_stream import STARTING_AFTER, starting_after
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import Asked, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
@@ -22,27 +23,39 @@ from headpond.gateway.reply import Header, Reply, json_reply
 from headpond.gateway.response_mapping import chat_request, response_view
 from headpond.gateway.response_schema import ResponseRequest, ResponseView
 from headpond.gateway.tombstones import Deleted, gone
+from headpond.gateway.response_stream import ResponseStreams
 from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
 from headpond.services.desk import Desk
 from headpond.settings import GatewaySettings
+
+STREAM = Parameter(
+    name="stream", schema={"type": "boolean"}, description="Answer with the response's events."
+)
+STREAMED = "With `stream`: the response's events."
 
 _encode = msgspec.json.Encoder().encode
 
 
 class ResponseRoutes:
-    """OpenAI's responses API: create, retrieve, cancel, delete."""
+    """OpenAI's responses API: create and retrieve, as a stream too, cancel, delete."""
 
     def __init__(
-        self, intake: Intake, desk: Desk, bodies: BodyReader, settings: GatewaySettings
+        self,
+        intake: Intake,
+        desk: Desk,
+        streams: ResponseStreams,
+        bodies: BodyReader,
+        settings: GatewaySettings,
     ) -> None:
         self._intake = intake
         self._desk = desk
+        self._streams = streams
         self._bodies = bodies
         self._max_wait_s = settings.max_wait_s
         self._decoder = msgspec.json.Decoder(ResponseRequest)
 
     def operations(self) -> list[Operation]:
-        """All four."""
+        """Create and retrieve, the hot ones, first."""
         return [
             Operation(
                 method="POST",
@@ -51,15 +64,16 @@ class ResponseRoutes:
                 summary="Create a response",
                 body=ResponseRequest,
                 parameters=(IDEMPOTENCY_KEY, WAIT_HEADER),
-                answer=Answer(type=ResponseView),
+                answer=Answer(type=ResponseView, stream=STREAMED),
                 errors=(404, 408, 413, 415, 422, 429, 504),
             ),
             Operation(
                 method="GET",
                 path="/v1/responses/{id}",
                 handler=self._show,
-                summary="Retrieve a response",
-                answer=Answer(type=ResponseView),
+                summary="Retrieve a response, or follow it",
+                parameters=(STREAM, STARTING_AFTER),
+                answer=Answer(type=ResponseView, stream=STREAMED),
                 errors=(404, 410),
             ),
             Operation(
@@ -88,6 +102,8 @@ class ResponseRoutes:
             message = "Responses are always kept here; store=false is not supported."
             raise InvalidRequest(message, code="unsupported_parameter", param="store")
         receipt = await self._intake.submit(call, self._asked(body, request))
+        if request.stream:
+            return self._streams.created(call, receipt, background=bool(request.background))
         job, headers = receipt.job, receipt_headers(receipt)
         if not request.background:
             job = await self._desk.ended(job, patience_s)
@@ -96,7 +112,15 @@ class ResponseRoutes:
         return await self._reply(job, headers)
 
     async def _show(self, call: Call) -> ASGIApp:
-        return await self._reply(await self._desk.job(_job_id(call.id), call.identity))
+        streamed = _streamed(call)
+        after = starting_after(call)
+        if after is not None and not streamed:
+            message = "starting_after is for streams; send stream=true with it."
+            raise InvalidRequest(message, code="invalid_value", param="starting_after")
+        job = await self._desk.job(_job_id(call.id), call.identity)
+        if streamed and job.erased_at is None:
+            return self._streams.resumed(job, -1 if after is None else after)
+        return await self._reply(job)
 
     async def _cancel(self, call: Call) -> ASGIApp:
         return await self._reply(await self._desk.cancel(_job_id(call.id), call.identity))
@@ -127,6 +151,17 @@ class ResponseRoutes:
 
     async def _view(self, job: Job) -> ResponseView:
         return response_view(job, await self._desk.bodies(job))
+
+
+def _streamed(call: Call) -> bool:
+    match call.query.get("stream", "false"):
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            message = "stream must be true or false."
+            raise InvalidRequest(message, code="invalid_value", param="stream")
 
 
 def _job_id(response_id: str) -> JobId:

@@ -30,11 +30,16 @@ def unanswered(job: Job, headers: list[Header]) -> Reply:
 
     Never to be retried by the client on its own: that would make a second job.
     """
+    status, body = fault(job)
+    return json_reply(ErrorEnvelope(body), status, [*headers, DO_NOT_RETRY])
+
+
+def fault(job: Job) -> tuple[int, ErrorBody]:
+    """Why there is no answer for a job, with the HTTP status that tells it."""
     status, kind, code, message = _verdict(job)
-    body = ErrorBody(
+    return status, ErrorBody(
         message=message, type=kind, code=code, job_id=str(job.id), poll_url=poll_url(job)
     )
-    return json_reply(ErrorEnvelope(body), status, [*headers, DO_NOT_RETRY])
 
 
 def _verdict(job: Job) -> tuple[int, str, str, str]:

@@ -1,10 +1,15 @@
 """The engine: whatever turns a request into an answer."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import msgspec
 
+from headpond.domain.deltas import Choices
 from headpond.domain.outcome import Outcome
+
+Tell: TypeAlias = Callable[[Choices], None]
+"""Takes the next piece of an answer. Must be quick; must not block."""
 
 
 class Gauges(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +37,14 @@ class Engine(Protocol):
         A cancelled call aborts the request at the engine.
         """
         ...
+
+    async def stream(self, model: str, request: bytes, tell: Tell) -> Outcome:
+        """As `complete`, telling each piece of the answer as it comes; the outcome is the same.
+
+        An engine that cannot stream tells nothing.
+        """
+        del tell
+        return await self.complete(model, request)
 
     async def healthy(self) -> bool:
         """True when the engine can take requests now."""

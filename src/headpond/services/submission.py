@@ -45,6 +45,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float | None = None
     best_effort: bool = False
     callback: str | None = None
+    stream: bool = False
     metadata: dict[str, str] = {}
     idempotency_key: str | None = None
     try_number: int | None = None
@@ -188,6 +189,7 @@ class Submission:
             max_attempts=self._pools[route.pool].retry.max_attempts,
             deadline=order.deadline,
             callback=order.callback,
+            stream=order.stream,
             accepted_at=now,
         )
 

@@ -36,9 +36,11 @@ from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.engine import Engine, Gauges
 from headpond.ports.events import Listener
 from headpond.ports.queue import LeaseToken
+from headpond.ports.streams import TokenStreams
 from headpond.services.duty import Duty
 from headpond.services.gate import Gate
 from headpond.services.isolation import Isolation
+from headpond.services.relay import Relay
 from headpond.settings import PoolSettings
 
 PULL_WAIT_S = 1.0
@@ -64,6 +66,7 @@ class Worker:
         delivery: Delivery,
         engine: Engine,
         *,
+        streams: TokenStreams,
         name: str,
         lanes: Sequence[Lane],
         settings: PoolSettings,
@@ -73,6 +76,7 @@ class Worker:
     ) -> None:
         self._delivery = delivery
         self._engine = engine
+        self._relay = Relay(engine, streams, clock=clock, listener=listener)
         self._name = name
         self._lanes = lanes
         self._settings = settings
@@ -301,7 +305,7 @@ class Worker:
 
     async def _ask(self, claim: Claim) -> Outcome:
         began = self._clock.now()
-        outcome = await self._engine.complete(claim.job.model, claim.request)
+        outcome = await self._relay.ask(claim)
         self._gate.heed(outcome)
         duration_s = self._clock.now() - began
         self._listener.hear(EngineAnswered(self._engine.name, type(outcome).__name__, duration_s))

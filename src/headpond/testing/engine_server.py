@@ -19,14 +19,21 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import Self, assert_never
 
 import msgspec
 
 from headpond.testing.http_server import Exchange, HttpServer
-from headpond.testing.vllm_pages import CannedAnswers, error_body, metrics_page, model_list
+from headpond.testing.vllm_pages import (
+    END_OF_STREAM,
+    CannedAnswers,
+    error_body,
+    event,
+    metrics_page,
+    model_list,
+)
 
 CHARS_PER_TOKEN = 4
 
@@ -55,7 +62,14 @@ class Drop(msgspec.Struct, frozen=True):
     """Hang up before the answer."""
 
 
-Fault = Status | Hang | Cut | Drop
+class BreakOff(msgspec.Struct, frozen=True):
+    """Of a streamed answer send so many tokens, then an error in the stream, or just hang up."""
+
+    tokens: int
+    error: bytes | None = None
+
+
+Fault = Status | Hang | Cut | Drop | BreakOff
 
 GARBAGE = Status(200, body=b'{"choices": [')
 
@@ -79,6 +93,10 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
         return prompt_tokens * self.prefill_s_per_token + decode_s
 
 
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool = False
+
+
 class _Wanted(msgspec.Struct):
     """What the fake reads of a request."""
 
@@ -86,6 +104,8 @@ class _Wanted(msgspec.Struct):
     messages: list[msgspec.Raw]
     max_tokens: int | None = None
     logprobs: bool | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
 
 
 _wanted = msgspec.json.Decoder(_Wanted)
@@ -190,7 +210,7 @@ class FakeEngine:
         self._changed.set()
         exchange.on_abandoned = self._note_abort
         fault = self.next_faults.popleft() if self.next_faults else self.fault
-        if fault is not None:
+        if fault is not None and not isinstance(fault, BreakOff):
             self._fail(exchange, fault)
             return
         if self._authorization not in (None, exchange.headers.get("authorization")):
@@ -204,12 +224,12 @@ class FakeEngine:
         if wanted.model != self._model:
             message = f"The model `{wanted.model}` does not exist."
             exchange.answer(404, error_body(404, message))
-        elif self._pace is None:
+        elif self._pace is None and not wanted.stream:
             self._answer(exchange, wanted)
         else:
-            self._answer_later(exchange, wanted, self._pace)
+            self._answer_later(exchange, wanted, fault)
 
-    def _fail(self, exchange: Exchange, fault: Fault) -> None:
+    def _fail(self, exchange: Exchange, fault: Status | Hang | Cut | Drop) -> None:
         match fault:
             case Status():
                 headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
@@ -233,8 +253,8 @@ class FakeEngine:
         self.answered += 1
         self._changed.set()
 
-    def _answer_later(self, exchange: Exchange, wanted: _Wanted, pace: Pace) -> None:
-        task = asyncio.create_task(self._run(exchange, wanted, pace))
+    def _answer_later(self, exchange: Exchange, wanted: _Wanted, fault: BreakOff | None) -> None:
+        task = asyncio.create_task(self._run(exchange, wanted, fault))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -244,24 +264,69 @@ class FakeEngine:
 
         exchange.on_abandoned = abort
 
-    async def _run(self, exchange: Exchange, wanted: _Wanted, pace: Pace) -> None:
-        assert self._slots is not None
+    async def _run(self, exchange: Exchange, wanted: _Wanted, fault: BreakOff | None) -> None:
         tokens = self._answers.tokens
         if wanted.max_tokens is not None:
             tokens = min(tokens, wanted.max_tokens)
         prompt_tokens = len(exchange.body) // CHARS_PER_TOKEN
-        self.waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self.waiting -= 1
-        self._enter(prompt_tokens + tokens)
-        try:
-            await asyncio.sleep(pace.duration_s(prompt_tokens, tokens, self.running - 1))
-        finally:
-            self._leave(prompt_tokens + tokens)
-            self._slots.release()
+        async with self._slot(prompt_tokens + tokens):
+            if wanted.stream:
+                await self._stream(exchange, wanted, tokens, fault)
+                return
+            await self._work(prompt_tokens, tokens)
         self._answer(exchange, wanted)
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, tokens: int) -> AsyncGenerator[None]:
+        """A place in the batch, once there is one."""
+        async with contextlib.AsyncExitStack() as stack:
+            if self._slots is not None:
+                self.waiting += 1
+                try:
+                    await stack.enter_async_context(self._slots)
+                finally:
+                    self.waiting -= 1
+            self._enter(tokens)
+            stack.callback(self._leave, tokens)
+            yield
+
+    async def _work(self, prompt_tokens: int, answer_tokens: int) -> None:
+        """Take the time that these would take beside what else runs now."""
+        if self._pace is not None:
+            beside = self.running - 1
+            await asyncio.sleep(self._pace.duration_s(prompt_tokens, answer_tokens, beside))
+
+    async def _stream(
+        self, exchange: Exchange, wanted: _Wanted, tokens: int, fault: BreakOff | None
+    ) -> None:
+        prompt_tokens = len(exchange.body) // CHARS_PER_TOKEN
+        *chunks, end, usage = self._answers.chunks(
+            prompt_tokens, logprobs=bool(wanted.logprobs), limit=tokens
+        )
+        exchange.begin(200, "text/event-stream; charset=utf-8")
+        await self._work(prompt_tokens, 0)
+        for spoken, chunk in enumerate(chunks):  # the first one is the role
+            if spoken:
+                await self._work(0, 1)
+            exchange.send(chunk)
+            if fault is not None and spoken == fault.tokens:
+                self._break_off(exchange, fault)
+                return
+        exchange.send(end)
+        if wanted.stream_options is not None and wanted.stream_options.include_usage:
+            exchange.send(usage)
+        exchange.send(END_OF_STREAM)
+        exchange.end()
+        self.answered += 1
+        self._changed.set()
+
+    def _break_off(self, exchange: Exchange, fault: BreakOff) -> None:
+        if fault.error is None:
+            exchange.hang_up()
+            return
+        exchange.send(event(fault.error))
+        exchange.send(END_OF_STREAM)
+        exchange.end()
 
     def _enter(self, tokens: int) -> None:
         self.running += 1

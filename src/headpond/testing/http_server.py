@@ -16,9 +16,10 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Exchange:
-    """One request and the way to answer it: once, with one of the three verbs.
+    """One request and the way to answer it: once, with `answer`, `cut` or `drop`, or in parts.
 
-    `on_abandoned` is called if the client goes away before that.
+    An answer in parts is `begin`, any number of `send`, then `end` or `hang_up`. `on_abandoned` is
+    called if the client goes away before the end.
     """
 
     def __init__(
@@ -48,6 +49,27 @@ class Exchange:
         """Send a whole response; the connection stays open for the next request."""
         self._close()
         self._transport.write(_head(status, len(body), content_type, headers or {}) + body)
+
+    def begin(self, status: int, content_type: str) -> None:
+        """Send the head of a response whose length nobody knows yet."""
+        self._transport.write(
+            f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n"
+            f"Content-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+
+    def send(self, part: bytes) -> None:
+        """Send a part of what was begun."""
+        self._transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+
+    def end(self) -> None:
+        """End what was begun; the connection stays open for the next request."""
+        self._close()
+        self._transport.write(b"0\r\n\r\n")
+
+    def hang_up(self) -> None:
+        """Leave what was begun without an end; what was sent still arrives."""
+        self._close()
+        self._transport.close()
 
     def cut(self, status: int, body: bytes) -> None:
         """Promise the whole body, send half of it, and hang up."""

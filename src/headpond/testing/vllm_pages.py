@@ -1,5 +1,7 @@
 """The bodies that vLLM sends, as far as its clients look at them."""
 
+from collections.abc import Iterator, Mapping
+
 import msgspec
 
 ERROR_TYPES = {400: "BadRequestError", 404: "NotFoundError"}
@@ -16,6 +18,8 @@ class CannedAnswers:
         self.tokens = len(words)
         spoken = [word if at == 0 else f" {word}" for at, word in enumerate(words)]
         content = [{"token": token, "logprob": logprob} for token in spoken]
+        self._model = model
+        self._tokens = content
         self._plain = _without_usage(model, answer, None)
         self._with_logprobs = _without_usage(model, answer, {"content": content})
 
@@ -27,6 +31,42 @@ class CannedAnswers:
             self.tokens,
             prompt_tokens + self.tokens,
         )
+
+    def chunks(self, prompt_tokens: int, *, logprobs: bool, limit: int) -> Iterator[bytes]:
+        """The same in parts, as events: the role, `limit` tokens at most, the end, the usage."""
+        tokens = self._tokens[:limit]
+        yield self._chunk({"role": "assistant", "content": ""}, None, None)
+        for token in tokens:
+            told = {"content": [token]} if logprobs else None
+            yield self._chunk({"content": token["token"]}, told, None)
+        yield self._chunk({}, None, "stop" if len(tokens) == self.tokens else "length")
+        usage = {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": len(tokens),
+            "total_tokens": prompt_tokens + len(tokens),
+        }
+        yield self._event({"choices": [], "usage": usage})
+
+    def _chunk(self, delta: object, logprobs: object, finish_reason: str | None) -> bytes:
+        choice = {
+            "index": 0,
+            "delta": delta,
+            "logprobs": logprobs,
+            "finish_reason": finish_reason,
+        }
+        return self._event({"choices": [choice]})
+
+    def _event(self, fields: Mapping[str, object]) -> bytes:
+        head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1}
+        return event(msgspec.json.encode({**head, "model": self._model, **fields}))
+
+
+END_OF_STREAM = b"data: [DONE]\n\n"
+
+
+def event(data: bytes) -> bytes:
+    """A server-sent event."""
+    return b"data: %b\n\n" % data
 
 
 def _without_usage(model: str, answer: str, logprobs: object) -> bytes:

@@ -156,7 +156,7 @@ async def test_the_same_key_waits_for_the_same_job(stage: Stage) -> None:  # SPE
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"stream": True}, "stream"),
+        ({"stream": "yes"}, "stream"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"model": None}, "model"),
         ({"messages": "hello"}, "messages"),

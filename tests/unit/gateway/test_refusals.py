@@ -52,7 +52,7 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
         "tools[0].function.name",
     ),
     ({"prompt": "a", "response_format": {"type": "xml"}}, "response_format.type"),
-    ({"prompt": "a", "stream": True}, "stream"),
+    ({"prompt": "a", "stream": "yes"}, "stream"),
     ({"prompt": "a", "callback": "https://example.com"}, "callback"),
     ({"prompt": "a", "guided_choice": ["a"]}, "guided_choice"),
     ({"prompt": "a", "x" * 100: 1}, "x" * 64),

@@ -281,7 +281,7 @@ async def test_a_stored_request_that_cannot_be_read_spoils_nothing(stage: Stage)
         ({"conversation": "c"}, "conversation"),
         ({"include": ["x"]}, "include"),
         ({"prompt": {"id": "p"}}, "prompt"),
-        ({"stream": True}, "stream"),
+        ({"stream": "yes"}, "stream"),
         ({"store": False}, "store"),
         ({"truncation": "auto"}, "truncation"),
         ({"input": ""}, "input"),
@@ -311,7 +311,7 @@ async def test_what_is_not_supported_is_refused_by_name(
     assert await stage.empty()
 
 
-@pytest.mark.parametrize("query", ["stream=true", "starting_after=3", "include=x"])
+@pytest.mark.parametrize("query", ["stream=yes", "starting_after=3", "include=x"])
 async def test_parameters_of_retrieve_are_refused_by_name(stage: Stage, query: str) -> None:
     created = (await create(stage, background=True)).json
     reply = await stage.get(f"{URL}/{created['id']}?{query}")

@@ -12,6 +12,7 @@ from typing_extensions import override
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
+from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.facts import Fact
 from headpond.domain.job import Job, JobId, Ticket, Usage
 from headpond.domain.lane import lanes_of
@@ -106,6 +107,7 @@ class Pond:
         self.jobs = MemoryJobStore(self.clock)
         self.queue = MemoryQueue(self.clock)
         self.roster = MemoryRoster()
+        self.streams = MemoryTokenStreams(self.jobs)
         tickets = count()
         self.delivery = TwoStepDelivery(
             self.jobs,
@@ -121,6 +123,7 @@ class Pond:
         return Worker(
             self.delivery,
             engine,
+            streams=self.streams,
             name=name,
             lanes=lanes_of("default"),
             settings=self.settings,

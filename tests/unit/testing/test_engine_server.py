@@ -152,3 +152,32 @@ async def test_it_runs_in_a_process_of_its_own(client: aiohttp.ClientSession, mo
         assert response.status == 200
     process.terminate()
     await process.wait()
+
+
+async def test_it_streams_like_vllm(client: aiohttp.ClientSession):
+    body = REQUEST[:-1] + b',"stream":true,"logprobs":true,"stream_options":{"include_usage":true}}'
+    async with FakeEngine(answer="Washing machines here", logprob=-0.5) as engine:
+        stream = (await ask(client, engine, body)).decode()
+    *events, done, rest = stream.split("\n\n")
+    chunks = [json.loads(event.removeprefix("data: ")) for event in events]
+    assert (done, rest) == ("data: [DONE]", "")
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    *spoken, usage = chunks
+    assert [chunk["choices"][0]["delta"].get("content") for chunk in spoken] == [
+        *("", "Washing", " machines"),
+        None,
+    ]
+    assert spoken[-1]["choices"][0]["finish_reason"] == "length"
+    assert spoken[1]["choices"][0]["logprobs"]["content"][0]["logprob"] == -0.5
+    assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], 2)
+
+
+async def test_tokens_of_a_stream_take_their_time(client: aiohttp.ClientSession):
+    body = REQUEST[:-1] + b',"stream":true}'
+    pace = Pace(prefill_s_per_token=0, decode_s_per_token=0.05)
+    loop = asyncio.get_running_loop()
+    async with FakeEngine(answer="a b", pace=pace) as engine:
+        began = loop.time()
+        assert b'"usage"' not in await ask(client, engine, body)
+        assert loop.time() - began >= 0.1
+        assert engine.running == 0

@@ -20,12 +20,15 @@ from headpond.domain.facts import (
     EngineHealth,
     EngineLoad,
     Fact,
+    FirstToken,
     JobClaimed,
     JobConvicted,
     JobSettled,
     JobSubmitted,
     Reaped,
     RequestRefused,
+    StreamClosed,
+    StreamOpened,
     WebhookSent,
 )
 from headpond.domain.job import Job, JobState
@@ -60,7 +63,16 @@ class LogListener(Listener):
 def level_of(fact: Fact) -> int:
     """How much an operator should care."""
     match fact:
-        case JobSubmitted() | JobClaimed() | RequestRefused() | EngineAnswered() | EngineLoad():
+        case (
+            JobSubmitted()
+            | JobClaimed()
+            | RequestRefused()
+            | EngineAnswered()
+            | EngineLoad()
+            | FirstToken()
+            | StreamOpened()
+            | StreamClosed()
+        ):
             return logging.DEBUG
         case JobSettled(job):
             return SETTLED_LEVELS.get(job.state, logging.DEBUG)
@@ -85,6 +97,12 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
             return "job claimed", {**_job(job), "worker": job.worker, "waited_s": waited_s}
         case JobSettled(job, service_s):
             return f"job {_end(job)}", {**_job(job), "service_s": service_s, **_error(job)}
+        case FirstToken(job, waited_s):
+            return "first token", {**_job(job), "waited_s": waited_s}
+        case StreamOpened(api):
+            return "stream opened", {"api": api}
+        case StreamClosed(api):
+            return "stream closed", {"api": api}
         case ClaimLost(job_id):
             return "claim lost", {"job": job_id}
         case RequestRefused(code, status):

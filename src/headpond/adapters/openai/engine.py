@@ -4,6 +4,7 @@ What a failure means, beyond what a complete response says (see `wire`):
 
     refused, unresolved, unreachable                NotNow   nobody is there
     connection lost before or within the answer     Died     while it may have run the request
+    a stream that ends without saying so            Died     the same
     a 500 or no answer in time, and then not        Died     the same: vLLM answers all that was
     healthy                                                  in flight with 500 when its core dies
     no answer in time, garbage, an endless answer   Broke    this request's own
@@ -13,14 +14,20 @@ Nothing is retried here: a retry is the queue's business, where it is seen and c
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+from typing import TypeAlias
 
 import aiohttp
 from typing_extensions import override
 
+from headpond.adapters.openai.chunks import StreamedAnswer, streamed
 from headpond.adapters.openai.gauges import read_gauges
 from headpond.adapters.openai.wire import read_models, read_response, with_model
 from headpond.domain.outcome import Broke, Died, NotNow, Outcome
-from headpond.ports.engine import Engine, Gauges
+from headpond.ports.engine import Engine, Gauges, Tell
+
+Reading: TypeAlias = Callable[[aiohttp.ClientResponse], Awaitable[Outcome]]
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +79,18 @@ class OpenAIEngine(Engine):
 
     @override
     async def complete(self, model: str, request: bytes) -> Outcome:
-        outcome = await self._ask(with_model(request, model))
+        return await self._judged(self._ask(with_model(request, model), _whole))
+
+    @override
+    async def stream(self, model: str, request: bytes, tell: Tell) -> Outcome:
+        async def told(response: aiohttp.ClientResponse) -> Outcome:
+            return await _streamed(response, tell)
+
+        return await self._judged(self._ask(streamed(with_model(request, model)), told))
+
+    async def _judged(self, asking: Awaitable[Outcome]) -> Outcome:
+        """The outcome, whose failure may be the engine's end rather than the request's fault."""
+        outcome = await asking
         if isinstance(outcome, Broke) and outcome.code in SICK and not await self.healthy():
             return Died(outcome.reason)
         return outcome
@@ -118,7 +136,7 @@ class OpenAIEngine(Engine):
             )
         return self._open_session
 
-    async def _ask(self, body: bytes) -> Outcome:
+    async def _ask(self, body: bytes, read: Reading) -> Outcome:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
@@ -129,8 +147,7 @@ class OpenAIEngine(Engine):
                     allow_redirects=False,
                 ) as response,
             ):
-                answer = await _read(response)
-                return read_response(response.status, response.headers, answer)
+                return await read(response)
         except _TooLarge:
             return Broke(f"The answer is over {MAX_RESPONSE_BYTES} bytes.", "engine_garbage")
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
@@ -170,14 +187,35 @@ class _TooLarge(Exception):
     """A body went over the bound; the connection is closed, not drained."""
 
 
+async def _whole(response: aiohttp.ClientResponse) -> Outcome:
+    return read_response(response.status, response.headers, await _read(response))
+
+
+async def _streamed(response: aiohttp.ClientResponse, tell: Tell) -> Outcome:
+    # Refusals come whole, and so do the answers of a server that does not stream.
+    if response.status != HTTPStatus.OK or response.content_type != "text/event-stream":
+        return await _whole(response)
+    answer = StreamedAnswer(tell, response.headers)
+    async for chunk in _chunks(response):
+        answer.feed(chunk)
+    return answer.outcome()
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
-    async for chunk in response.content.iter_any():
+    async for chunk in _chunks(response):
         body += chunk
-        if len(body) > MAX_RESPONSE_BYTES:
+    return bytes(body)
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_RESPONSE_BYTES:
             response.close()
             raise _TooLarge
-    return bytes(body)
+        yield chunk
 
 
 def _reason(error: Exception) -> str:

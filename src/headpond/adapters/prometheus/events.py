@@ -21,12 +21,15 @@ from headpond.domain.facts import (
     EngineHealth,
     EngineLoad,
     Fact,
+    FirstToken,
     JobClaimed,
     JobConvicted,
     JobSettled,
     JobSubmitted,
     Reaped,
     RequestRefused,
+    StreamClosed,
+    StreamOpened,
     WebhookSent,
 )
 from headpond.ports.events import Listener
@@ -86,6 +89,10 @@ class PrometheusListener(Listener):
         self._claims_lost = Counter(
             "headpond_claims_lost", "Work thrown away.", registry=self.registry
         )
+        self._first_tokens = self._histogram(
+            "headpond_first_token_seconds", "From accepted to the first token.", "pool", "priority"
+        )
+        self._streams = self._gauge("headpond_streams_open", "Readers of streams.", "api")
         self._reaped = self._counter(
             "headpond_jobs_reaped", "Jobs ended or sent again by the reaper.", "pool", "action"
         )
@@ -144,6 +151,12 @@ class PrometheusListener(Listener):
                 self._engine_failures[engine,].inc()
             case JobConvicted(job):
                 self._convicted[job.pool, job.team].inc()
+            case FirstToken(job, waited_s):
+                self._first_tokens[job.pool, job.priority].observe(waited_s)
+            case StreamOpened(api):
+                self._streams[api,].inc()
+            case StreamClosed(api):
+                self._streams[api,].dec()
             case ClaimLost():
                 self._claims_lost.inc()
             case Reaped(job, action):

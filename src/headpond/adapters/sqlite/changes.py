@@ -1,4 +1,4 @@
-"""Waiting for a record to change, whichever process changes it."""
+"""Waiting for something of a job to change, whichever process changes it."""
 
 import asyncio
 import json
@@ -21,20 +21,24 @@ Waiter = tuple[int, asyncio.Future[None]]
 
 
 class Changes:
-    """One look at the database serves everybody who waits."""
+    """One look at the database serves everybody who waits.
 
-    def __init__(self, database: Database) -> None:
+    `statement` gives a number for each of the jobs whose ids it gets, as JSON, that only grows.
+    """
+
+    def __init__(self, database: Database, statement: str) -> None:
         self._database = database
+        self._statement = statement
         self._waiters: dict[JobId, list[Waiter]] = {}
         self._looker: asyncio.Task[None] | None = None
 
-    def listen(self, job_id: JobId, version: int) -> asyncio.Future[None]:
-        """A future that is done once a change to above `version` was seen after this call.
+    def listen(self, job_id: JobId, number: int) -> asyncio.Future[None]:
+        """A future that is done once a number above `number` was seen after this call.
 
         Whoever asked cancels it when it is not needed any more.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = (version, future)
+        waiter = (number, future)
         self._waiters.setdefault(job_id, []).append(waiter)
         future.add_done_callback(lambda _: self._forget(job_id, waiter))
         if self._looker is None:
@@ -54,10 +58,10 @@ class Changes:
                 seen, began = self._database.commits, loop.time()
                 ids = list(self._waiters)
                 found = await self._database.read(
-                    lambda connection, ids=ids: _versions(connection, ids)
+                    lambda connection, ids=ids: _numbers(connection, self._statement, ids)
                 )
-                for job_id, version in found:
-                    self._tell(JobId(job_id), version)
+                for job_id, number in found:
+                    self._tell(JobId(job_id), number or 0)
                 await asyncio.sleep(min(MAX_QUIET_S, (loop.time() - began) * QUIET_SHARE))
                 await self._database.wait_for_commit(seen, LOOK_AGAIN_S)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
@@ -68,11 +72,13 @@ class Changes:
         finally:
             self._looker = None
 
-    def _tell(self, job_id: JobId, version: int) -> None:
+    def _tell(self, job_id: JobId, number: int) -> None:
         for known, future in self._waiters.get(job_id, ()):
-            if version > known and not future.done():
+            if number > known and not future.done():
                 future.set_result(None)
 
 
-def _versions(connection: sqlite3.Connection, ids: Sequence[JobId]) -> list[tuple[str, int]]:
-    return connection.execute(sql("versions_of"), (json.dumps(ids),)).fetchall()
+def _numbers(
+    connection: sqlite3.Connection, statement: str, ids: Sequence[JobId]
+) -> list[tuple[str, int | None]]:
+    return connection.execute(sql(statement), (json.dumps(ids),)).fetchall()

@@ -21,7 +21,7 @@ class SqliteJobStore(JobStore):
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._changes = Changes(database)
+        self._changes = Changes(database, "versions_of")
 
     @override
     async def add(self, new: NewJob) -> Added | Existing:

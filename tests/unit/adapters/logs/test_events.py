@@ -13,12 +13,15 @@ from headpond.domain.facts import (
     EngineHealth,
     EngineLoad,
     Fact,
+    FirstToken,
     JobClaimed,
     JobConvicted,
     JobSettled,
     JobSubmitted,
     Reaped,
     RequestRefused,
+    StreamClosed,
+    StreamOpened,
     WebhookSent,
 )
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
@@ -88,6 +91,9 @@ TOLD = {
             "job claimed",
             {**SEEN, "worker": "w1", "waited_s": 2.0},
         ),
+        (FirstToken(RUNNING, 0.2), "DEBUG", "first token", {**SEEN, "waited_s": 0.2}),
+        (StreamOpened("jobs"), "DEBUG", "stream opened", {"api": "jobs"}),
+        (StreamClosed("jobs"), "DEBUG", "stream closed", {"api": "jobs"}),
         (
             JobSettled(RUNNING.succeeded(2.0, engine="e", usage=Usage()), 1.0),
             "DEBUG",

@@ -15,12 +15,15 @@ from headpond.domain.facts import (
     EngineHealth,
     EngineLoad,
     Fact,
+    FirstToken,
     JobClaimed,
     JobConvicted,
     JobSettled,
     JobSubmitted,
     Reaped,
     RequestRefused,
+    StreamClosed,
+    StreamOpened,
     WebhookSent,
 )
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
@@ -56,6 +59,9 @@ FACTS: list[Fact] = [
     JobClaimed(RUNNING, 7.5),
     JobSettled(DONE, 1.5),
     ClaimLost(JOB.id),
+    FirstToken(RUNNING, 0.2),
+    StreamOpened("chat"),
+    StreamClosed("chat"),
     EngineAnswered("e", "Answered", 1.0),
     EngineHealth("e", healthy=True),
     EngineFailed("e", in_flight=4, suspects=4, reason="gone"),
@@ -113,6 +119,9 @@ FACTS: list[Fact] = [
             )
         ),
         (EndpointDisabled(an_endpoint()), "headpond_webhook_endpoints_disabled_total", {}, 1),
+        (FirstToken(RUNNING, 0.2), "headpond_first_token_seconds_sum", LANE, 0.2),
+        (StreamOpened("chat"), "headpond_streams_open", {"api": "chat"}, 1),
+        (StreamClosed("chat"), "headpond_streams_open", {"api": "chat"}, -1),
         (ClaimLost(JobId("x")), "headpond_claims_lost_total", {}, 1),
         (
             EngineAnswered("e", "Broke", 2.0),

@@ -59,6 +59,11 @@ PLANS = {
     "hold_key": ("PRIMARY KEY (team=? AND key=?)",),
     "earlier_try": ("tries_of_request (fingerprint=? AND number<?)", "PRIMARY KEY (rowid=?)"),
     "take_try": ("INTEGER PRIMARY KEY (rowid=?)",),
+    "job_at_version": ("sqlite_autoindex_jobs_1 (id=?)",),
+    "last_stream_entry": ("PRIMARY KEY (job=?)",),
+    "read_stream": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (job=? AND seq>?)"),
+    "ends_of_streams": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (job=?)"),
+    "forget_streams": ("PRIMARY KEY (job=?)",),
     "find_api_key": ("sqlite_autoindex_api_keys_2 (digest=?)",),
 }
 

@@ -169,7 +169,7 @@ async def test_whoever_waits_hears_that_the_store_fails(
     def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(changes_module, "_versions", broken)
+    monkeypatch.setattr(changes_module, "_numbers", broken)
     waiting = [jobs.wait_for_change(job.id, 1, 60) for _ in range(2)]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)

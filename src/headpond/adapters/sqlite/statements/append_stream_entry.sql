@@ -1,0 +1,2 @@
+INSERT INTO stream_entries (job, seq, run, choices) VALUES (?, ?, ?, ?)
+ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+DELETE FROM stream_entries WHERE job IN (SELECT value FROM json_each(?))

@@ -1,0 +1,121 @@
+"""Answers that are streams of server-sent events."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from headpond.domain.facts import StreamClosed, StreamOpened
+from headpond.errors import InvalidRequest
+from headpond.gateway.endpoint import Call, Parameter
+from headpond.gateway.reply import Header
+from headpond.ports.events import Listener
+
+KEEP_ALIVE_S = 15.0
+"""Proxies cut connections that say nothing for long, most of them after 30 or 60 seconds."""
+
+KEEP_ALIVE = b": keep-alive\n\n"
+
+MEDIA_TYPE = "text/event-stream"
+HEADERS: tuple[Header, ...] = (
+    (b"content-type", MEDIA_TYPE.encode()),
+    (b"cache-control", b"no-store"),
+    # No buffering in nginx, which would hold events back.
+    (b"x-accel-buffering", b"no"),
+)
+
+
+NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+
+STARTING_AFTER = Parameter(
+    name="starting_after",
+    schema=NUMBER,
+    description="Leave out the events up to this number: this reader has them.",
+)
+LAST_EVENT_ID = Parameter(
+    name="Last-Event-ID",
+    place="header",
+    schema=NUMBER,
+    description="The same, as browsers say it. The query goes first.",
+)
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+class EventStream:
+    """An ASGI answer. The next event is made when the last one has been taken off our hands.
+
+    `on_left` is called if the reader goes away after the beginning and before the end. One that
+    goes before may be about to ask again: SDKs do so by themselves.
+    """
+
+    def __init__(
+        self,
+        events: AsyncIterator[bytes],
+        *,
+        api: str,
+        listener: Listener,
+        headers: Sequence[Header] = (),
+        on_left: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._events = events
+        self._api = api
+        self._listener = listener
+        self._headers = [*HEADERS, *headers]
+        self._on_left = on_left
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        self._listener.hear(StreamOpened(self._api))
+        leaving = asyncio.create_task(_left(receive))
+        await asyncio.sleep(0)  # who has left already is noticed here
+        there = not leaving.done()
+        sending = asyncio.create_task(self._send(send))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+            elif there and self._on_left is not None:
+                await self._on_left()
+        finally:
+            leaving.cancel()
+            sending.cancel()
+            await asyncio.wait({sending, leaving})
+            self._listener.hear(StreamClosed(self._api))
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        async for event in self._events:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def starting_after(call: Call) -> int | None:
+    """The number of the last event that the reader has, if it has any. Raises InvalidRequest."""
+    header = call.headers.get(b"last-event-id")
+    given = {
+        "starting_after": call.query.get("starting_after"),
+        "Last-Event-ID": None if header is None else header.decode("latin-1"),
+    }
+    for name, text in given.items():
+        if text is not None:
+            if not _NUMBER.fullmatch(text):
+                message = f"{name} must be the number of an event of this stream."
+                raise InvalidRequest(message, code="invalid_value", param=name)
+            return int(text)
+    return None
+
+
+def on_one_line(data: bytes) -> bytes:
+    """JSON as an event's data.
+
+    An engine's answer is passed on as it came: it may hold line breaks between its tokens, which
+    JSON does not need and an event's data line cannot have.
+    """
+    return data.replace(b"\r", b"").replace(b"\n", b"")
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,127 @@
+"""/jobs/{id}/stream: a job's tokens while it runs, as server-sent events.
+
+The events, their numbers and what a reader does with them stand in docs/streams.md.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Literal, TypeAlias, assert_never
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from headpond.domain.deltas import Choices, text_of
+from headpond.domain.job import Job
+from headpond.gateway.endpoint import Answer, Call, Operation
+from headpond.gateway.event_stream import (
+    KEEP_ALIVE,
+    KEEP_ALIVE_S,
+    LAST_EVENT_ID,
+    MEDIA_TYPE,
+    STARTING_AFTER,
+    EventStream,
+    on_one_line,
+    starting_after,
+)
+from headpond.gateway.jobs import job_id, with_result
+from headpond.gateway.tombstones import gone
+from headpond.ports.events import Listener
+from headpond.services.desk import Desk
+from headpond.services.playback import Began, Delta, Done, Playback, Quiet, Restart
+
+_encode = msgspec.json.Encoder().encode
+
+
+EventName: TypeAlias = Literal["delta", "restart", "done"]
+
+
+class DeltaEvent(msgspec.Struct, frozen=True):
+    """`text` is what the first choice says more, `choices` the whole piece."""
+
+    text: str
+    choices: Choices
+
+
+class RestartEvent(msgspec.Struct, frozen=True):
+    """What came before is void. `run` is the version of the job's record while the run goes on."""
+
+    run: int
+
+
+class JobStreamRoutes:
+    """One stream a job, the same for every reader."""
+
+    def __init__(self, desk: Desk, playback: Playback, listener: Listener) -> None:
+        self._desk = desk
+        self._playback = playback
+        self._listener = listener
+
+    def operations(self) -> list[Operation]:
+        """The stream."""
+        return [
+            Operation(
+                method="GET",
+                path="/jobs/{id}/stream",
+                handler=self._stream,
+                summary="Follow a job's tokens",
+                parameters=(STARTING_AFTER, LAST_EVENT_ID),
+                answer=Answer(
+                    media=MEDIA_TYPE,
+                    description="Events named `delta`, `restart` and, at the end, `done`.",
+                    empty="The job has ended and this reader has it all; do not come back.",
+                ),
+                errors=(404, 410),
+            )
+        ]
+
+    async def _stream(self, call: Call) -> ASGIApp:
+        after = starting_after(call) or 0
+        job = await self._desk.job(job_id(call.id), call.identity)
+        if call.scope["method"] == "HEAD":
+            return Response(media_type=MEDIA_TYPE)
+        if job.erased_at is not None:
+            return gone(job)
+        events = self._events(job, after)
+        if job.state.terminal:
+            first = await anext(events, None)
+            if first is None:
+                # To an EventSource any other answer means: connect again, without end.
+                return Response(status_code=204)
+            events = _led(first, events)
+        return EventStream(events, api="jobs", listener=self._listener)
+
+    async def _events(self, job: Job, after: int) -> AsyncGenerator[bytes]:
+        number = 0
+        async for played in self._playback.play(job, quiet_s=KEEP_ALIVE_S, resumed=after > 0):
+            match played:
+                case Quiet():
+                    yield KEEP_ALIVE
+                case Began():
+                    pass
+                case Delta() | Restart() | Done():
+                    if isinstance(played, Restart) and played.forgotten:
+                        number = after
+                    number += 1
+                    if number > after:
+                        yield await self._event(number, played)
+                case _:  # pragma: no cover
+                    assert_never(played)
+
+    async def _event(self, number: int, played: Delta | Restart | Done) -> bytes:
+        name: EventName
+        match played:
+            case Delta(_, choices):
+                name, data = "delta", _encode(DeltaEvent(text_of(choices), choices))
+            case Restart(run):
+                name, data = "restart", _encode(RestartEvent(run))
+            case Done(job):
+                name, data = "done", on_one_line(_encode(await with_result(self._desk, job)))
+            case _:  # pragma: no cover
+                assert_never(played)
+        return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, data)
+
+
+async def _led(first: bytes, events: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    yield first
+    async for event in events:
+        yield event
