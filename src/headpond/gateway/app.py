@@ -14,8 +14,8 @@ from headpond.errors import NotFound
 from headpond.gateway.body import BodyReader
 from headpond.gateway.boundary import Boundary
 from headpond.gateway.chat import ChatRoutes
-from headpond.gateway.dead_letters import DeadLetterRoutes
 from headpond.gateway.chat_stream import ChatStreams
+from headpond.gateway.dead_letters import DeadLetterRoutes
 from headpond.gateway.endpoint import Endpoint, Operation
 from headpond.gateway.health import HealthRoutes
 from headpond.gateway.intake import Intake

@@ -22,8 +22,8 @@ from headpond.gateway.jobs import job_id
 from headpond.gateway.reply import Header, Reply, json_reply
 from headpond.gateway.response_mapping import chat_request, response_view
 from headpond.gateway.response_schema import ResponseRequest, ResponseView
-from headpond.gateway.tombstones import Deleted, gone
 from headpond.gateway.response_stream import ResponseStreams
+from headpond.gateway.tombstones import Deleted, gone
 from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
 from headpond.services.desk import Desk
 from headpond.settings import GatewaySettings

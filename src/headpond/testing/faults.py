@@ -24,6 +24,7 @@ from headpond.ports.outbox import DispatchQuery, Outbox, Untold
 from headpond.ports.queue import Depth, Lease, Message, Queue
 from headpond.ports.receiver import Receiver
 from headpond.ports.roster import Roster
+from headpond.ports.streams import Entry, TokenStreams
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ class FaultyJobStore(JobStore):
 
     @override
     async def erase(self, after: Job) -> bool:
-        return await self._faults.through(self._jobs.erase(after))
+        return await self._line.through(self._jobs.erase(after))
 
     @override
     async def find(self, query: JobQuery) -> list[Job]:
@@ -292,6 +293,38 @@ class FaultyDelivery(Delivery):
     @override
     async def reissue(self, job: Job) -> bool:
         return await self._line.through(self._delivery.reissue(job))
+
+    @override
+    async def redrive(self, job: Job, *, delay_s: float = 0.0) -> bool:
+        return await self._line.through(self._delivery.redrive(job, delay_s=delay_s))
+
+
+class FaultyTokenStreams(TokenStreams):
+    """Streams behind faults."""
+
+    def __init__(self, streams: TokenStreams, line: Line) -> None:
+        self._streams = streams
+        self._line = line
+
+    @override
+    async def begin(self, job_id: JobId, run: int) -> int | None:
+        return await self._line.through(self._streams.begin(job_id, run))
+
+    @override
+    async def append(self, job_id: JobId, entry: Entry) -> bool:
+        return await self._line.through(self._streams.append(job_id, entry))
+
+    @override
+    async def read(
+        self, job_id: JobId, *, after: int, limit: int, wait_s: float = 0.0
+    ) -> list[Entry]:
+        return await self._line.through(
+            self._streams.read(job_id, after=after, limit=limit, wait_s=wait_s)
+        )
+
+    @override
+    async def forget(self, ended_before: float) -> int:
+        return await self._line.through(self._streams.forget(ended_before))
 
 
 class FaultyRoster(Roster):

@@ -13,6 +13,7 @@ from headpond.ports.events import Listener
 from headpond.ports.jobs import JobStore
 from headpond.ports.queue import Queue
 from headpond.ports.roster import Roster
+from headpond.ports.streams import TokenStreams
 from headpond.services.broadcast import Broadcast
 from headpond.services.desk import Desk
 from headpond.services.duty import Duty
@@ -24,7 +25,13 @@ from headpond.services.submission import Submission
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.services.worker import Worker
 from headpond.settings import LimitSettings
-from headpond.testing.faults import FaultyDelivery, FaultyJobStore, FaultyQueue, FaultyRoster
+from headpond.testing.faults import (
+    FaultyDelivery,
+    FaultyJobStore,
+    FaultyQueue,
+    FaultyRoster,
+    FaultyTokenStreams,
+)
 from headpond.testing.simulation.engine import EngineLink, SimulatedEngine
 from headpond.testing.simulation.fates import Fates
 from headpond.testing.simulation.line import StoreLine
@@ -109,6 +116,7 @@ class WorkerPart:
         self._worker = Worker(
             ports.delivery,
             EngineLink(engine, process),
+            streams=ports.streams,
             name=process.name,
             lanes=lanes_of(POOL),
             settings=fates.plan.pool,
@@ -136,6 +144,7 @@ class Ports:
     jobs: JobStore
     queue: Queue
     roster: Roster
+    streams: TokenStreams
     delivery: Delivery
 
 
@@ -157,4 +166,10 @@ def connect(around: Surroundings, process: Process, *, spared: bool = False) -> 
             lease_s=pool.lease_s,
             max_lost_leases=pool.retry.max_lost_leases,
         )
-    return Ports(jobs, queue, FaultyRoster(store.roster, line), delivery)
+    return Ports(
+        jobs=jobs,
+        queue=queue,
+        roster=FaultyRoster(store.roster, line),
+        streams=FaultyTokenStreams(store.streams, line),
+        delivery=delivery,
+    )

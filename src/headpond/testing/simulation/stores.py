@@ -9,12 +9,14 @@ from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
+from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.adapters.sqlite.audit import SqliteAudit
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.delivery import SqliteDelivery
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.queue import SqliteQueue
 from headpond.adapters.sqlite.roster import SqliteRoster
+from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.domain.job import Ticket
 from headpond.ports.audit import Audit
 from headpond.ports.clock import Clock
@@ -22,6 +24,7 @@ from headpond.ports.delivery import Delivery
 from headpond.ports.jobs import JobStore
 from headpond.ports.queue import Queue
 from headpond.ports.roster import Roster
+from headpond.ports.streams import TokenStreams
 from headpond.settings import PoolSettings
 
 
@@ -33,6 +36,7 @@ class Store:
     queue: Queue
     audit: Audit
     roster: Roster
+    streams: TokenStreams
     delivery: Delivery | None = None
 
 
@@ -49,7 +53,9 @@ async def memory(
     """Queue and records apart, so that everything can fall between them."""
     del pool, new_ticket
     jobs = MemoryJobStore(clock)
-    yield Store(jobs, MemoryQueue(clock), MemoryAudit(jobs), MemoryRoster())
+    yield Store(
+        jobs, MemoryQueue(clock), MemoryAudit(jobs), MemoryRoster(), MemoryTokenStreams(jobs)
+    )
 
 
 @asynccontextmanager
@@ -65,6 +71,7 @@ async def sqlite(
             SqliteQueue(database, clock),
             SqliteAudit(database),
             SqliteRoster(database),
+            SqliteTokenStreams(database),
             SqliteDelivery(
                 database,
                 clock=clock,

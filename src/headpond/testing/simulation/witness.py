@@ -137,6 +137,10 @@ class WitnessedDelivery(Delivery):
     async def reissue(self, job: Job) -> bool:
         return await self._delivery.reissue(job)
 
+    @override
+    async def redrive(self, job: Job, *, delay_s: float = 0.0) -> bool:
+        return await self._delivery.redrive(job, delay_s=delay_s)
+
 
 def _message(lease: Lease) -> tuple[JobId, Ticket]:
     return lease.message.job_id, lease.message.ticket
