@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from headpond.domain.outcome import Broke, Outcome, Refused
 from headpond.ports.engine import Engine, Gauges
+from headpond.services.duty import Duty
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings
 from tests.stages import LANES, Stage, answered
@@ -108,8 +109,13 @@ async def running_gateway(stage: Stage) -> AsyncGenerator[Running]:
         clock=stage.clock,
         listener=stage.recorder,
     )
+    runner = stage.runner()
+    batches = Duty("batches", runner.tick, every_s=0.01, listener=stage.recorder)
     async with serving(stage.app) as url:
         worker.start()
+        batches.start()
         yield Running(url, stage, engine)
         engine.gate.set()
         await worker.stop(grace_s=1)
+        await batches.stop()
+        await runner.stop()

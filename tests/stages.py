@@ -3,38 +3,50 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope
 from typing_extensions import override
 
+from headpond.adapters.memory.batches import MemoryBatchLines, MemoryBatchStore
 from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
+from headpond.adapters.memory.files import MemoryBlobs, MemoryFileStore
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
 from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
 from headpond.adapters.memory.streams import MemoryTokenStreams
+from headpond.domain.batch import RunnerName
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.dispatch import Reaction, Replied
 from headpond.domain.facts import Fact
+from headpond.domain.file import BlobName
 from headpond.domain.job import Ticket, Usage
 from headpond.domain.lane import Lane, lanes_of
 from headpond.domain.outcome import Answered, Outcome, settle
 from headpond.domain.public_address import AddressRule
 from headpond.domain.retry import RetryPolicy
 from headpond.gateway.app import Parts, create_app
+from headpond.gateway.batch_lines import BatchLineFormat
+from headpond.ports.blobs import Blobs
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.events import Listener
-from headpond.ports.jobs import JobQuery
-from headpond.ports.queue import Depth
+from headpond.ports.jobs import JobQuery, JobStore
+from headpond.ports.queue import Depth, Queue
 from headpond.ports.receiver import Receiver
 from headpond.services.authentication import Authentication
+from headpond.services.batch_input import BatchInput
+from headpond.services.batch_output import BatchOutput
+from headpond.services.batch_runner import BatchRunner
+from headpond.services.batches import Batches
 from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
+from headpond.services.files import Files
 from headpond.services.keys import Keys
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
@@ -43,10 +55,20 @@ from headpond.services.teller import Teller
 from headpond.services.tokens import Tokens
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.services.webhooks import Webhooks
-from headpond.settings import GatewaySettings, LimitSettings, PoolSettings
+from headpond.settings import BatchSettings, GatewaySettings, LimitSettings, PoolSettings
 from headpond.testing.clocks import ManualClock
+from headpond.testing.faults import (
+    Faults,
+    FaultyBatchLines,
+    FaultyBatchStore,
+    FaultyBlobs,
+    FaultyFileStore,
+    FaultyJobStore,
+    FaultyQueue,
+)
 
 LANES = lanes_of("default")
+MAX_FILE_BYTES = 100_000
 
 
 class Recorder(Listener):
@@ -108,6 +130,7 @@ class Stage:
         catalogue: Mapping[str, Sequence[str]] | None = None,
         clock: Clock | None = None,
         tokens: Tokens | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self.manual = ManualClock()
         self.clock = clock or self.manual
@@ -118,14 +141,7 @@ class Stage:
         self.streams = MemoryTokenStreams(self.jobs)
         self.key_store = MemoryKeyStore()
         self.keys = Keys(self.key_store, self.clock)
-        self.delivery = TwoStepDelivery(
-            self.jobs,
-            self.queue,
-            clock=self.clock,
-            new_ticket=lambda: Ticket("again"),
-            lease_s=30.0,
-            max_lost_leases=5,
-        )
+        self.delivery = self._delivery(self.jobs, self.queue)
         self.receiver = RecordingReceiver()
         self.rule = AddressRule()
         self.endpoints = MemoryEndpointStore(self.outbox)
@@ -142,21 +158,21 @@ class Stage:
             weights={},
             clock=self.clock,
         )
+        self.settings = settings or GatewaySettings()
+        self._served = served
+        self._limits = limits or LimitSettings()
+        self.submission = self._submission(self.jobs, self.queue)
+        self.batch_store = MemoryBatchStore()
+        self.batch_lines = MemoryBatchLines(self.jobs)
+        self.file_store = MemoryFileStore()
+        self.blobs: Blobs = blobs or MemoryBlobs(self.clock)
+        self.files = Files(self.file_store, self.blobs, self.batch_store, self.clock)
         self.parts = Parts(
-            settings=settings or GatewaySettings(),
-            submission=Submission(
-                self.delivery,
-                jobs=self.jobs,
-                pools={pool: PoolSettings() for pool in served.pools},
-                catalogue=served,
-                limits=RateLimits(limits or LimitSettings(), self.clock),
-                quotes=self.quotes,
-                weights={"heavy": 3.0},
-                clock=self.clock,
-                listener=self.recorder,
-                idempotency_ttl_s=86_400,
-                sdk_retry_window_s=1_260,
-            ),
+            settings=self.settings,
+            submission=self.submission,
+            files=self.files,
+            batches=Batches(self.batch_store, self.files, self.clock, self.recorder, max_open=3),
+            max_file_bytes=MAX_FILE_BYTES,
             desk=Desk(self.jobs, self.clock),
             triage=Triage(
                 MemoryDeadLetters(self.jobs),
@@ -178,6 +194,75 @@ class Stage:
             render_metrics=lambda: b"# TYPE up gauge\nup 1\n",
         )
         self.app = create_app(self.parts)
+
+    def runner(
+        self,
+        name: str = "runner",
+        settings: BatchSettings | None = None,
+        faults: Faults | None = None,
+    ) -> BatchRunner:
+        """A process that runs batches, with what it touches behind faults."""
+        faults = faults or Faults()
+        jobs, queue = FaultyJobStore(self.jobs, faults), FaultyQueue(self.queue, faults)
+        files, blobs = FaultyFileStore(self.file_store, faults), FaultyBlobs(self.blobs, faults)
+        lines = FaultyBatchLines(self.batch_lines, faults)
+        submission = self._submission(jobs, queue)
+        form = BatchLineFormat(self.settings)
+        names = count()
+        source = BatchInput(
+            files,
+            blobs,
+            submission,
+            form=form,
+            clock=self.clock,
+            max_line_bytes=self.settings.max_body_bytes,
+        )
+        output = BatchOutput(
+            source,
+            lines,
+            files,
+            blobs,
+            form=form,
+            clock=self.clock,
+            new_name=lambda: BlobName(f"{name}-{next(names)}"),
+        )
+        return BatchRunner(
+            FaultyBatchStore(self.batch_store, faults),
+            lines,
+            jobs,
+            source=source,
+            output=output,
+            submission=submission,
+            name=RunnerName(name),
+            clock=self.clock,
+            listener=self.recorder,
+            settings=settings or BatchSettings(every_s=0.01),
+        )
+
+    def _delivery(self, jobs: JobStore, queue: Queue) -> TwoStepDelivery:
+        return TwoStepDelivery(
+            jobs,
+            queue,
+            clock=self.clock,
+            new_ticket=lambda: Ticket("again"),
+            lease_s=30.0,
+            max_lost_leases=5,
+        )
+
+    def _submission(self, jobs: JobStore, queue: Queue) -> Submission:
+        return Submission(
+            self._delivery(jobs, queue),
+            jobs=jobs,
+            pools={pool: PoolSettings() for pool in self._served.pools},
+            catalogue=self._served,
+            limits=RateLimits(self._limits, self.clock),
+            quotes=self.quotes,
+            weights={"heavy": 3.0},
+            clock=self.clock,
+            listener=self.recorder,
+            idempotency_ttl_s=86_400,
+            sdk_retry_window_s=1_260,
+        )
 
     async def request(
         self,

@@ -198,6 +198,22 @@ class RetentionSettings(Section, frozen=True):
     every_s: Annotated[Seconds, Meta(description="Time between two looks")] = 60.0
 
 
+class BatchSettings(Section, frozen=True):
+    """Files and batches."""
+
+    max_file_bytes: Annotated[Count, Meta(description="Largest file")] = 209_715_200
+    max_lines: Annotated[int, Meta(ge=1, le=100_000, description="Most requests of one batch")] = (
+        50_000
+    )
+    max_open: Annotated[
+        Count, Meta(description="Batches of a team that have not ended, at one time")
+    ] = 100
+    lease_s: Annotated[
+        Seconds, Meta(description="Another gateway goes on with the batches of a silent one")
+    ] = 30.0
+    every_s: Annotated[Seconds, Meta(description="Time between two looks at a batch")] = 1.0
+
+
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
@@ -232,6 +248,7 @@ class Settings(Section, frozen=True):
     reaper: ReaperSettings = ReaperSettings()
     retention: RetentionSettings = RetentionSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
+    batches: BatchSettings = BatchSettings()
     pools: dict[str, PoolSettings] = msgspec.field(
         default_factory=lambda: {"default": PoolSettings()}
     )

@@ -7,6 +7,8 @@ so that a process loads only what it uses.
 
 import asyncio
 import contextlib
+import os
+import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +27,9 @@ from headpond.adapters.openai.engine import OpenAIEngine
 from headpond.adapters.prometheus.events import PrometheusListener
 from headpond.adapters.webhooks.receiver import HttpReceiver
 from headpond.demo.files import EXAMPLE_MODEL, model_file
+from headpond.domain.batch import RunnerName
 from headpond.domain.catalogue import Catalogue
+from headpond.domain.file import BlobName
 from headpond.domain.identity import time_ordered_id
 from headpond.domain.job import Ticket
 from headpond.domain.lane import lanes_of
@@ -33,13 +37,17 @@ from headpond.domain.public_address import AddressRule
 from headpond.domain.retention import rules
 from headpond.errors import SettingsError
 from headpond.gateway.app import Parts, create_app
+from headpond.gateway.batch_lines import BatchLineFormat
 from headpond.ports.audit import Audit
+from headpond.ports.batches import BatchLines, BatchStore
+from headpond.ports.blobs import Blobs
 from headpond.ports.clock import Clock
 from headpond.ports.dead_letters import DeadLetters
 from headpond.ports.delivery import Delivery
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.engine import Engine
 from headpond.ports.events import Listener
+from headpond.ports.files import FileStore
 from headpond.ports.jobs import JobStore
 from headpond.ports.keys import KeyStore
 from headpond.ports.outbox import Outbox
@@ -49,10 +57,15 @@ from headpond.ports.roster import Roster
 from headpond.ports.streams import TokenStreams
 from headpond.services import quotes, reporting
 from headpond.services.authentication import Authentication, require_safe_binding
+from headpond.services.batch_input import BatchInput
+from headpond.services.batch_output import BatchOutput
+from headpond.services.batch_runner import BatchRunner
+from headpond.services.batches import Batches
 from headpond.services.broadcast import Broadcast
 from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
 from headpond.services.duty import Duty
+from headpond.services.files import Files
 from headpond.services.forgetting import Forgetting
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
@@ -67,7 +80,7 @@ from headpond.services.webhooks import Webhooks
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings, Settings, WorkerSettings
 
-FORGET_EVERY_S = 60.0
+SWEEP_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +94,10 @@ class Store:
     dead_letters: DeadLetters
     keys: KeyStore
     retention: Retention
+    batches: BatchStore
+    lines: BatchLines
+    files: FileStore
+    blobs: Blobs
     roster: Roster
     endpoints: EndpointStore
     outbox: Outbox
@@ -111,11 +128,14 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
     scheme, _, place = settings.store.partition(":///")
     match scheme:
         case "sqlite":
+            from headpond.adapters.local.blobs import LocalBlobs
             from headpond.adapters.sqlite.audit import SqliteAudit
+            from headpond.adapters.sqlite.batches import SqliteBatchLines, SqliteBatchStore
             from headpond.adapters.sqlite.database import Database
             from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
             from headpond.adapters.sqlite.delivery import SqliteDelivery
             from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
+            from headpond.adapters.sqlite.files import SqliteFileStore
             from headpond.adapters.sqlite.jobs import SqliteJobStore
             from headpond.adapters.sqlite.keys import SqliteKeyStore
             from headpond.adapters.sqlite.outbox import SqliteOutbox
@@ -135,6 +155,10 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                     dead_letters=SqliteDeadLetters(database),
                     keys=SqliteKeyStore(database),
                     retention=SqliteRetention(database),
+                    batches=SqliteBatchStore(database),
+                    lines=SqliteBatchLines(database),
+                    files=SqliteFileStore(database),
+                    blobs=LocalBlobs(_home(settings) / "files"),
                     roster=SqliteRoster(database),
                     endpoints=SqliteEndpointStore(database),
                     outbox=SqliteOutbox(database),
@@ -253,23 +277,34 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             weights=settings.fairness.weights,
             clock=clock,
         )
+        submission = Submission(
+            delivery,
+            jobs=store.jobs,
+            pools=settings.pools,
+            catalogue=catalogue,
+            limits=RateLimits(settings.limits, clock),
+            quotes=offers,
+            weights=settings.fairness.weights,
+            clock=clock,
+            listener=heard.listener,
+            idempotency_ttl_s=settings.idempotency_ttl_s,
+            sdk_retry_window_s=settings.sdk_retry_window_s,
+        )
+        files = Files(store.files, store.blobs, store.batches, clock)
         parts = Parts(
             settings=settings.gateway,
-            submission=Submission(
-                delivery,
-                jobs=store.jobs,
-                pools=settings.pools,
-                catalogue=catalogue,
-                limits=RateLimits(settings.limits, clock),
-                quotes=offers,
-                weights=settings.fairness.weights,
-                clock=clock,
-                listener=heard.listener,
-                idempotency_ttl_s=settings.idempotency_ttl_s,
-                sdk_retry_window_s=settings.sdk_retry_window_s,
-            ),
+            submission=submission,
             desk=desk,
             triage=triage_of(settings, store),
+            files=files,
+            batches=Batches(
+                store.batches,
+                files,
+                clock,
+                heard.listener,
+                max_open=settings.batches.max_open,
+            ),
+            max_file_bytes=settings.batches.max_file_bytes,
             authentication=Authentication(store.keys, tokens, clock),
             catalogue=catalogue,
             webhooks=telling.webhooks,
@@ -291,11 +326,14 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         kept = settings.retention
         retainer = Retainer(store.retention, rules(kept.keep_s, kept.teams), clock)
         forgetting = Forgetting(store.streams, clock=clock, ttl_s=settings.stream_ttl_s)
+        runner = _batch_runner(settings, store, submission, heard.listener)
         duties = (
             Duty("retention", retainer.tick, every_s=kept.every_s, listener=heard.listener),
             Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=heard.listener),
-            Duty("forgetting", forgetting.tick, every_s=FORGET_EVERY_S, listener=heard.listener),
+            Duty("forgetting", forgetting.tick, every_s=SWEEP_EVERY_S, listener=heard.listener),
             Duty("quotes", offers.tick, every_s=quotes.EVERY_S, listener=heard.listener),
+            Duty("batches", runner.tick, every_s=settings.batches.every_s, listener=heard.listener),
+            Duty("files", files.sweep, every_s=SWEEP_EVERY_S, listener=heard.listener),
         )
         sender = WebhookSender(
             store.outbox,
@@ -313,6 +351,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         finally:
             for duty in (*duties, sender):
                 await duty.stop()
+            await runner.stop()
 
 
 async def models_at(pool: PoolSettings) -> list[str]:
@@ -400,6 +439,40 @@ def _tokens(settings: Settings, clock: Clock) -> Tokens | None:
 
 def _new_ticket(clock: Clock) -> Ticket:
     return Ticket(time_ordered_id(clock.now(), secrets.randbits(74)))
+
+
+def _batch_runner(
+    settings: Settings, store: Store, submission: Submission, listener: Listener
+) -> BatchRunner:
+    form = BatchLineFormat(settings.gateway)
+    source = BatchInput(
+        store.files,
+        store.blobs,
+        submission,
+        form=form,
+        clock=store.clock,
+        max_line_bytes=settings.gateway.max_body_bytes,
+    )
+    return BatchRunner(
+        store.batches,
+        store.lines,
+        store.jobs,
+        source=source,
+        output=BatchOutput(
+            source,
+            store.lines,
+            store.files,
+            store.blobs,
+            form=form,
+            clock=store.clock,
+            new_name=lambda: BlobName("results-" + secrets.token_hex(16)),
+        ),
+        submission=submission,
+        name=RunnerName(f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"),
+        clock=store.clock,
+        listener=listener,
+        settings=settings.batches,
+    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

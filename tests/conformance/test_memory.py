@@ -6,8 +6,10 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.batches import MemoryBatchLines, MemoryBatchStore
 from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
+from headpond.adapters.memory.files import MemoryBlobs, MemoryFileStore
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.keys import MemoryKeyStore
 from headpond.adapters.memory.outbox import MemoryOutbox
@@ -17,10 +19,13 @@ from headpond.adapters.memory.roster import MemoryRoster
 from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.testing.batches_suite import BatchStage, BatchSuite
+from headpond.testing.blobs_suite import BlobsSuite
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
 from headpond.testing.fair_queue_suite import FairQueueSuite
+from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
@@ -88,6 +93,28 @@ class TestMemoryTokenStreams(TokenStreamsSuite):
     async def stage(self) -> StreamStage:
         jobs = MemoryJobStore(ManualClock())
         return StreamStage(MemoryTokenStreams(jobs), jobs)
+
+
+class TestMemoryFileStore(FileStoreSuite):
+    @pytest.fixture
+    @override
+    async def files(self) -> MemoryFileStore:
+        return MemoryFileStore()
+
+
+class TestMemoryBlobs(BlobsSuite):
+    @pytest.fixture
+    @override
+    async def blobs(self) -> MemoryBlobs:
+        return MemoryBlobs(ManualClock())
+
+
+class TestMemoryBatches(BatchSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> BatchStage:
+        jobs = MemoryJobStore(ManualClock())
+        return BatchStage(MemoryBatchStore(), MemoryBatchLines(jobs), jobs)
 
 
 class TestTwoStepDeliveryOnMemory(DeliverySuite):

@@ -8,10 +8,12 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.sqlite.audit import SqliteAudit
+from headpond.adapters.sqlite.batches import SqliteBatchLines, SqliteBatchStore
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
 from headpond.adapters.sqlite.delivery import SqliteDelivery
 from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
+from headpond.adapters.sqlite.files import SqliteFileStore
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.keys import SqliteKeyStore
 from headpond.adapters.sqlite.outbox import SqliteOutbox
@@ -21,10 +23,12 @@ from headpond.adapters.sqlite.roster import SqliteRoster
 from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
 from headpond.testing.fair_queue_suite import FairQueueSuite
+from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
@@ -101,6 +105,21 @@ class TestSqliteTokenStreams(TokenStreamsSuite):
     @override
     async def stage(self, database: Database) -> StreamStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         return StreamStage(SqliteTokenStreams(database), SqliteJobStore(database, ManualClock()))
+
+
+class TestSqliteFileStore(FileStoreSuite):
+    @pytest.fixture
+    @override
+    async def files(self, database: Database) -> SqliteFileStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return SqliteFileStore(database)
+
+
+class TestSqliteBatches(BatchSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, database: Database) -> BatchStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        jobs = SqliteJobStore(database, ManualClock())
+        return BatchStage(SqliteBatchStore(database), SqliteBatchLines(database), jobs)
 
 
 class TestSqliteDelivery(DeliverySuite):

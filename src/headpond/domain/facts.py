@@ -5,6 +5,7 @@ Times spans are in seconds.
 
 import msgspec
 
+from headpond.domain.batch import Batch
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.job import Job, JobId
 from headpond.domain.webhook_endpoint import Endpoint
@@ -131,6 +132,22 @@ class EndpointDisabled(msgspec.Struct, frozen=True):
     endpoint: Endpoint
 
 
+class BatchAdvanced(msgspec.Struct, frozen=True):
+    """A batch entered a status that is not its last; `validating` is its beginning."""
+
+    batch: Batch
+
+
+class BatchEnded(msgspec.Struct, frozen=True):
+    """A batch reached its last status, and its files are to be had.
+
+    Told by the process that wrote the record, so not where that process died in between: what must
+    not be missed is read from the record.
+    """
+
+    batch: Batch
+
+
 class DutyFailed(msgspec.Struct, frozen=True):
     """A background duty met an error in one of its ticks, and goes on."""
 
@@ -155,5 +172,7 @@ Fact = (
     | Reaped
     | WebhookSent
     | EndpointDisabled
+    | BatchAdvanced
+    | BatchEnded
     | DutyFailed
 )

@@ -23,6 +23,7 @@ from headpond.domain.lane import Lane, Priority
 from headpond.domain.quote import Quote
 
 JobId = NewType("JobId", str)
+BatchId = NewType("BatchId", str)
 Ticket = NewType("Ticket", str)
 """Names one message of a job. A record honours only the ticket it was last queued under, so a
 doubled or stale message is recognised and dropped."""
@@ -91,7 +92,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the job's fault but has its own bound. `confidence` is the probability of the whole answer,
     where the request asked for log-probabilities. `callback` is a URL to tell of
     the end; `stream` is true of a job whose tokens are told while it runs. `deaths` has one for
-    each time that the job was redriven.
+    each time that the job was redriven. `batch` is the one that the job is a line of.
     """
 
     id: JobId
@@ -103,6 +104,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str
     task_type: str | None = None
     metadata: dict[str, str] = {}
+    batch: BatchId | None = None
     work_tokens: int = 0
     quote: Quote | None = None
     weight: float = 1.0

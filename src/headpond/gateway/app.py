@@ -11,14 +11,16 @@ from starlette.websockets import WebSocketClose
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.lane import Lane
 from headpond.errors import NotFound
+from headpond.gateway.batches import BatchRoutes
 from headpond.gateway.body import BodyReader
 from headpond.gateway.boundary import Boundary
-from headpond.gateway.chat import ChatRoutes
+from headpond.gateway.chat import ChatReader, ChatRoutes
 from headpond.gateway.chat_stream import ChatStreams
 from headpond.gateway.dead_letters import DeadLetterRoutes
 from headpond.gateway.endpoint import Endpoint, Operation
+from headpond.gateway.files import FileRoutes
 from headpond.gateway.health import HealthRoutes
-from headpond.gateway.intake import Intake
+from headpond.gateway.intake import Inspection, Intake
 from headpond.gateway.job_events import JobEventRoutes
 from headpond.gateway.job_stream import JobStreamRoutes
 from headpond.gateway.jobs import JobRoutes
@@ -26,7 +28,7 @@ from headpond.gateway.local_door import LocalDoor
 from headpond.gateway.models import ModelRoutes
 from headpond.gateway.openapi import DocumentRoutes
 from headpond.gateway.response_stream import ResponseStreams
-from headpond.gateway.responses import ResponseRoutes
+from headpond.gateway.responses import ResponseReader, ResponseRoutes
 from headpond.gateway.webhooks import WebhookRoutes
 from headpond.ports.clock import Clock
 from headpond.ports.events import Listener
@@ -34,8 +36,10 @@ from headpond.ports.outbox import Outbox
 from headpond.ports.queue import Queue
 from headpond.ports.streams import TokenStreams
 from headpond.services.authentication import Authentication
+from headpond.services.batches import Batches
 from headpond.services.dead_letters import Triage
 from headpond.services.desk import Desk
+from headpond.services.files import Files
 from headpond.services.playback import Playback
 from headpond.services.submission import Submission
 from headpond.services.webhooks import Webhooks
@@ -56,6 +60,9 @@ class Parts:
     submission: Submission
     desk: Desk
     triage: Triage
+    files: Files
+    batches: Batches
+    max_file_bytes: int
     authentication: Authentication
     catalogue: Catalogue
     webhooks: Webhooks
@@ -93,17 +100,23 @@ def create_app(parts: Parts) -> ASGIApp:
 
 def _operations(parts: Parts) -> list[Operation]:
     settings, desk = parts.settings, parts.desk
-    intake = Intake(parts.submission, settings)
-    bodies = BodyReader(settings)
+    bodies, inspection = BodyReader(settings), Inspection(settings)
+    intake = Intake(parts.submission, inspection)
+    chats = ChatReader(bodies, inspection, settings)
+    responses = ResponseReader(bodies, inspection)
     playback = Playback(parts.streams, desk)
-    chats = ChatStreams(desk, playback, parts.listener)
-    responses = ResponseStreams(desk, playback, parts.listener)
+    chat_streams = ChatStreams(desk, playback, parts.listener)
+    response_streams = ResponseStreams(desk, playback, parts.listener)
     operations = [
         *JobRoutes(
             intake, desk, bodies, parts.clock, settings, webhooks=parts.webhooks
         ).operations(),
-        *ChatRoutes(intake, desk, chats, bodies, settings).operations(),
-        *ResponseRoutes(intake, desk, responses, bodies, settings).operations(),
+        *ChatRoutes(chats, intake, desk, bodies, settings, streams=chat_streams).operations(),
+        *ResponseRoutes(
+            responses, intake, desk, bodies, settings, streams=response_streams
+        ).operations(),
+        *FileRoutes(parts.files, parts.clock, parts.max_file_bytes).operations(),
+        *BatchRoutes(parts.batches, bodies).operations(),
         *JobEventRoutes(desk).operations(),
         *DeadLetterRoutes(parts.triage, bodies).operations(),
         *JobStreamRoutes(desk, playback, parts.listener).operations(),

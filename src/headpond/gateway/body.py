@@ -68,11 +68,11 @@ class BodyReader:
         size = 0
         more = True
         while more:
-            chunk, more = await _chunk(receive)
-            size += len(chunk)
+            data, more = await chunk(receive)
+            size += len(data)
             if size > self._max_bytes:
                 raise self._too_large()
-            chunks.append(chunk)
+            chunks.append(data)
         return b"".join(chunks)
 
     def _too_large(self) -> InvalidRequest:
@@ -114,7 +114,8 @@ class BodyReader:
             raise InvalidRequest(message, code="too_deeply_nested")
 
 
-async def _chunk(receive: Receive) -> tuple[bytes, bool]:
+async def chunk(receive: Receive) -> tuple[bytes, bool]:
+    """The next bytes of a body, and whether more may come. Raises ClientDisconnect."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnect

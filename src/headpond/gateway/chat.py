@@ -18,6 +18,7 @@ from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import (
     Asked,
+    Inspection,
     Intake,
     engine_request,
     receipt_headers,
@@ -31,25 +32,60 @@ from headpond.settings import GatewaySettings
 FOR_HEADPOND = ("model", "stream", "stream_options", "metadata", "service_tier")
 
 
+class ChatReader:
+    """Reads the body of a chat completion, whichever door it came through."""
+
+    def __init__(
+        self, bodies: BodyReader, inspection: Inspection, settings: GatewaySettings
+    ) -> None:
+        self._bodies = bodies
+        self._inspection = inspection
+        strict = settings.unknown_parameters == "refuse"
+        self.body_type = ChatRequest if strict else OpenChatRequest
+        self._decoder = msgspec.json.Decoder[ChatRequest](self.body_type)
+
+    def decoded(self, body: bytes) -> ChatRequest:
+        """The body as the API's type. Raises InvalidRequest."""
+        request = self._bodies.decode(body, self._decoder)
+        if request.stream_options is not None and not request.stream:
+            message = "stream_options are for streams; send stream=true with them."
+            raise InvalidRequest(message, code="invalid_value", param="stream_options")
+        return request
+
+    def asked(self, body: bytes, request: ChatRequest | None = None) -> Asked:
+        """What the body asks for, decoded already or not. Raises InvalidRequest."""
+        request = request or self.decoded(body)
+        return Asked(
+            body=body,
+            request=engine_request(body, FOR_HEADPOND),
+            prompt_param="messages",
+            answer_tokens=self._inspection.answer_tokens(request.answer_limits, request.n or 1),
+            metadata=request.metadata,
+            stream=request.stream,
+            model=request.model,
+            priority=priority_of(request.service_tier, Priority.INTERACTIVE),
+        )
+
+
 class ChatRoutes:
     """OpenAI's chat API."""
 
     def __init__(
         self,
+        reader: ChatReader,
         intake: Intake,
         desk: Desk,
-        streams: ChatStreams,
         bodies: BodyReader,
         settings: GatewaySettings,
+        *,
+        streams: ChatStreams,
     ) -> None:
+        self._reader = reader
         self._intake = intake
         self._desk = desk
         self._streams = streams
         self._bodies = bodies
         self._max_wait_s = settings.max_wait_s
-        strict = settings.unknown_parameters == "refuse"
-        self._body_type = ChatRequest if strict else OpenChatRequest
-        self._decoder = msgspec.json.Decoder[ChatRequest](self._body_type)
 
     def operations(self) -> list[Operation]:
         """The one."""
@@ -59,7 +95,7 @@ class ChatRoutes:
                 path="/v1/chat/completions",
                 handler=self._create,
                 summary="Complete a chat, waiting for the answer",
-                body=self._body_type,
+                body=self._reader.body_type,
                 parameters=(IDEMPOTENCY_KEY, WAIT_HEADER),
                 answer=Answer(
                     type=Open,
@@ -73,20 +109,8 @@ class ChatRoutes:
     async def _create(self, call: Call) -> ASGIApp:
         patience_s = wait_s(call, self._max_wait_s)
         body = await self._bodies.read(call)
-        request = self._bodies.decode(body, self._decoder)
-        asked = Asked(
-            body=body,
-            request=engine_request(body, FOR_HEADPOND),
-            prompt_param="messages",
-            answer_tokens=self._intake.answer_tokens(request.answer_limits, request.n or 1),
-            metadata=request.metadata,
-            stream=request.stream,
-            model=request.model,
-            priority=priority_of(request.service_tier, Priority.INTERACTIVE),
-        )
-        if request.stream_options is not None and not request.stream:
-            message = "stream_options are for streams; send stream=true with them."
-            raise InvalidRequest(message, code="invalid_value", param="stream_options")
+        request = self._reader.decoded(body)
+        asked = self._reader.asked(body, request)
         receipt = await self._intake.submit(call, asked)
         if request.stream:
             options = request.stream_options or StreamOptions()

@@ -70,7 +70,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method on one path. `errors` are the statuses beside 400, 401, 403, 500 and 503.
 
-    `public` operations ask nobody who they are, those for an `operator` let nobody else in.
+    `media` is the body's type. `public` operations ask nobody who they are, those for an
+    `operator` let nobody else in.
     """
 
     method: str
@@ -79,6 +80,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     answer: Answer
     body: object = None
+    media: str = "application/json"
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
     public: bool = False

@@ -11,7 +11,7 @@ from headpond.domain.lane import Priority
 from headpond.domain.work import DEFAULT_ANSWER_TOKENS
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call
-from headpond.gateway.idempotency import sameness
+from headpond.gateway.idempotency import NEW, Sameness, sameness
 from headpond.gateway.prompt import prompt_chars
 from headpond.gateway.reply import Header
 from headpond.services.rate_limits import Allowance
@@ -47,36 +47,31 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     callback: str | None = None
 
 
-class Intake:
-    """Checks limits that the settings name, and submits."""
+class Inspection:
+    """Checks the limits that the settings name."""
 
-    def __init__(self, submission: Submission, settings: GatewaySettings) -> None:
-        self._submission = submission
+    def __init__(self, settings: GatewaySettings) -> None:
         self._max_prompt_chars = settings.max_prompt_chars
         self._max_output_tokens = settings.max_output_tokens
 
-    async def submit(self, call: Call, asked: Asked) -> Receipt:
-        """Make it a job. Raises what Submission raises, and InvalidRequest."""
+    def order(self, asked: Asked, same: Sameness = NEW) -> Order:
+        """What is to be submitted. Raises InvalidRequest."""
         chars = prompt_chars(asked.request, limit=self._max_prompt_chars, param=asked.prompt_param)
-        same = sameness(call, asked.body)
-        return await self._submission.submit(
-            Order(
-                request=asked.request,
-                prompt_chars=chars,
-                model=asked.model,
-                max_tokens=asked.answer_tokens,
-                priority=asked.priority,
-                task_type=asked.task_type,
-                deadline=asked.deadline,
-                best_effort=asked.best_effort,
-                callback=asked.callback,
-                stream=bool(asked.stream),
-                metadata=asked.metadata or {},
-                idempotency_key=same.key,
-                try_number=same.try_number,
-                fingerprint=same.fingerprint,
-            ),
-            call.identity,
+        return Order(
+            request=asked.request,
+            prompt_chars=chars,
+            model=asked.model,
+            max_tokens=asked.answer_tokens,
+            priority=asked.priority,
+            task_type=asked.task_type,
+            deadline=asked.deadline,
+            best_effort=asked.best_effort,
+            callback=asked.callback,
+            stream=bool(asked.stream),
+            metadata=asked.metadata or {},
+            idempotency_key=same.key,
+            try_number=same.try_number,
+            fingerprint=same.fingerprint,
         )
 
     def answer_tokens(self, limits: Mapping[str, int | None], choices: int = 1) -> int | None:
@@ -95,6 +90,19 @@ class Intake:
         if choices == 1:
             return limit
         return choices * (DEFAULT_ANSWER_TOKENS if limit is None else limit)
+
+
+class Intake:
+    """Inspects and submits."""
+
+    def __init__(self, submission: Submission, inspection: Inspection) -> None:
+        self._submission = submission
+        self.inspection = inspection
+
+    async def submit(self, call: Call, asked: Asked) -> Receipt:
+        """Make it a job. Raises what Submission raises, and InvalidRequest."""
+        order = self.inspection.order(asked, sameness(call, asked.body))
+        return await self._submission.submit(order, call.identity)
 
 
 def engine_request(body: bytes, ours: Iterable[str]) -> bytes:

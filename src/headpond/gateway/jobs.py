@@ -158,7 +158,9 @@ class JobRoutes:
             body=body,
             request=engine_request(body, FOR_HEADPOND),
             prompt_param=_prompt_param(request),
-            answer_tokens=self._intake.answer_tokens(request.answer_limits, request.n or 1),
+            answer_tokens=self._intake.inspection.answer_tokens(
+                request.answer_limits, request.n or 1
+            ),
             metadata=request.metadata,
             stream=request.stream,
             model=request.model,

@@ -108,7 +108,7 @@ def _operation(operation: Operation, refs: _Refs) -> dict[str, object]:
         "security": [] if operation.public else [{"key": []}, {}],
     }
     if operation.body is not None:
-        content = {"application/json": {"schema": _schema(operation.body, refs)}}
+        content = {operation.media: {"schema": _schema(operation.body, refs)}}
         described["requestBody"] = {"required": True, "content": content}
     return described
 

@@ -17,7 +17,7 @@ from headpond.gateway.chat import priority_of
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
 from headpond.gateway.event_stream import STARTING_AFTER, starting_after
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
-from headpond.gateway.intake import Asked, Intake, receipt_headers
+from headpond.gateway.intake import Asked, Inspection, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
 from headpond.gateway.reply import Header, Reply, json_reply
 from headpond.gateway.response_mapping import chat_request, response_view
@@ -36,23 +36,59 @@ STREAMED = "With `stream`: the response's events."
 _encode = msgspec.json.Encoder().encode
 
 
+class ResponseReader:
+    """Reads the body of a response, whichever door it came through."""
+
+    def __init__(self, bodies: BodyReader, inspection: Inspection) -> None:
+        self._bodies = bodies
+        self._inspection = inspection
+        self._decoder = msgspec.json.Decoder(ResponseRequest)
+
+    def decoded(self, body: bytes) -> ResponseRequest:
+        """The body as the API's type. Raises InvalidRequest."""
+        request = self._bodies.decode(body, self._decoder)
+        if request.store is False:
+            message = "Responses are always kept here; store=false is not supported."
+            raise InvalidRequest(message, code="unsupported_parameter", param="store")
+        return request
+
+    def asked(self, body: bytes, request: ResponseRequest | None = None) -> Asked:
+        """What the body asks for, decoded already or not. Raises InvalidRequest."""
+        request = request or self.decoded(body)
+        default = Priority.BATCH if request.background else Priority.INTERACTIVE
+        return Asked(
+            body=body,
+            request=_encode(chat_request(request)),
+            prompt_param="input",
+            answer_tokens=self._inspection.answer_tokens(
+                {"max_output_tokens": request.max_output_tokens}
+            ),
+            metadata=request.metadata,
+            stream=request.stream,
+            model=request.model,
+            priority=priority_of(request.service_tier, default),
+        )
+
+
 class ResponseRoutes:
     """OpenAI's responses API: create and retrieve, as a stream too, cancel, delete."""
 
     def __init__(
         self,
+        reader: ResponseReader,
         intake: Intake,
         desk: Desk,
-        streams: ResponseStreams,
         bodies: BodyReader,
         settings: GatewaySettings,
+        *,
+        streams: ResponseStreams,
     ) -> None:
+        self._reader = reader
         self._intake = intake
         self._desk = desk
         self._streams = streams
         self._bodies = bodies
         self._max_wait_s = settings.max_wait_s
-        self._decoder = msgspec.json.Decoder(ResponseRequest)
 
     def operations(self) -> list[Operation]:
         """Create and retrieve, the hot ones, first."""
@@ -97,11 +133,8 @@ class ResponseRoutes:
     async def _create(self, call: Call) -> ASGIApp:
         patience_s = wait_s(call, self._max_wait_s)
         body = await self._bodies.read(call)
-        request = self._bodies.decode(body, self._decoder)
-        if request.store is False:
-            message = "Responses are always kept here; store=false is not supported."
-            raise InvalidRequest(message, code="unsupported_parameter", param="store")
-        receipt = await self._intake.submit(call, self._asked(body, request))
+        request = self._reader.decoded(body)
+        receipt = await self._intake.submit(call, self._reader.asked(body, request))
         if request.stream:
             return self._streams.created(call, receipt, background=bool(request.background))
         job, headers = receipt.job, receipt_headers(receipt)
@@ -133,21 +166,6 @@ class ResponseRoutes:
         if job.erased_at is not None:
             return gone(job)
         return json_reply(await self._view(job), 200, headers)
-
-    def _asked(self, body: bytes, request: ResponseRequest) -> Asked:
-        default = Priority.BATCH if request.background else Priority.INTERACTIVE
-        return Asked(
-            body=body,
-            request=_encode(chat_request(request)),
-            prompt_param="input",
-            answer_tokens=self._intake.answer_tokens(
-                {"max_output_tokens": request.max_output_tokens}
-            ),
-            metadata=request.metadata,
-            stream=request.stream,
-            model=request.model,
-            priority=priority_of(request.service_tier, default),
-        )
 
     async def _view(self, job: Job) -> ResponseView:
         return response_view(job, await self._desk.bodies(job))

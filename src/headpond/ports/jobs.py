@@ -53,7 +53,7 @@ class Added(msgspec.Struct, frozen=True):
 
 
 class Existing(msgspec.Struct, frozen=True):
-    """The request came before and made `job`; then its fingerprint was `fingerprint`."""
+    """The id, or the request's key or try, made `job` before; then its fingerprint was this one."""
 
     job: Job
     fingerprint: str
@@ -79,7 +79,7 @@ class JobStore(Protocol):
     """Records under compare-and-set. Every verb takes effect durably before it returns."""
 
     async def add(self, new: NewJob) -> Added | Existing:
-        """Add a record iff its team has none under the same idempotency key, nor an earlier try.
+        """Add a record iff there is none of its id, under its team's key, or of an earlier try.
 
         A try takes over the job of an earlier one as `retried` says.
         """

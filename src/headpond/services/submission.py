@@ -8,10 +8,10 @@ from typing import assert_never
 import msgspec
 from msgspec.structs import replace
 
-from headpond.domain.catalogue import Catalogue
+from headpond.domain.catalogue import Catalogue, Route
 from headpond.domain.facts import JobSubmitted
 from headpond.domain.identity import Identity, time_ordered_id
-from headpond.domain.job import Job, JobId, Ticket
+from headpond.domain.job import BatchId, Job, JobId, Ticket
 from headpond.domain.lane import Priority
 from headpond.domain.quote import Quote
 from headpond.domain.work import estimated_work
@@ -47,6 +47,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     callback: str | None = None
     stream: bool = False
     metadata: dict[str, str] = {}
+    batch: BatchId | None = None
     idempotency_key: str | None = None
     try_number: int | None = None
     fingerprint: str = ""
@@ -123,6 +124,23 @@ class Submission:
         self._listener.hear(JobSubmitted(job, replayed))
         return Receipt(job, self._limits.allowance(identity), replayed)
 
+    def draft(self, name: str, order: Order, identity: Identity) -> Job:
+        """The record of a line of a batch, by a name of 32 hex digits.
+
+        Raises NotFound for a model that no pool serves.
+        """
+        return self._record(name, order, identity, self._route(order.model), None)
+
+    async def submit_line(self, job: Job, request: bytes) -> None:
+        """Hand a draft in; nothing changes if it was handed in before.
+
+        It takes nothing from the team's rate limits: its batch was let in as a whole.
+        """
+        stored = await self._delivery.submit(NewJob(job, request))
+        if isinstance(stored, Added):
+            self._quotes.note(stored.job)
+            self._listener.hear(JobSubmitted(stored.job))
+
     async def _known(self, order: Order, identity: Identity) -> Existing | None:
         if order.idempotency_key is not None:
             return await self._jobs.known(identity.team, order.idempotency_key)
@@ -155,15 +173,19 @@ class Submission:
                 self._refused.refused(order.fingerprint)
             raise
 
-    def _job(self, order: Order, identity: Identity, now: float) -> Job:
-        route = self._catalogue.route(order.model)
+    def _route(self, model: str | None) -> Route:
+        route = self._catalogue.route(model)
         if route is None:
             message = (
                 "This gateway has no default model; name one."
-                if order.model is None
-                else f"The model {order.model!r} is not served here; GET /v1/models lists them."
+                if model is None
+                else f"The model {model!r} is not served here; GET /v1/models lists them."
             )
             raise NotFound(message, code="model_not_found", param="model")
+        return route
+
+    def _job(self, order: Order, identity: Identity, now: float) -> Job:
+        route = self._route(order.model)
         if order.deadline is not None and order.deadline <= now:
             message = "The deadline is in the past."
             raise InvalidRequest(message, code="deadline_in_the_past", param="deadline")
@@ -173,6 +195,11 @@ class Submission:
         # Ids need to be unique, not secret: a team sees its own jobs only. The system's source of
         # randomness would be a system call for each.
         name = time_ordered_id(now, self._random_bits(74))
+        return self._record(name, order, identity, route, quote)
+
+    def _record(
+        self, name: str, order: Order, identity: Identity, route: Route, quote: Quote | None
+    ) -> Job:
         return Job(
             id=JobId("job_" + name),
             ticket=Ticket(name),
@@ -183,14 +210,15 @@ class Submission:
             model=route.model,
             task_type=order.task_type,
             metadata=order.metadata,
-            work_tokens=work.tokens,
+            batch=order.batch,
+            work_tokens=estimated_work(order.prompt_chars, order.max_tokens).tokens,
             quote=quote,
             weight=self._weights.get(identity.team, 1.0),
             max_attempts=self._pools[route.pool].retry.max_attempts,
             deadline=order.deadline,
             callback=order.callback,
             stream=order.stream,
-            accepted_at=now,
+            accepted_at=self._clock.now(),
         )
 
     def _idempotency(self, order: Order, now: float) -> Idempotency | Try | None:

@@ -4,21 +4,28 @@ A fault strikes the n-th call, before its effect or after it: what a caller sees
 dies between two steps, or when an answer is lost on the way.
 """
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Literal, Protocol, TypeVar
 
 from typing_extensions import override
 
+from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.dispatch import Dispatch, Reaction
-from headpond.domain.job import Job, JobId
+from headpond.domain.file import BlobName, File, FileId
+from headpond.domain.job import BatchId, Job, JobId, JobState
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
 from headpond.domain.pace import WorkerReport
 from headpond.domain.quote import Backlog
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
 from headpond.domain.webhook_event import Event, EventId
+from headpond.ports.batches import BatchLines, BatchQuery, BatchStore
+from headpond.ports.batches import Line as BatchLine
+from headpond.ports.blobs import Blobs, BlobWriter
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.endpoints import EndpointStore
+from headpond.ports.files import FileQuery, FileStore
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
 from headpond.ports.outbox import DispatchQuery, Outbox, Untold
 from headpond.ports.queue import Depth, Lease, Message, Queue
@@ -345,3 +352,137 @@ class FaultyRoster(Roster):
     @override
     async def forget(self, before: float, *, keep: int) -> int:
         return await self._line.through(self._roster.forget(before, keep=keep))
+
+
+class FaultyBatchStore(BatchStore):
+    """A store of batches behind faults."""
+
+    def __init__(self, batches: BatchStore, line: Line) -> None:
+        self._batches = batches
+        self._line = line
+
+    @override
+    async def add(self, batch: Batch) -> None:
+        await self._line.through(self._batches.add(batch))
+
+    @override
+    async def get(self, batch_id: BatchId) -> Batch | None:
+        return await self._line.through(self._batches.get(batch_id))
+
+    @override
+    async def swap(self, after: Batch) -> bool:
+        return await self._line.through(self._batches.swap(after))
+
+    @override
+    async def find(self, query: BatchQuery) -> list[Batch]:
+        return await self._line.through(self._batches.find(query))
+
+    @override
+    async def due(self, runner: RunnerName, now: float, limit: int) -> list[Batch]:
+        return await self._line.through(self._batches.due(runner, now, limit))
+
+    @override
+    async def open_of(self, team: str) -> int:
+        return await self._line.through(self._batches.open_of(team))
+
+    @override
+    async def reads(self, file_id: FileId) -> bool:
+        return await self._line.through(self._batches.reads(file_id))
+
+
+class FaultyBatchLines(BatchLines):
+    """The jobs of batches behind faults."""
+
+    def __init__(self, lines: BatchLines, line: Line) -> None:
+        self._lines = lines
+        self._line = line
+
+    @override
+    async def tally(self, batch_id: BatchId) -> Mapping[JobState, int]:
+        return await self._line.through(self._lines.tally(batch_id))
+
+    @override
+    async def unended(self, batch_id: BatchId, limit: int) -> list[Job]:
+        return await self._line.through(self._lines.unended(batch_id, limit))
+
+    @override
+    async def present(self, job_ids: Sequence[JobId]) -> list[BatchLine]:
+        return await self._line.through(self._lines.present(job_ids))
+
+
+class FaultyFileStore(FileStore):
+    """Records of files behind faults."""
+
+    def __init__(self, files: FileStore, line: Line) -> None:
+        self._files = files
+        self._line = line
+
+    @override
+    async def put(self, file: File) -> None:
+        await self._line.through(self._files.put(file))
+
+    @override
+    async def get(self, file_id: FileId) -> File | None:
+        return await self._line.through(self._files.get(file_id))
+
+    @override
+    async def find(self, query: FileQuery) -> list[File]:
+        return await self._line.through(self._files.find(query))
+
+    @override
+    async def expired(self, now: float, limit: int) -> list[File]:
+        return await self._line.through(self._files.expired(now, limit))
+
+    @override
+    async def remove(self, file_id: FileId) -> bool:
+        return await self._line.through(self._files.remove(file_id))
+
+    @override
+    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
+        return await self._line.through(self._files.unnamed(blobs))
+
+
+class FaultyBlobs(Blobs):
+    """Blobs behind faults: creating, writing and finishing one are a call each, as is a read."""
+
+    def __init__(self, blobs: Blobs, line: Line) -> None:
+        self._blobs = blobs
+        self._line = line
+
+    @override
+    @asynccontextmanager
+    async def create(self, name: BlobName) -> AsyncGenerator[BlobWriter]:
+        async with self._blobs.create(name) as blob:
+            await self._line.through(_nothing())
+            yield _FaultyWriter(blob, self._line)
+            await self._line.through(_nothing())
+        await self._line.through(_nothing())
+
+    @override
+    async def read(self, name: BlobName, offset: int = 0) -> AsyncGenerator[bytes]:
+        await self._line.through(_nothing())
+        async with aclosing(self._blobs.read(name, offset)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    @override
+    async def delete(self, name: BlobName) -> None:
+        await self._line.through(self._blobs.delete(name))
+
+    @override
+    async def written_before(self, when: float) -> list[BlobName]:
+        return await self._line.through(self._blobs.written_before(when))
+
+
+class _FaultyWriter(BlobWriter):
+    def __init__(self, blob: BlobWriter, line: Line) -> None:
+        self._blob = blob
+        self._line = line
+
+    @override
+    async def write(self, data: bytes) -> None:
+        await self._line.through(self._blob.write(data))
+
+
+async def _nothing() -> None:
+    """A call whose effect is elsewhere."""

@@ -10,8 +10,11 @@ from typing import assert_never
 
 from typing_extensions import override
 
+from headpond.domain.batch import Batch
 from headpond.domain.dispatch import Dispatch, DispatchState
 from headpond.domain.facts import (
+    BatchAdvanced,
+    BatchEnded,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -82,7 +85,7 @@ def level_of(fact: Fact) -> int:
             return logging.WARNING
         case WebhookSent(dispatch):
             return WEBHOOK_LEVELS[dispatch.state]
-        case ClaimLost() | Reaped():
+        case ClaimLost() | Reaped() | BatchAdvanced() | BatchEnded():
             return logging.INFO
         case _:  # pragma: no cover
             assert_never(fact)
@@ -151,6 +154,8 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
                 "team": endpoint.team,
                 "reason": endpoint.disabled_reason,
             }
+        case BatchAdvanced(batch) | BatchEnded(batch):
+            return f"batch {batch.status}", _batch(batch)
         case DutyFailed(duty, error):
             return "duty failed", {"duty": duty, "error": error}
         case _:  # pragma: no cover
@@ -159,6 +164,12 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
 
 def _job(job: Job) -> dict[str, object]:
     return {"job": job.id, "lane": str(job.lane), "attempts": job.attempts}
+
+
+def _batch(batch: Batch) -> dict[str, object]:
+    counts = batch.counts
+    lines = {"total": counts.total, "completed": counts.completed, "failed": counts.failed}
+    return {"batch": batch.id, "team": batch.team, **lines, "mistakes": len(batch.errors)}
 
 
 def _end(job: Job) -> str:

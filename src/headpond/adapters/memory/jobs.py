@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from headpond.adapters.memory.outbox import MemoryOutbox
-from headpond.domain.job import Job, JobId, JobState
+from headpond.domain.job import BatchId, Job, JobId, JobState
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import (
     HELD_ON_S,
@@ -36,6 +36,8 @@ class MemoryJobStore(JobStore):
     @override
     async def add(self, new: NewJob) -> Added | Existing:
         job, idempotency = new.job, new.idempotency
+        if job.id in self._records:
+            return Existing(self._records[job.id], "")
         match idempotency:
             case Idempotency():
                 if known := self._known(job.team, idempotency.key):
@@ -171,6 +173,10 @@ class MemoryJobStore(JobStore):
         _, job_id = max(earlier)
         self._tries[job_id] = again
         return Existing(self._records[job_id], again.fingerprint)
+
+    def of_batch(self, batch_id: BatchId) -> list[Job]:
+        """The records of a batch's lines."""
+        return [job for job in self._records.values() if job.batch == batch_id]
 
     def ended(self) -> list[Job]:
         """The records that have ended, in the order of their ends."""

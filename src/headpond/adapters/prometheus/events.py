@@ -13,6 +13,8 @@ from typing_extensions import override
 
 from headpond.domain.dispatch import DispatchState
 from headpond.domain.facts import (
+    BatchAdvanced,
+    BatchEnded,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -126,6 +128,12 @@ class PrometheusListener(Listener):
         self._endpoints_disabled = Counter(
             "headpond_webhook_endpoints_disabled", "Given up on.", registry=self.registry
         )
+        self._batches = self._counter(
+            "headpond_batches", "Batches by the status that they entered.", "team", "status"
+        )
+        self._batch_lines = self._counter(
+            "headpond_batch_lines", "Requests of batches that ended.", "team", "end"
+        )
         self._duty_failures = self._counter(
             "headpond_duty_failures", "Ticks of background duties that failed.", "duty"
         )
@@ -165,6 +173,10 @@ class PrometheusListener(Listener):
                 self._webhooks[RESULTS[dispatch.state],].observe(duration_s)
             case EndpointDisabled():
                 self._endpoints_disabled.inc()
+            case BatchAdvanced(batch):
+                self._batches[batch.team, batch.status].inc()
+            case BatchEnded():
+                self._hear_batch_ended(fact)
             case DutyFailed(duty):
                 self._duty_failures[duty,].inc()
             case _:  # pragma: no cover
@@ -190,6 +202,14 @@ class PrometheusListener(Listener):
         if job.usage is not None:
             self._tokens[job.pool, job.team, "prompt"].inc(job.usage.prompt_tokens)
             self._tokens[job.pool, job.team, "completion"].inc(job.usage.completion_tokens)
+
+    def _hear_batch_ended(self, fact: BatchEnded) -> None:
+        batch = fact.batch
+        self._batches[batch.team, batch.status].inc()
+        counts = batch.counts
+        ends = {"completed": counts.completed, "failed": counts.failed, "stopped": counts.stopped}
+        for end, count in ends.items():
+            self._batch_lines[batch.team, end].inc(count)
 
     def _hear_load(self, fact: EngineLoad) -> None:
         engine = (fact.engine,)

@@ -36,11 +36,9 @@ def readable(record: str) -> Job | None:
 def add(
     connection: sqlite3.Connection, news: Sequence[NewJob], now: float
 ) -> list[Added | Existing]:
-    """Insert records and requests with keys or tries; or find the jobs that these stand for."""
-    _insert(connection, [new for new in news if _surely_new(new)])
-    return [
-        Added(new.job) if _surely_new(new) else _add_or_find(connection, new, now) for new in news
-    ]
+    """Insert records and requests with keys or tries; or find the jobs that stand already."""
+    fresh = iter(_insert(connection, [new for new in news if _surely_new(new)]))
+    return [next(fresh) if _surely_new(new) else _add_or_find(connection, new, now) for new in news]
 
 
 def _surely_new(new: NewJob) -> bool:
@@ -56,17 +54,34 @@ def _add_or_find(connection: sqlite3.Connection, new: NewJob, now: float) -> Add
     existing = _existing(connection, new.job.team, new.idempotency, now)
     if existing is not None:
         return existing
-    _insert(connection, [new])
-    return Added(new.job)
+    return _insert(connection, [new])[0]
 
 
-def _insert(connection: sqlite3.Connection, news: Sequence[NewJob]) -> None:
+def _insert(connection: sqlite3.Connection, news: Sequence[NewJob]) -> list[Added | Existing]:
     # Nobody else inserts within this transaction, so the next numbers are ours.
     (last,) = connection.execute(sql("last_seq")).fetchone()
     numbered = list(enumerate(news, last + 1))
-    connection.executemany(sql("insert_job"), [_new_row(seq, new.job) for seq, new in numbered])
-    connection.executemany(sql("insert_request"), [(seq, new.request) for seq, new in numbered])
-    for seq, new in numbered:
+    rows = [_new_row(seq, new.job) for seq, new in numbered]
+    if connection.executemany(sql("insert_job"), rows).rowcount == len(rows):
+        added = numbered
+    else:
+        taken = {seq for (seq,) in connection.execute(sql("seqs_after"), (last,))}
+        added = [(seq, new) for seq, new in numbered if seq in taken]
+    _insert_rest(connection, added)
+    seqs = {seq for seq, _ in added}
+    return [
+        Added(new.job) if seq in seqs else _standing(connection, new.job) for seq, new in numbered
+    ]
+
+
+def _standing(connection: sqlite3.Connection, job: Job) -> Existing:
+    (record,) = connection.execute(sql("get_job"), (job.id,)).fetchone()
+    return Existing(job_of(record), "")
+
+
+def _insert_rest(connection: sqlite3.Connection, added: Sequence[tuple[int, NewJob]]) -> None:
+    connection.executemany(sql("insert_request"), [(seq, new.request) for seq, new in added])
+    for seq, new in added:
         match new.idempotency:
             case Idempotency(key, fingerprint, expires_at):
                 row = (new.job.team, key, fingerprint, new.job.id, expires_at)
@@ -89,6 +104,7 @@ def _new_row(seq: int, job: Job) -> tuple[object, ...]:
         job.accepted_at,
         job.deadline,
         job.finished_at,
+        job.batch,
         _encode(job).decode(),
     )
 

@@ -5,6 +5,8 @@ import pytest
 from headpond.adapters.logs.events import LogListener
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.facts import (
+    BatchAdvanced,
+    BatchEnded,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -27,6 +29,7 @@ from headpond.domain.facts import (
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.lane import Priority
 from headpond.domain.webhook_endpoint import EndpointId
+from headpond.testing.batches_suite import a_batch
 from headpond.testing.webhooks_suite import an_endpoint, an_event
 
 JOB = Job(
@@ -41,6 +44,15 @@ JOB = Job(
 )
 RUNNING = JOB.claimed("w1", 1.0)
 SEEN = {"job": "j1", "lane": "default/batch", "attempts": 1}
+BATCH = a_batch()
+BATCH_SEEN = {
+    "batch": BATCH.id,
+    "team": "team",
+    "total": 0,
+    "completed": 0,
+    "failed": 0,
+    "mistakes": 0,
+}
 ERROR = JobError("engine_error", "no")
 LEASED = Dispatch(event=an_event(), endpoint=EndpointId("we_1"), due_at=0.0).leased(1.0, 30.0)
 TOLD = {
@@ -61,6 +73,8 @@ TOLD = {
             "job submitted",
             {**SEEN, "attempts": 0, "team": "shop", "replayed": False},
         ),
+        (BatchAdvanced(BATCH), "INFO", "batch validating", BATCH_SEEN),
+        (BatchEnded(BATCH.refused(1.0, [])), "INFO", "batch failed", BATCH_SEEN),
         (
             WebhookSent(LEASED.delivered(2.0, 200), 1.5),
             "DEBUG",

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from headpond.adapters.prometheus.events import PrometheusListener
+from headpond.domain.batch import Counts, Results
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.facts import (
+    BatchAdvanced,
+    BatchEnded,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -29,6 +32,7 @@ from headpond.domain.facts import (
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.lane import Priority
 from headpond.domain.webhook_endpoint import EndpointId
+from headpond.testing.batches_suite import a_batch
 from headpond.testing.webhooks_suite import an_endpoint, an_event
 
 PAGE = Path(__file__).parents[4] / "docs/metrics.md"
@@ -47,6 +51,10 @@ DONE = RUNNING.succeeded(2.0, engine="e", usage=Usage(10, 3))
 DEAD = RUNNING.buried(2.0, JobError("engine_error", "no"))
 
 LEASED = Dispatch(event=an_event(), endpoint=EndpointId("we_1"), due_at=0.0).leased(1.0, 30.0)
+BATCH = a_batch(team="shop")
+BATCH_DONE = (
+    BATCH.begun(1.0, 6, "m").lines_ended(2.0).written(3.0, Results(counts=Counts(6, 3, 2, 1)))
+)
 
 LANE = {"pool": "default", "priority": "interactive"}
 OWNED = {**LANE, "team": "shop"}
@@ -70,6 +78,8 @@ FACTS: list[Fact] = [
     Reaped(JOB, "expired"),
     WebhookSent(LEASED, 1.0),
     EndpointDisabled(an_endpoint()),
+    BatchAdvanced(BATCH),
+    BatchEnded(BATCH_DONE),
     DutyFailed("reaper", "no"),
 ]
 
@@ -122,6 +132,18 @@ FACTS: list[Fact] = [
         (FirstToken(RUNNING, 0.2), "headpond_first_token_seconds_sum", LANE, 0.2),
         (StreamOpened("chat"), "headpond_streams_open", {"api": "chat"}, 1),
         (StreamClosed("chat"), "headpond_streams_open", {"api": "chat"}, -1),
+        (
+            BatchAdvanced(BATCH),
+            "headpond_batches_total",
+            {"team": "shop", "status": "validating"},
+            1,
+        ),
+        (
+            BatchEnded(BATCH_DONE),
+            "headpond_batch_lines_total",
+            {"team": "shop", "end": "failed"},
+            2,
+        ),
         (ClaimLost(JobId("x")), "headpond_claims_lost_total", {}, 1),
         (
             EngineAnswered("e", "Broke", 2.0),

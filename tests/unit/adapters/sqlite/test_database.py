@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headpond.adapters.sqlite import connection as connection_module
@@ -259,7 +260,22 @@ async def test_a_file_of_the_first_schema_opens_and_its_ended_jobs_are_audited(
         first.executescript(migrations()[0])
         first.execute("PRAGMA user_version = 1")
         first.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        records.add(first, [new_job(waiting), new_job(ended)], 1_000_000)
+        for job in (waiting, ended):
+            first.execute(
+                "INSERT INTO jobs"
+                " (id, version, team, model, state, accepted_at, finished_at, record)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.id,
+                    job.version,
+                    job.team,
+                    job.model,
+                    job.state.value,
+                    job.accepted_at,
+                    job.finished_at,
+                    msgspec.json.encode(job).decode(),
+                ),
+            )
     database = Database(path)
     database.open()
     audited = [entry.job async for entry in SqliteAudit(database).read(AuditQuery())]

@@ -64,6 +64,17 @@ PLANS = {
     "read_stream": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (job=? AND seq>?)"),
     "ends_of_streams": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (job=?)"),
     "forget_streams": ("PRIMARY KEY (job=?)",),
+    "get_file": ("sqlite_autoindex_files_1 (id=?)",),
+    "find_files_newest": ("files_of_team (team=?)",),
+    "find_files_oldest": ("files_of_team (team=?)",),
+    "expired_files": ("files_by_expiry (",),
+    "unnamed_blobs": ("files_by_blob (blob=?)",),
+    "get_batch": ("sqlite_autoindex_batches_1 (id=?)",),
+    "swap_batch": ("sqlite_autoindex_batches_1 (id=?)",),
+    "find_batches": ("batches_of_team (team=?)",),
+    "tally_batch": ("jobs_of_batch (batch=?)",),
+    "unended_of_batch": ("jobs_of_batch (batch=? AND state=?)",),
+    "present_jobs": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
     "find_api_key": ("sqlite_autoindex_api_keys_2 (digest=?)",),
 }
 

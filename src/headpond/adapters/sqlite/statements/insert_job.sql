@@ -1,4 +1,5 @@
 INSERT INTO jobs (
-    seq, id, version, team, model, state, accepted_at, deadline, finished_at, record
+    seq, id, version, team, model, state, accepted_at, deadline, finished_at, batch, record
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT id, blob, team, purpose, filename, size, created_at, expires_at FROM files WHERE id = ?

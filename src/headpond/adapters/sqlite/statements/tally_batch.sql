@@ -1,0 +1,1 @@
+SELECT state, count(*) FROM jobs WHERE batch = ? GROUP BY state

@@ -1,0 +1,47 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headpond.domain.lines import InputLine, LineCutter
+
+
+def cut(text: bytes, sizes: list[int], *, max_bytes: int = 1_000) -> list[InputLine]:
+    """The lines of the text, fed in pieces of these sizes, the rest at once."""
+    cutter = LineCutter(lines=0, offset=0, max_bytes=max_bytes)
+    lines: list[InputLine] = []
+    for size in sizes:
+        lines += cutter.feed(text[:size])
+        text = text[size:]
+    return [*lines, *cutter.feed(text), *cutter.last()]
+
+
+@given(
+    st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"x"))),
+    st.lists(st.integers(0, 9)),
+)
+def test_lines_are_the_same_whatever_the_pieces(lines: list[bytes], sizes: list[int]) -> None:
+    text = b"\n".join(lines)
+    ends = [len(b"\n".join([*lines[: number + 1], b""])) for number in range(len(lines))]
+    expected = [
+        InputLine(number, min(end, len(text)), line.strip())
+        for number, (line, end) in enumerate(zip(lines, ends, strict=True), start=1)
+        if line.strip()
+    ]
+    assert cut(text, sizes) == expected
+
+
+def test_a_long_line_is_not_kept_and_the_next_one_is_found() -> None:
+    text = b"x" * 50 + b"\nshort\n" + b"y" * 11
+    lines = [InputLine(1, 51, None), InputLine(2, 57, b"short"), InputLine(3, 68, None)]
+    assert cut(text, [7] * 5, max_bytes=10) == lines
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    assert cut(b"\xef\xbb\xbf{}\r\n\xef\xbb\xbf", []) == [
+        InputLine(1, 7, b"{}"),
+        InputLine(2, 10, b"\xef\xbb\xbf"),
+    ]
+
+
+def test_lines_are_counted_on_from_where_somebody_left_off() -> None:
+    cutter = LineCutter(lines=4, offset=100, max_bytes=10)
+    assert list(cutter.feed(b"a\n")) == [InputLine(5, 102, b"a")]
