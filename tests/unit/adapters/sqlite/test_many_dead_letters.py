@@ -34,7 +34,7 @@ async def test_ten_thousand_dead_letters_take_less_than_a_minute(database: Datab
             running = a_job().claimed("w", clock.now())
             error = JobError(f"engine_{number % 7}", f"It took {number}.5 s for '{number}'.")
             dead = running.buried(clock.now() - 10, error)
-            records.add(database._writer, new_job(dead), clock.now())
+            records.add(database._writer, [new_job(dead)], clock.now())
 
     await database.write(lambda _: bury_all())
     triage = Triage(
