@@ -49,6 +49,8 @@ SLOWER_EACH = 0.033
 """Longer for each other run: 1.2 times with 8 at once, 2.0 with 32, much as batching engines do."""
 
 WARM_UP_SHARE = 0.2
+RUSH = 20
+"""Jobs for each start from zero: they are wrong together, so it takes many starts to tell."""
 
 
 class ModelEngine(Engine):
@@ -240,7 +242,7 @@ class _Pond:
         """A worker starts with each rush and goes when there is nothing left to do."""
         ended: list[Job] = []
         while len(ended) < jobs:
-            handing_in = asyncio.create_task(self.hand_in(arrivals, 100))
+            handing_in = asyncio.create_task(self.hand_in(arrivals, RUSH))
             async with self.working(self._random.uniform(25, 40)):
                 ended += await self.ended(await handing_in)
             await asyncio.sleep(60)

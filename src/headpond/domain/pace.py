@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from headpond.domain.calibration import Calibration, Spread, pooled
+
 FRESH_S = 10.0
 """A report older than this is of a worker that is gone; one comes each second."""
 
@@ -22,24 +24,13 @@ class Regime(StrEnum):
     COLD_START = "cold_start"
 
 
-class Spread(msgspec.Struct, frozen=True):
-    """Quantiles of (seconds that it took / seconds forecast) over the last `samples` jobs."""
-
-    samples: int
-    p50: float
-    p90: float
-
-
-UNMEASURED = Spread(0, 1.0, 2.0)
-"""Until there are samples, a forecast may well be wrong by a factor of two."""
-
-
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker says of itself at Unix time `at`; it has run since `started_at`.
 
     `capacity` is the most requests that its engine has had room for, `token_s` the mean seconds
     of a run per token of its job's `work_tokens`, `cold_start_s` the seconds from the worker's
-    start until the engine was healthy. None is not measured yet.
+    start until the engine was healthy. None is not measured yet. A worker goes on with the
+    calibrations of the one before it.
     """
 
     worker: str
@@ -51,7 +42,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int
     token_s: float | None = None
     cold_start_s: float | None = None
-    spreads: Mapping[Regime, Spread] = {}
+    calibrations: Mapping[Regime, Calibration] = {}
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +60,15 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pace_of(reports: Sequence[WorkerReport], now: float) -> Pace | None:
-    """The pace of the pool that wrote the reports; None where too little was measured to say."""
+    """The pace of the pool that wrote the reports, the newest first.
+
+    None where too little was measured to say.
+    """
     token_s = _mean([report.token_s for report in reports])
     if token_s is None:
         return None
-    spreads = {regime: _spread(reports, regime) for regime in Regime}
     fresh = [report for report in reports if 0 <= now - report.at < FRESH_S]
+    spreads = _spreads(fresh or reports[:1])
     ready = [report for report in fresh if report.healthy]
     if ready:
         rate = sum(report.capacity / (report.token_s or token_s) for report in ready)
@@ -99,14 +93,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _spread(reports: Sequence[WorkerReport], regime: Regime) -> Spread:
-    """The workers' spreads together, each counting by its samples."""
-    spreads = [report.spreads[regime] for report in reports if regime in report.spreads]
-    samples = sum(spread.samples for spread in spreads)
-    if not samples:
-        return UNMEASURED
-    return Spread(
-        samples,
-        sum(spread.p50 * spread.samples for spread in spreads) / samples,
-        sum(spread.p90 * spread.samples for spread in spreads) / samples,
-    )
+def _spreads(reports: Sequence[WorkerReport]) -> dict[Regime, Spread]:
+    return {
+        regime: pooled(
+            [report.calibrations.get(regime, Calibration()) for report in reports]
+        ).spread()
+        for regime in Regime
+    }

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from headpond.domain.calibration import UNMEASURED
 from headpond.domain.lane import Priority
-from headpond.domain.pace import UNMEASURED, Pace, Regime
+from headpond.domain.pace import Pace, Regime
 
 HIGHER = {priority: tuple(Priority)[:place] for place, priority in enumerate(Priority)}
 """What goes first."""

@@ -31,7 +31,8 @@ class Reporter(Listener):
         self._capacity = 1
         self._cold_start_s: float | None = None
         self._runs: deque[tuple[float, int]] = deque(maxlen=WINDOW)
-        self._calibrations = {regime: Calibration() for regime in Regime}
+        self._calibrations: dict[Regime, Calibration] = {}
+        self._inherited = False
 
     @override
     def hear(self, fact: Fact) -> None:
@@ -53,7 +54,11 @@ class Reporter(Listener):
                 pass
 
     async def tick(self) -> None:
-        """Write the report."""
+        """Write the report; before the first one, learn what the worker before knew."""
+        if not self._inherited:
+            for report in (await self._roster.reports(self._pool))[:1]:
+                self._calibrations = {**report.calibrations, **self._calibrations}
+            self._inherited = True
         await self._roster.report(self.report())
 
     def report(self) -> WorkerReport:
@@ -70,18 +75,15 @@ class Reporter(Listener):
             capacity=self._capacity,
             token_s=run_s / tokens if tokens else None,
             cold_start_s=self._cold_start_s,
-            spreads={
-                regime: spread
-                for regime, calibration in self._calibrations.items()
-                if (spread := calibration.spread()) is not None
-            },
+            calibrations=dict(self._calibrations),
         )
 
     def _learn(self, job: Job) -> None:
         quote, finished_at = job.quote, job.finished_at
         if quote is None or quote.forecast is None or quote.eta is None or finished_at is None:
             return
-        self._calibrations[quote.forecast.regime].learn(
+        regime = quote.forecast.regime
+        self._calibrations[regime] = self._calibrations.get(regime, Calibration()).learned(
             (finished_at - job.accepted_at) / quote.forecast.seconds,
             after_p50=finished_at > quote.eta.p50,
             after_p90=finished_at > quote.eta.p90,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from headpond.domain.pace import Regime, Spread, WorkerReport
+from headpond.domain.calibration import Calibration
+from headpond.domain.pace import Regime, WorkerReport
 from headpond.ports.roster import Roster
 
 NOW = 1_000_000.0
@@ -20,7 +21,7 @@ def a_report(worker: str, *, pool: str = "default", at: float = NOW) -> WorkerRe
         capacity=16,
         token_s=0.25,
         cold_start_s=30.0,
-        spreads={Regime.WAIT: Spread(9, 1.0, 1.5)},
+        calibrations={Regime.WAIT: Calibration((1.0, 1.5), 0.5, 0.91)},
     )
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from headpond.domain.pace import FRESH_S, UNMEASURED, Regime, Spread, WorkerReport, pace_of
+from headpond.domain.calibration import UNMEASURED, Calibration, Spread
+from headpond.domain.pace import FRESH_S, Regime, WorkerReport, pace_of
 
 NOW = 1_000_000.0
 
@@ -65,12 +66,23 @@ def test_a_cold_start_that_is_under_way_needs_less(since_s: float, left_s: float
     assert pace.ready_in_s == left_s
 
 
-def test_spreads_count_by_their_samples() -> None:
+def test_calibrations_of_workers_that_are_there_go_together() -> None:
     reports = [
-        a_report(spreads={Regime.WAIT: Spread(30, 1.0, 2.0)}),
-        a_report(worker="v", spreads={Regime.WAIT: Spread(10, 2.0, 4.0)}),
+        a_report(calibrations={Regime.WAIT: Calibration((1.0, 2.0, 3.0))}),
+        a_report(worker="v", calibrations={Regime.WAIT: Calibration((4.0,))}),
+        a_report(worker="gone", at=NOW - 99, calibrations={Regime.WAIT: Calibration((9.0,) * 9)}),
     ]
     pace = pace_of(reports, NOW)
     assert pace is not None
-    assert pace.spreads[Regime.WAIT] == Spread(40, 1.25, 2.5)
+    assert pace.spreads[Regime.WAIT] == Spread(2.0, 4.0)
     assert pace.spreads[Regime.RUN] == UNMEASURED
+
+
+def test_at_zero_the_newest_calibration_counts() -> None:
+    reports = [
+        a_report(at=NOW - 50, calibrations={Regime.COLD_START: Calibration((1.5,))}),
+        a_report(at=NOW - 99, calibrations={Regime.COLD_START: Calibration((9.0,))}),
+    ]
+    pace = pace_of(reports, NOW)
+    assert pace is not None
+    assert pace.spreads[Regime.COLD_START] == Spread(1.5, 1.5)

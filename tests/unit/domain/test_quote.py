@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headpond.domain.calibration import Spread
 from headpond.domain.lane import Priority
-from headpond.domain.pace import Pace, Regime, Spread
+from headpond.domain.pace import Pace, Regime
 from headpond.domain.quote import Backlog, Forecast, ahead, eta, forecast
 
 BATCH, INTERACTIVE = Priority.BATCH, Priority.INTERACTIVE
@@ -70,7 +71,7 @@ def test_without_a_worker_there_is_a_cold_start_before_it_all(ready_in_s: float)
 
 
 def test_the_interval_is_stretched_by_what_came_of_such_forecasts() -> None:
-    pace = Pace(rate=1, token_s=1, free=0, spreads={Regime.WAIT: Spread(9, 1.5, 3.0)})
+    pace = Pace(rate=1, token_s=1, free=0, spreads={Regime.WAIT: Spread(1.5, 3.0)})
     told = eta(Forecast(Regime.WAIT, 10.0), pace, 1000.0)
     assert (told.p50, told.p90) == (1015.0, 1030.0)
     told = eta(Forecast(Regime.RUN, 10.0), pace, 1000.0)

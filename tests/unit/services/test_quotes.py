@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing_extensions import override
 
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.domain.calibration import Calibration
 from headpond.domain.facts import EngineHealth, EngineLoad, JobClaimed, JobSettled
 from headpond.domain.job import JobState, Usage
 from headpond.domain.lane import Lane, Priority, lanes_of
@@ -112,7 +113,7 @@ def test_a_worker_reports_how_fast_it_is() -> None:
         (report,) = await pond.roster.reports("default")
         assert (report.in_flight, report.capacity, report.token_s) == (4, 8, None)
         assert (report.healthy, report.cold_start_s) == (True, 20.0)
-        assert report.spreads == {}
+        assert report.calibrations == {}
 
     run_virtually(experiment())
 
@@ -133,7 +134,21 @@ def test_a_worker_learns_from_what_came_of_quotes() -> None:
         reporter.hear(JobSettled(unquoted.succeeded(now, engine="e", usage=Usage()), 4.0))
         report = reporter.report()
         assert report.token_s == 6.0 / 200
-        assert report.spreads[Regime.WAIT].samples == 1
-        assert report.spreads[Regime.WAIT].p50 == 1.2
+        assert report.calibrations[Regime.WAIT].errors == (1.2,)
+
+    run_virtually(experiment())
+
+
+def test_a_new_worker_goes_on_with_what_the_last_one_learned() -> None:
+    async def experiment() -> None:
+        pond = Pond()
+        learned = {Regime.COLD_START: Calibration((1.1, 1.3), 0.52, 0.95)}
+        now = pond.clock.now()
+        await pond.roster.report(a_report(worker="older", at=now - 9))
+        await pond.roster.report(a_report(worker="last", at=now - 5, calibrations=learned))
+        reporter = Reporter(pond.roster, pond.clock, worker="new", pool="default")
+        await reporter.tick()
+        await reporter.tick()
+        assert reporter.report().calibrations == learned
 
     run_virtually(experiment())

@@ -24,12 +24,12 @@ def job_of(record: str) -> Job:
     return _decode(record)
 
 
-def readable(record: str) -> Job | None:
+def readable(record: str, job_id: str = "a job") -> Job | None:
     """The record, None for one of a newer release or a damaged one: others are not to suffer."""
     try:
         return job_of(record)
     except msgspec.MsgspecError:
-        log.exception("a record cannot be read: %s", record[:200])
+        log.exception("the record of %s cannot be read: %s", job_id, record[:200])
         return None
 
 
@@ -160,7 +160,7 @@ def get_with_requests(
 ) -> dict[str, tuple[Job | None, bytes]]:
     """The records that there are, each with its request body, by id; None cannot be read."""
     rows = connection.execute(sql("get_jobs_with_requests"), (json.dumps(job_ids),))
-    return {job_id: (readable(record), request) for job_id, record, request in rows}
+    return {job_id: (readable(record, job_id), request) for job_id, record, request in rows}
 
 
 def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = None) -> bool:
