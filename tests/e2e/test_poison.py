@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from headpond import wiring
 from headpond.adapters.openai.engine import OpenAIEngine
 from headpond.domain.facts import EngineFailed
 from headpond.domain.job import Job, JobState
@@ -19,6 +18,7 @@ from headpond.ports.delivery import Delivery
 from headpond.ports.jobs import JobStore, NewJob
 from headpond.settings import EngineSettings, PoolSettings, Settings
 from headpond.testing.records import a_job
+from headpond.wiring.stores import open_store
 from tests.chaos.processes import Part, free_port
 from tests.unit.services.pond import Pond
 
@@ -130,7 +130,7 @@ async def test_a_worker_process_on_sqlite_finds_the_poison(tmp_path: Path) -> No
         f"    retry: {{first_delay_s: {RETRY.first_delay_s}, max_delay_s: {RETRY.max_delay_s}}}\n"
     )
     worker = Part("worker", ["headpond", "worker", "--config", str(config)], tmp_path / "log")
-    async with wiring.open_store(Settings(home=str(tmp_path))) as store, engine.living():
+    async with open_store(Settings(home=str(tmp_path))) as store, engine.living():
         jobs = await submit(store.delivery(pool))
         worker.start()
         try:

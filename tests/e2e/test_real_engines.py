@@ -24,7 +24,9 @@ from headpond.domain.job import JobState, Usage
 from headpond.domain.outcome import Answered
 from headpond.ports.engine import Engine
 from headpond.settings import EngineSettings, GatewaySettings, PoolSettings, Settings
-from headpond.wiring import open_engine, open_gateway, open_worker
+from headpond.wiring.engines import open_engine
+from headpond.wiring.gateways import open_gateway
+from headpond.wiring.workers import open_worker
 from tests.chaos.processes import free_port
 from tests.servers import serving
 

@@ -19,7 +19,8 @@ from openai.types.responses import ResponseStreamEvent
 from headpond.domain.job import JobId, JobState
 from headpond.ports.streams import Entry
 from headpond.settings import EngineSettings, GatewaySettings, PoolSettings, Settings
-from headpond.wiring import open_gateway, open_store
+from headpond.wiring.gateways import open_gateway
+from headpond.wiring.stores import open_store
 from tests.e2e.commands import environment
 from tests.servers import serving
 

@@ -10,13 +10,13 @@ import msgspec
 import typer
 from msgspec import Raw
 
-from headpond import wiring
 from headpond.cli.console import local_time, note, show_json, show_table
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.domain.job import Job
 from headpond.errors import InvalidRequest
 from headpond.ports.audit import AuditEntry, AuditQuery
 from headpond.processes.loop import run
+from headpond.wiring.stores import open_store
 
 app = typer.Typer(help="List and export the audit log.", no_args_is_help=True)
 
@@ -142,6 +142,6 @@ async def _export(config: str | None, query: AuditQuery, file: TextIO) -> int:
 
 
 async def _entries(config: str | None, query: AuditQuery) -> AsyncIterator[AuditEntry]:
-    async with wiring.open_store(load_settings(config).settings) as store:
+    async with open_store(load_settings(config).settings) as store:
         async for entry in store.audit.read(query):
             yield entry

@@ -8,7 +8,6 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from headpond import wiring
 from headpond.cli.audit import moment
 from headpond.cli.console import local_time, note, show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
@@ -19,6 +18,8 @@ from headpond.gateway.dead_letters import DeadLetter, case_line
 from headpond.ports.dead_letters import DeadQuery
 from headpond.processes.loop import run
 from headpond.services.dead_letters import Case, Selection, Tally, Triage
+from headpond.wiring.stores import open_store
+from headpond.wiring.triage import triage_of
 
 app = typer.Typer(help="Look at dead letters and put them back.", no_args_is_help=True)
 
@@ -283,5 +284,5 @@ async def _export(config: str | None, selection: Selection, file: BinaryIO) -> i
 @asynccontextmanager
 async def _triage(config: str | None) -> AsyncGenerator[Triage]:
     settings = load_settings(config).settings
-    async with wiring.open_store(settings) as store:
-        yield wiring.triage_of(settings, store)
+    async with open_store(settings) as store:
+        yield triage_of(settings, store)

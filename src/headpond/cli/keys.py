@@ -7,12 +7,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from headpond import wiring
 from headpond.cli.console import local_time, show_aside, show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.domain.identity import ApiKey, KeyId, Limits, Role
 from headpond.processes.loop import run
 from headpond.services.keys import Keys, NewKey
+from headpond.wiring.stores import open_store
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
@@ -99,7 +99,7 @@ async def _revoke(config: str | None, key_id: KeyId) -> None:
 
 @asynccontextmanager
 async def _keys(config: str | None) -> AsyncGenerator[Keys]:
-    async with wiring.open_store(load_settings(config).settings) as store:
+    async with open_store(load_settings(config).settings) as store:
         yield Keys(store.keys, store.clock)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from headpond import wiring
 from headpond.cli.console import show_aside, show_line, show_text
 from headpond.cli.gateway import bound_to
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
@@ -20,6 +19,8 @@ from headpond.processes.loop import run
 from headpond.processes.stopping import Stopping
 from headpond.processes.supervisor import Supervisor
 from headpond.settings import Settings
+from headpond.wiring.engines import catalogue_of, models_at
+from headpond.wiring.stores import open_store
 
 NO_MODELS = """\
 Headpond is up at {url}, but no engine answers, so it does not know their models. Jobs for any model
@@ -100,7 +101,7 @@ async def _discovered(settings: Settings) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, pool in settings.pools.items():
         if pool.engine.url is not None and not pool.models:
-            models = await wiring.models_at(pool)
+            models = await models_at(pool)
             if models:
                 found[variable_of(("pools", name, "models"))] = msgspec.json.encode(models).decode()
     return found
@@ -110,12 +111,12 @@ async def _needs_key(settings: Settings) -> bool:
     """Whether the gateway asks who calls."""
     if settings.auth.jwt is not None:
         return True
-    async with wiring.open_store(settings) as store:
+    async with open_store(settings) as store:
         return bool(await store.keys.all())
 
 
 def _announce(url: str, settings: Settings, *, keyed: bool, as_json: bool) -> None:
-    models = [route.model for route in wiring.catalogue_of(settings).models()]
+    models = [route.model for route in catalogue_of(settings).models()]
     if as_json:
         show_line({"url": url, "models": models})
     elif models:

@@ -6,7 +6,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from headpond import wiring
 from headpond.cli.console import local_time, show_aside, show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.domain.dispatch import Dispatch, DispatchState
@@ -20,6 +19,8 @@ from headpond.gateway.webhook_schema import (
 )
 from headpond.processes.loop import run
 from headpond.services.webhooks import OVERLAP_S, Webhooks
+from headpond.wiring.stores import open_store
+from headpond.wiring.webhooks import open_webhooks
 
 T = TypeVar("T")
 
@@ -194,8 +195,8 @@ def _do(config: str | None, action: Callable[[Webhooks], Awaitable[T]]) -> T:
 async def _webhooks(config: str | None) -> AsyncGenerator[Webhooks]:
     settings = load_settings(config).settings
     async with (
-        wiring.open_store(settings) as store,
-        wiring.open_webhooks(settings, store) as telling,
+        open_store(settings) as store,
+        open_webhooks(settings, store) as telling,
     ):
         yield telling.webhooks
 

@@ -14,10 +14,11 @@ from collections.abc import Generator
 import uvicorn
 from typing_extensions import override
 
-from headpond import wiring
 from headpond.errors import SettingsError
 from headpond.processes.stopping import Stopping
 from headpond.settings import GatewaySettings, Settings
+from headpond.wiring.gateways import Gateway, open_gateway
+from headpond.wiring.observers import start_logging
 
 GRACE_S = 3
 BACKLOG = 2048
@@ -30,8 +31,8 @@ async def run_gateway(
 
     Raises SettingsError before anything is served.
     """
-    wiring.start_logging(settings)
-    async with wiring.open_gateway(settings) as gateway:
+    start_logging(settings)
+    async with open_gateway(settings) as gateway:
         await _serve(gateway, listening or listen(settings.gateway), stopping)
 
 
@@ -59,7 +60,7 @@ class Server(uvicorn.Server):
         yield
 
 
-async def _serve(gateway: wiring.Gateway, listening: socket.socket, stopping: Stopping) -> None:
+async def _serve(gateway: Gateway, listening: socket.socket, stopping: Stopping) -> None:
     config = uvicorn.Config(
         gateway.app,
         lifespan="off",

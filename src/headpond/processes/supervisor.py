@@ -17,12 +17,12 @@ from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
 
-from headpond import wiring
 from headpond.configuration.environment import variable_of
 from headpond.processes.child import Child
 from headpond.processes.gateway import listen
 from headpond.processes.stopping import Stopping
 from headpond.settings import Settings
+from headpond.wiring.observers import start_logging
 
 KILL_AFTER_S = 15.0
 """On top of the grace that workers have: how long an end may take before it is enforced."""
@@ -32,7 +32,7 @@ class Supervisor:
     """`environ` is what the children load the same settings from; `workers` are per pool."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], *, workers: int) -> None:
-        wiring.start_logging(settings)
+        start_logging(settings)
         self._settings = settings
         self._environ = environ
         self._listening = listen(settings.gateway)

@@ -8,18 +8,19 @@ import asyncio
 import os
 import socket
 
-from headpond import wiring
 from headpond.errors import Unavailable
 from headpond.processes.stopping import Stopping
 from headpond.services.worker import Worker
 from headpond.settings import Settings
+from headpond.wiring.observers import start_logging
+from headpond.wiring.workers import open_worker
 
 
 async def run_worker(settings: Settings, pool: str, stopping: Stopping) -> None:
     """Work for the pool until asked to stop. Raises SettingsError, MissingExtra, Unavailable."""
-    wiring.start_logging(settings)
+    start_logging(settings)
     name = f"{socket.gethostname()}-{os.getpid()}"
-    async with wiring.open_worker(settings, pool, name=name) as worker:
+    async with open_worker(settings, pool, name=name) as worker:
         worker.start()
         await _first_of(stopping.asked, worker.gave_up)
         await _drain(worker, settings.worker.drain_s, stopping)

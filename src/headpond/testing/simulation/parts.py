@@ -1,4 +1,4 @@
-"""The product's own services, put together as `wiring.py` does it, in a process that can die."""
+"""The product's own services, put together as `wiring/` does it, in a process that can die."""
 
 import asyncio
 from collections.abc import Callable

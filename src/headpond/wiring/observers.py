@@ -1,0 +1,55 @@
+"""Who hears what happens in a process: the log, and metrics."""
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from prometheus_client import start_http_server
+
+from headpond.adapters.logs.events import LogListener
+from headpond.adapters.logs.setup import configure
+from headpond.adapters.prometheus.events import PrometheusListener
+from headpond.errors import SettingsError
+from headpond.ports.events import Listener
+from headpond.services.broadcast import Broadcast
+from headpond.settings import Settings, WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who hears the facts of this process: the log, and metrics."""
+
+    listener: Listener
+    metrics: PrometheusListener
+
+
+def observers() -> Observers:
+    """New ones, for one process."""
+    metrics = PrometheusListener()
+    return Observers(Broadcast((metrics, LogListener())), metrics)
+
+
+def start_logging(settings: Settings) -> None:
+    """Send this process's logs where the settings say."""
+    configure(settings.log)
+
+
+@contextlib.contextmanager
+def metrics_page(settings: WorkerSettings, metrics: PrometheusListener) -> Generator[None]:
+    """Serve a worker's metrics, if the settings name a port. Raises SettingsError."""
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(
+            settings.metrics_port, settings.metrics_host, metrics.registry
+        )
+    except OSError as error:
+        message = f"worker.metrics_port: cannot listen on {settings.metrics_port}: {error}."
+        raise SettingsError(message) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
