@@ -79,7 +79,7 @@ class Running:
 async def serving(app: ASGIApp) -> AsyncGenerator[str]:
     """Serve an app on a free port; yields its URL."""
     config = uvicorn.Config(
-        app, port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=1
+        app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     config.load()

@@ -1,7 +1,6 @@
 """The gateway as an ASGI app, put together from connected parts."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.routing import Route, Router
@@ -45,15 +44,12 @@ from headpond.services.submission import Submission
 from headpond.services.webhooks import Webhooks
 from headpond.settings import GatewaySettings
 
-Hook = Callable[[], Awaitable[None]]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """Everything the gateway talks to, connected by whoever calls `create_app`.
 
-    `lanes` are those whose depth is shown. `on_start` runs in order before the first request,
-    `on_stop` in order after the last one.
+    `lanes` are those whose depth is shown.
     """
 
     settings: GatewaySettings
@@ -73,8 +69,6 @@ class Parts:
     clock: Clock
     listener: Listener
     render_metrics: Callable[[], bytes]
-    on_start: Sequence[Hook] = ()
-    on_stop: Sequence[Hook] = ()
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -91,7 +85,6 @@ def create_app(parts: Parts) -> ASGIApp:
         [Route(path, endpoint) for path, endpoint in endpoints.items()],
         redirect_slashes=False,
         default=_nothing_here,
-        lifespan=_lifespan(parts),
     )
     # A path without parameters needs no search.
     fixed = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
@@ -132,20 +125,6 @@ def _operations(parts: Parts) -> list[Operation]:
         ).operations(),
     ]
     return [*operations, *DocumentRoutes(operations).operations()]
-
-
-def _lifespan(parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def run(app: object) -> AsyncGenerator[None]:
-        del app
-        async with AsyncExitStack() as stack:
-            for stop in reversed(parts.on_stop):
-                stack.push_async_callback(stop)
-            for start in parts.on_start:
-                await start()
-            yield
-
-    return run
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from headpond.domain.job import Job
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.outcome import Broke
 from headpond.errors import Unavailable
-from headpond.gateway.app import Hook, Parts, create_app
 from headpond.gateway.health import _labels
 from headpond.ports.jobs import JobQuery
 from headpond.ports.queue import Depth
@@ -162,49 +160,6 @@ async def test_team_and_feature_ride_on_the_job(stage: Stage) -> None:
 
     job = (await stage.claim()).job
     assert (job.team, job.feature) == ("team", "search")
-
-
-async def lifespan(parts: Parts) -> list[str]:
-    incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
-    sent: list[str] = []
-
-    async def receive() -> Message:
-        return next(incoming)
-
-    async def send(message: Message) -> None:
-        sent.append(message["type"])
-
-    await create_app(parts)({"type": "lifespan"}, receive, send)
-    return sent
-
-
-async def test_hooks_run_at_start_and_stop(stage: Stage) -> None:
-    ran: list[str] = []
-
-    def hook(name: str) -> Hook:
-        async def run() -> None:
-            ran.append(name)
-
-        return run
-
-    parts = replace(stage.parts, on_start=[hook("a"), hook("b")], on_stop=[hook("c"), hook("d")])
-
-    assert await lifespan(parts) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert ran == ["a", "b", "c", "d"]
-
-
-async def test_what_started_is_stopped_when_a_later_start_fails(stage: Stage) -> None:
-    ran: list[str] = []
-
-    async def fail() -> None:
-        raise RuntimeError("no")
-
-    async def stop() -> None:
-        ran.append("stopped")
-
-    with pytest.raises(RuntimeError, match="no"):
-        await lifespan(replace(stage.parts, on_start=[fail], on_stop=[stop]))
-    assert ran == ["stopped"]
 
 
 async def test_websockets_are_turned_away(stage: Stage) -> None:
