@@ -162,7 +162,7 @@ class Stage:
         self._served = served
         self._limits = limits or LimitSettings()
         self.submission = self._submission(self.jobs, self.queue)
-        self.batch_store = MemoryBatchStore()
+        self.batch_store = MemoryBatchStore(self.outbox)
         self.batch_lines = MemoryBatchLines(self.jobs)
         self.file_store = MemoryFileStore()
         self.blobs: Blobs = blobs or MemoryBlobs(self.clock)

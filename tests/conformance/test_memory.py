@@ -84,7 +84,12 @@ class TestMemoryWebhooks(WebhookSuite):
     @override
     async def stores(self) -> Stores:
         outbox = MemoryOutbox()
-        return Stores(MemoryJobStore(ManualClock(), outbox), MemoryEndpointStore(outbox), outbox)
+        return Stores(
+            MemoryJobStore(ManualClock(), outbox),
+            MemoryBatchStore(outbox),
+            MemoryEndpointStore(outbox),
+            outbox,
+        )
 
 
 class TestMemoryTokenStreams(TokenStreamsSuite):

@@ -95,6 +95,7 @@ class TestSqliteWebhooks(WebhookSuite):
     async def stores(self, database: Database) -> Stores:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Stores(
             SqliteJobStore(database, ManualClock()),
+            SqliteBatchStore(database),
             SqliteEndpointStore(database),
             SqliteOutbox(database),
         )

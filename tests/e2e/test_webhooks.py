@@ -255,6 +255,23 @@ async def test_500_then_200_then_410(tmp_path: Path, headpond: Headpond) -> None
                     await asyncio.sleep(0.05)
 
 
+async def test_the_end_of_a_batch_is_told(tmp_path: Path, headpond: Headpond) -> None:
+    hook = Hook()
+    home = {"HEADPOND_HOME": str(tmp_path), **NETWORKS}
+    async with hook.running() as url, gateway(tmp_path) as (_, at):
+        created = await asyncio.to_thread(
+            headpond, "webhooks", "create", url, "--team", "local", "--json", **home
+        )
+        await listening(at)
+        async with AsyncOpenAI(api_key="none", base_url=f"{at}/v1", max_retries=0) as client:
+            file = await client.files.create(file=("empty.jsonl", b""), purpose="batch")
+            batch = await client.batches.create(
+                input_file_id=file.id, endpoint="/v1/responses", completion_window="24h"
+            )
+        told = verified(await hook.next(), json.loads(created.out)["signing_secret"])
+    assert (told["type"], told["data"]) == ("batch.failed", {"id": batch.id})
+
+
 def test_the_command_line_keeps_endpoints(headpond: Headpond) -> None:
     team = ("--team", "shop")
     created = headpond("webhooks", "create", "https://example.com/hook", *team, "--name", "x")

@@ -4,7 +4,7 @@ Drawn in docs/state-machine.md. As with a job, each arrow is a verb that returns
 should be next, with `version` one higher; a store replaces a record only while its version is still
 the one that was read.
 
-    validating ──refused──▶ failed
+    validating ──refused──▶ failed ◀──refused── every other that is open, if its input is lost
         └────begun────▶ in_progress ──lines_ended──▶ finalizing ──written──▶ completed | expired
     validating, in_progress ──cancelling──▶ cancelling ──written──▶ cancelled
 
@@ -151,8 +151,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self._next(runner=None, leased_until=0.0)
 
     def refused(self, now: float, errors: Sequence[LineError]) -> "Batch":
-        """The input cannot be run: not one line of it was."""
-        self._expect(BatchStatus.VALIDATING)
+        """The input cannot be run, or is gone before its end."""
+        if self.status.ended:
+            raise self._misuse()
         return self._ended(BatchStatus.FAILED, now, errors=tuple(errors))
 
     def begun(self, now: float, requests: int, model: str | None) -> "Batch":

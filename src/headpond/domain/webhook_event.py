@@ -1,6 +1,6 @@
 """What webhooks tell: an event, and its body as Standard Webhooks recommends it.
 
-The body is thin: what happened to which job, without a word of the prompt or the answer. It also
+The body is thin: what happened to which job or batch, without a word of prompts or answers. It also
 has the fields of OpenAI's webhook events (`id`, `object`, `created_at`, `data.id`), so that their
 client can unwrap it.
 """
@@ -11,6 +11,7 @@ from typing import NewType
 
 import msgspec
 
+from headpond.domain.batch import Batch, BatchStatus
 from headpond.domain.job import Job, JobState
 
 EventId = NewType("EventId", str)
@@ -91,10 +92,28 @@ def job_event(job: Job) -> Event:
     )
 
 
+def batch_event(batch: Batch) -> Event:
+    """The end of a batch that has ended. It ends once, so its event has one id."""
+    return event(
+        EventId(f"msg_{batch.id.removeprefix('batch_')}"),
+        _BATCH_TYPES[batch.status],
+        team=batch.team,
+        occurred_at=batch.ended_at or batch.created_at,
+        data={"id": batch.id},
+    )
+
+
 _TYPES = {
     JobState.SUCCEEDED: EventType.JOB_SUCCEEDED,
     JobState.FAILED: EventType.JOB_FAILED,
     JobState.CANCELLED: EventType.JOB_CANCELLED,
     JobState.EXPIRED: EventType.JOB_EXPIRED,
     JobState.DEAD: EventType.JOB_DEAD,
+}
+
+_BATCH_TYPES = {
+    BatchStatus.COMPLETED: EventType.BATCH_COMPLETED,
+    BatchStatus.FAILED: EventType.BATCH_FAILED,
+    BatchStatus.EXPIRED: EventType.BATCH_EXPIRED,
+    BatchStatus.CANCELLED: EventType.BATCH_CANCELLED,
 }

@@ -1,11 +1,11 @@
 """The judge: looks at every line of an input before the first one is run."""
 
 from contextlib import aclosing
+from typing import assert_never
 
 import msgspec
 
 from headpond.domain.batch import LineError
-from headpond.errors import NotFound
 from headpond.services.batch_hold import BatchHold
 from headpond.services.batch_input import BatchInput, Draft
 
@@ -22,19 +22,19 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 async def judge(hold: BatchHold, source: BatchInput, *, max_lines: int) -> Judgement | None:
-    """Judge the input of a batch; None if its status changed in the meantime."""
+    """Judge the input of a batch; None if its status changed in the meantime.
+
+    Raises NotFound if it is gone.
+    """
     tally = _Tally(max_lines)
-    try:
-        async with aclosing(source.groups(hold.batch)) as groups:
-            async for group in groups:
-                for line, draft in await source.judged(hold.batch, group):
-                    tally.add(line.number, draft)
-                if tally.enough:
-                    break
-                if not await hold.renew():
-                    return None
-    except NotFound as error:
-        tally.errors.append(LineError(error.code, error.message, error.param))
+    async with aclosing(source.groups(hold.batch)) as groups:
+        async for group in groups:
+            for line, draft in await source.judged(hold.batch, group):
+                tally.add(line.number, draft)
+            if tally.enough:
+                break
+            if not await hold.renew():
+                return None
     return tally.judgement()
 
 
@@ -63,6 +63,8 @@ class _Tally:
             case Draft(custom_id, job):
                 self._custom_ids.add(custom_id)
                 self._models.add(job.model)
+            case _:  # pragma: no cover
+                assert_never(draft)
 
     def judgement(self) -> Judgement:
         if self._requests > self._max_lines:

@@ -5,6 +5,8 @@
     cancelling   lines that are no jobs yet become ended ones, then the jobs that there are end
     finalizing   a line about each job is written to the output or the error file
 
+A batch whose input is deleted under it has failed, wherever it stands; its open jobs are cancelled.
+
 Every step may be cut off anywhere and is then done again, by this process or another: a line's job
 is named by its batch, its number and its custom id, so it is made once; a file is written whole
 under a name of its own before a record says that name. The record of the batch is the fence: it
@@ -20,9 +22,18 @@ import contextlib
 from collections.abc import Callable
 from contextlib import aclosing
 
-from headpond.domain.batch import Batch, BatchStatus, Cursor, Results, RunnerName, counted
+from headpond.domain.batch import (
+    Batch,
+    BatchStatus,
+    Cursor,
+    LineError,
+    Results,
+    RunnerName,
+    counted,
+)
 from headpond.domain.facts import BatchAdvanced, BatchEnded, DutyFailed
 from headpond.domain.job import BatchId, Job
+from headpond.errors import NotFound
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.clock import Clock
 from headpond.ports.events import Listener
@@ -111,7 +122,10 @@ class BatchRunner:
     async def _run(self, hold: BatchHold) -> None:
         await hold.take()
         while not hold.batch.status.ended:
-            await self._step(hold)
+            try:
+                await self._step(hold)
+            except NotFound as error:
+                await self._give_up(hold, error)
 
     async def _step(self, hold: BatchHold) -> None:
         match hold.batch.status:
@@ -192,6 +206,10 @@ class BatchRunner:
                 ended = [d.job if d.job.state.terminal else verb(d.job, now) for d in drafts]
                 await asyncio.gather(*(self._jobs.add(NewJob(job, b"")) for job in ended))
                 await hold.renew()
+        await self._end_present(hold, verb)
+
+    async def _end_present(self, hold: BatchHold, verb: Callable[[Job, float], Job]) -> None:
+        now = self._clock.now()
         while jobs := await self._lines.unended(hold.batch.id, END_AT_ONCE):
             await asyncio.gather(*(self._jobs.swap(verb(job, now)) for job in jobs))
             await hold.renew()
@@ -199,6 +217,12 @@ class BatchRunner:
     async def _write(self, hold: BatchHold) -> None:
         results = await self._output.write(hold)
         await self._enter(hold, _written(self._clock.now(), results))
+
+    async def _give_up(self, hold: BatchHold, error: NotFound) -> None:
+        """The input is gone, and with it what its lines were: trying again would be for ever."""
+        await self._end_present(hold, Job.cancelled)
+        fault = LineError(error.code, error.message, error.param)
+        await self._enter(hold, lambda batch: batch.refused(self._clock.now(), [fault]))
 
     async def _enter(self, hold: BatchHold, verb: Callable[[Batch], Batch]) -> None:
         """Enter the next status, and tell it."""

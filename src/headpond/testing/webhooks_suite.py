@@ -1,4 +1,4 @@
-"""What an outbox, an endpoint store and a job store must do together.
+"""What an outbox, an endpoint store, a job store and a batch store must do together.
 
 Subclass `WebhookSuite` and give it a `stores` fixture.
 """
@@ -9,14 +9,17 @@ from dataclasses import dataclass
 import pytest
 from msgspec.structs import replace
 
+from headpond.domain.batch import Batch, Results
 from headpond.domain.dispatch import Dispatch, DispatchState
 from headpond.domain.job import Job, JobError, Usage
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId, Signer, callbacks_of
-from headpond.domain.webhook_event import Event, EventId, EventType, event, job_event
+from headpond.domain.webhook_event import Event, EventId, EventType, batch_event, event, job_event
 from headpond.domain.webhook_signature import Secret
+from headpond.ports.batches import BatchStore
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.jobs import JobStore
 from headpond.ports.outbox import DispatchQuery, Outbox, Untold
+from headpond.testing.batches_suite import a_batch
 from headpond.testing.records import RESPONSE, a_job, new_job
 
 NOW = 1_000_000.0
@@ -30,6 +33,7 @@ class Stores:
     """Those that know each other."""
 
     jobs: JobStore
+    batches: BatchStore
     endpoints: EndpointStore
     outbox: Outbox
 
@@ -75,6 +79,24 @@ ENDINGS: dict[str, tuple[Ending, EventType]] = {
     ),
     "cancelled": (lambda job: job.claimed("w", NOW).cancelled(NOW), EventType.JOB_CANCELLED),
     "expired": (lambda job: job.claimed("w", NOW).expired(NOW), EventType.JOB_EXPIRED),
+}
+
+BATCH_ENDINGS: dict[str, tuple[Callable[[Batch], Batch], EventType]] = {
+    "completed": (
+        lambda batch: batch.begun(NOW, 0, None).lines_ended(NOW).written(NOW, Results()),
+        EventType.BATCH_COMPLETED,
+    ),
+    "failed": (lambda batch: batch.refused(NOW, []), EventType.BATCH_FAILED),
+    "expired": (
+        lambda batch: (
+            batch.begun(NOW, 0, None).lines_ended(NOW).written(NOW, Results(expired=True))
+        ),
+        EventType.BATCH_EXPIRED,
+    ),
+    "cancelled": (
+        lambda batch: batch.cancelling(NOW).written(NOW, Results()),
+        EventType.BATCH_CANCELLED,
+    ),
 }
 
 
@@ -153,6 +175,27 @@ class WebhookSuite:
         bodies = await stores.jobs.bodies(job.id)
         assert bodies is not None
         assert bodies.response is None
+
+    @pytest.mark.parametrize("name", BATCH_ENDINGS)
+    async def test_a_batch_that_ends_leaves_its_event(self, stores: Stores, name: str) -> None:
+        ending, kind = BATCH_ENDINGS[name]
+        await stores.endpoints.add(an_endpoint())
+        ended = ending(a_batch())
+        before = replace(ended, version=ended.version - 1, ended_at=None)
+        await stores.batches.add(before)
+        assert await stores.batches.swap(ended)
+        assert not await stores.batches.swap(ended)
+        (dispatch,) = await self.all(stores)
+        assert dispatch.event == batch_event(ended)
+        assert (dispatch.event.type, dispatch.due_at) == (kind, NOW)
+
+    async def test_a_batch_that_goes_on_leaves_nothing(self, stores: Stores) -> None:
+        await stores.endpoints.add(an_endpoint())
+        batch = a_batch()
+        await stores.batches.add(batch)
+        assert await stores.batches.swap(batch.begun(NOW, 1, None))
+        assert not await stores.batches.swap(batch.refused(NOW, []))
+        assert await self.all(stores) == []
 
     async def test_only_who_wants_it_is_told(self, stores: Stores) -> None:
         types = (EventType.JOB_FAILED,)

@@ -335,24 +335,6 @@ def test_a_batch_is_cancelled_before_it_was_looked_at() -> None:
     assert batch.output_file is None
 
 
-def test_a_batch_is_cancelled_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_input, "GROUP_LINES", 1)
-
-    async def experiment() -> BatchStatus:
-        world = World()
-        batch = await world.batch(LINES)
-        # With so short a lease the record is looked at after each group.
-        run = world.runner(settings=BatchSettings(lease_s=1e-9)).run(batch)
-        running = asyncio.create_task(run)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        await world.parts.batches.cancel(batch.id, TEAM)
-        await running
-        return (await world.now(batch)).status
-
-    assert run_virtually(experiment()) is BatchStatus.CANCELLED
-
-
 def test_a_batch_that_is_cancelled_at_its_last_moment_is_cancelled() -> None:
     async def experiment() -> Batch:
         world = World()
@@ -502,6 +484,52 @@ def test_an_input_that_is_gone_fails_the_batch() -> None:
 
     batch = run_virtually(experiment())
     assert [error.code for error in batch.errors] == ["file_not_found"]
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_an_input_that_goes_later_fails_the_batch_and_stops_its_jobs(ending: bool) -> None:
+    async def experiment() -> None:
+        world = World()
+        batch = await world.batch([line("a"), line("b")])
+        running = asyncio.create_task(world.runner(settings=SETTINGS).run(batch))
+        batch = await world.until(batch, BatchStatus.IN_PROGRESS, 2)
+        await world.work()
+        await world.file_store.remove(batch.input_file)
+        if ending:
+            await world.parts.batches.cancel(batch.id, TEAM)
+        else:
+            await world.work()
+        await running
+        batch = await world.now(batch)
+        assert batch.status is BatchStatus.FAILED
+        assert [error.code for error in batch.errors] == ["file_not_found"]
+        tally = await world.batch_lines.tally(batch.id)
+        succeeded = {JobState.SUCCEEDED: 1, JobState.CANCELLED: 1}
+        assert tally == (succeeded if ending else {JobState.SUCCEEDED: 2})
+
+    run_virtually(experiment())
+
+
+@pytest.mark.parametrize("status", [BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS])
+def test_a_cancel_between_a_look_and_a_change_of_the_runner_is_obeyed(status: BatchStatus) -> None:
+    async def experiment() -> Batch:
+        world = World()
+        batch = await world.batch([line("a")])
+        get = world.batch_store.get
+
+        async def late(batch_id: Any) -> Any:
+            found = await get(batch_id)
+            if found is not None and found.status is status:
+                world.batch_store.get = get
+                await world.parts.batches.cancel(batch_id, TEAM)
+            return found
+
+        world.batch_store.get = late
+        # A lease that is over at once is renewed after each group.
+        await world.runner(settings=BatchSettings(lease_s=0.0)).run(batch)
+        return await world.now(batch)
+
+    assert run_virtually(experiment()).status is BatchStatus.CANCELLED
 
 
 def test_a_batch_for_several_models_names_none() -> None:

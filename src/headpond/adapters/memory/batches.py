@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing_extensions import override
 
 from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
 from headpond.domain.job import BatchId, Job, JobId, JobState
@@ -13,9 +14,10 @@ from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 
 
 class MemoryBatchStore(BatchStore):
-    """Nothing survives the process."""
+    """Nothing survives the process. Batches that end leave their notices in the outbox."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: MemoryOutbox | None = None) -> None:
+        self._outbox = outbox or MemoryOutbox()
         self._batches: dict[BatchId, Batch] = {}
 
     @override
@@ -32,6 +34,8 @@ class MemoryBatchStore(BatchStore):
         if before is None or before.version != after.version - 1:
             return False
         self._batches[after.id] = after
+        if after.status.ended:
+            self._outbox.batch_ended(after)
         return True
 
     @override

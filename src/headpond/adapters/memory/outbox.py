@@ -4,10 +4,11 @@ from operator import attrgetter
 
 from typing_extensions import override
 
+from headpond.domain.batch import Batch
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
-from headpond.domain.webhook_event import Event, EventId, job_event
+from headpond.domain.webhook_event import Event, EventId, batch_event, job_event
 from headpond.ports.outbox import DispatchQuery, Outbox, Untold
 
 
@@ -21,6 +22,10 @@ class MemoryOutbox(Outbox):
     def job_ended(self, job: Job) -> None:
         """Called by the job store, with no await between the job's end and this."""
         self._add(job_event(job), job.callback)
+
+    def batch_ended(self, batch: Batch) -> None:
+        """Called by the batch store, in the same way."""
+        self._add(batch_event(batch))
 
     def drop(self, endpoint_id: EndpointId) -> None:
         """Forget what was on its way there."""

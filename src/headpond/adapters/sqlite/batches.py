@@ -8,12 +8,13 @@ from itertools import islice
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.sqlite import records
+from headpond.adapters.sqlite import dispatches, records
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
 from headpond.domain.job import BatchId, Job, JobId, JobState
+from headpond.domain.webhook_event import batch_event
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 from headpond.ports.jobs import Bodies
 
@@ -49,18 +50,7 @@ class SqliteBatchStore(BatchStore):
 
     @override
     async def swap(self, after: Batch) -> bool:
-        row = (
-            after.version,
-            after.status.value,
-            after.ended_at,
-            _encode(after).decode(),
-            after.id,
-            after.version - 1,
-        )
-        changed = await self._database.write(
-            lambda connection: connection.execute(sql("swap_batch"), row).rowcount
-        )
-        return changed > 0
+        return await self._database.write(lambda connection: _swap(connection, after))
 
     @override
     async def find(self, query: BatchQuery) -> list[Batch]:
@@ -120,6 +110,22 @@ class SqliteBatchLines(BatchLines):
             Line(records.job_of(record), Bodies(request, response))
             for record, request, response in rows
         ]
+
+
+def _swap(connection: sqlite3.Connection, after: Batch) -> bool:
+    row = (
+        after.version,
+        after.status.value,
+        after.ended_at,
+        _encode(after).decode(),
+        after.id,
+        after.version - 1,
+    )
+    if connection.execute(sql("swap_batch"), row).rowcount == 0:
+        return False
+    if after.status.ended:
+        dispatches.publish(connection, batch_event(after))
+    return True
 
 
 def _batches(cursor: sqlite3.Cursor) -> list[Batch]:

@@ -12,7 +12,7 @@ from headpond.ports.outbox import DispatchQuery, Outbox, Untold
 
 
 class SqliteOutbox(Outbox):
-    """Processes on one machine share it. The events of jobs are added by `records.swap`."""
+    """Processes on one machine share it. Jobs and batches add their events where they end."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
