@@ -130,6 +130,15 @@ async def _settle_whatever_stands(self: Any, claim: Claim, settlement: Settlemen
     return True
 
 
+def _replace_whatever_stands(replace_all: Callable[..., Any]) -> Callable[..., Any]:
+    def replace_each(connection: Any, afters: Sequence[Job]) -> list[Any]:
+        found = [(after, records.get(connection, after.id)) for after in afters]
+        moved = [replace(after, version=stands.version + 1) for after, stands in found if stands]
+        return replace_all(connection, moved)
+
+    return replace_each
+
+
 def _charge_without_weight(work_tokens: int, _: float) -> float:
     return charge(work_tokens, 1.0)
 
@@ -215,7 +224,9 @@ QUEUE_BUGS: dict[str, Plant] = {
 
 
 DELIVERY_BUGS: dict[str, Plant] = {
-    "settle is not fenced": statement(records, "swap_job", "version = ?\n", "? IS NOT NULL\n"),
+    "settle is not fenced": replacing(
+        records, "replace_all", _replace_whatever_stands(records.replace_all)
+    ),
     "a key never expires": statement(
         records, "get_key", "idempotency_keys.expires_at > ?", "? IS NOT NULL"
     ),
@@ -239,10 +250,10 @@ DELIVERY_BUGS: dict[str, Plant] = {
         records, "earlier_try", "tries.number DESC, seq DESC", "seq"
     ),
     "the response is not kept": statement(
-        records, "insert_response", "WHERE id = ?", "WHERE id = ? AND 0"
+        records, "insert_response", "VALUES (?, ?)", "SELECT ?, ? WHERE 0"
     ),
     "the end of a job is not written": statement(
-        records, "end_job", "finished_at = ?,", "finished_at = max(?, NULL),"
+        records, "replace_job", "finished_at = ?,", "finished_at = max(?, NULL),"
     ),
     "an overdue job is not due": statement(
         jobs, "overdue_jobs", "deadline <= :now", "deadline < :now"

@@ -15,6 +15,7 @@ from benchmarks.subjects.subject import AT_LEAST_ONCE, BY_THE_QUEUE, PROMPT, Fac
 from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.delivery import SqliteDelivery
+from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.domain.identity import time_ordered_id
 from headpond.domain.job import Job, JobId, Ticket, Usage
 from headpond.domain.lane import Priority, lanes_of
@@ -166,6 +167,7 @@ class Headpond(Subject):
         worker = Worker(
             pond.delivery,
             JobEngine(self),
+            streams=SqliteTokenStreams(pond.database),
             name="worker",
             lanes=LANES,
             settings=PoolSettings(max_in_flight=CLAIM, lease_s=LEASE_S),

@@ -153,7 +153,7 @@ class SqliteDelivery(Delivery):
                     done.append(lease)
                 case _:  # pragma: no cover
                     assert_never(verdict)
-        records.begin(connection, [claim.job for claim in claims])
+        records.replace_all(connection, [claim.job for claim in claims])
         messages.drop(connection, done, now=now)
         return claims
 
@@ -161,12 +161,13 @@ class SqliteDelivery(Delivery):
         self, connection: sqlite3.Connection, settled: Sequence[tuple[Lease, Settlement]]
     ) -> list[bool]:
         now = self._clock.now()
+        swaps = [(settlement.job, settlement.response) for _, settlement in settled]
+        written = records.swap_all(connection, swaps)
         results: list[bool] = []
         done: list[Lease] = []
-        for lease, settlement in settled:
+        for (lease, settlement), swapped in zip(settled, written, strict=True):
             after = settlement.job
-            written = records.swap(connection, after, settlement.response)
-            stands = after if written else records.get(connection, after.id)
+            stands = after if swapped else records.get(connection, after.id)
             if stands is None or stands.state.terminal:
                 done.append(lease)
             elif stands.state is not JobState.RUNNING:

@@ -1,6 +1,8 @@
 """Dispatches in rows, and every change to them, as steps of a transaction."""
 
+import json
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -28,6 +30,12 @@ def endpoints_of(connection: sqlite3.Connection, team: str) -> list[Endpoint]:
     """A team's endpoints, oldest first."""
     rows = connection.execute(sql("endpoints_of_team"), (team,))
     return [endpoint_of(record) for (record,) in rows]
+
+
+def with_endpoints(connection: sqlite3.Connection, teams: Iterable[str]) -> set[str]:
+    """Those of the teams that have endpoints."""
+    rows = connection.execute(sql("teams_with_endpoints"), (json.dumps(list(teams)),))
+    return {team for (team,) in rows}
 
 
 def publish(connection: sqlite3.Connection, event: Event, callback: str | None = None) -> None:

@@ -168,40 +168,65 @@ def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = No
 
     A job that ends with this leaves the dispatches of its event, if anybody is to be told.
     """
-    row = _next_row(after)
-    if not after.state.terminal:
-        return connection.execute(sql("swap_job"), row).rowcount > 0
-    ended = connection.execute(sql("end_job"), (*row, after.team)).fetchone()
-    if ended is None:
-        return False
-    if response is not None:
-        connection.execute(sql("insert_response"), (response, after.id))
-    (has_endpoints,) = ended
-    if has_endpoints or after.callback is not None:
-        dispatches.publish(connection, job_event(after), after.callback)
-    return True
+    return swap_all(connection, [(after, response)])[0]
 
 
-def begin(connection: sqlite3.Connection, afters: Sequence[Job]) -> None:
-    """Replace the records of jobs that begin to run; they were read in this transaction."""
-    connection.executemany(sql("swap_job"), map(_next_row, afters))
+def swap_all(
+    connection: sqlite3.Connection, swaps: Sequence[tuple[Job, bytes | None]]
+) -> list[bool]:
+    """As `swap` for each in turn; they share their statements."""
+    seqs = replace_all(connection, [after for after, _ in swaps])
+    written = [(seq, *each) for seq, each in zip(seqs, swaps, strict=True) if seq is not None]
+    responses = [(seq, response) for seq, _, response in written if response is not None]
+    connection.executemany(sql("insert_response"), responses)
+    _tell(connection, [after for _, after, _ in written if after.state.terminal])
+    return [seq is not None for seq in seqs]
+
+
+def replace_all(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[int | None]:
+    """Replace each record in turn iff its version is one below; nobody is told.
+
+    Returns the numbers of the rows, None for a record that stayed as it was.
+    """
+    # Nobody else writes within this transaction, so a look says whose write would miss.
+    ids = json.dumps([after.id for after in afters])
+    found = connection.execute(sql("rows_of"), (ids,)).fetchall()
+    standing = {(job_id, version): seq for job_id, version, seq in found}
+    seqs: list[int | None] = []
+    for after in afters:
+        seq = standing.pop((after.id, after.version - 1), None)
+        if seq is not None:
+            standing[after.id, after.version] = seq
+        seqs.append(seq)
+    moving = zip(seqs, afters, strict=True)
+    rows = [_next_row(seq, after) for seq, after in moving if seq is not None]
+    connection.executemany(sql("replace_job"), rows)
+    return seqs
 
 
 def erase(connection: sqlite3.Connection, after: Job) -> bool:
     """Replace the record as `swap` does, and remove its bodies. It has ended before: no event."""
-    if connection.execute(sql("swap_job"), _next_row(after)).rowcount == 0:
+    (seq,) = replace_all(connection, [after])
+    if seq is None:
         return False
-    connection.execute(sql("erase_request"), (after.id,))
-    connection.execute(sql("erase_response"), (after.id,))
+    connection.execute(sql("erase_request"), (seq,))
+    connection.execute(sql("erase_response"), (seq,))
     return True
 
 
-def _next_row(after: Job) -> tuple[object, ...]:
+def _tell(connection: sqlite3.Connection, ended: Sequence[Job]) -> None:
+    """Leave dispatches for those whose team has endpoints, and for those with a callback."""
+    teams = dispatches.with_endpoints(connection, {after.team for after in ended})
+    for after in ended:
+        if after.team in teams or after.callback is not None:
+            dispatches.publish(connection, job_event(after), after.callback)
+
+
+def _next_row(seq: int, after: Job) -> tuple[object, ...]:
     return (
         after.version,
         after.state.value,
         after.finished_at,
         _encode(after).decode(),
-        after.id,
-        after.version - 1,
+        seq,
     )

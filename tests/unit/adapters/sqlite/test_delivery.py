@@ -10,14 +10,20 @@ from msgspec.structs import replace
 
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.delivery import SqliteDelivery
+from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
 from headpond.adapters.sqlite.jobs import SqliteJobStore
-from headpond.domain.job import Job, Ticket, Usage
+from headpond.adapters.sqlite.outbox import SqliteOutbox
+from headpond.domain.job import Job, JobError, Ticket, Usage
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Settlement
+from headpond.domain.webhook_endpoint import EndpointId, callbacks_of
+from headpond.domain.webhook_event import job_event
 from headpond.ports.delivery import Claim
 from headpond.ports.jobs import Added, Bodies, Existing, Idempotency, Try
+from headpond.ports.outbox import DispatchQuery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.records import a_job, new_job
+from headpond.testing.webhooks_suite import an_endpoint
 
 T = TypeVar("T")
 
@@ -133,6 +139,78 @@ async def test_the_same_settlement_twice_at_one_moment_is_written_once(
     bodies = await store.bodies(claim.job.id)
     assert isinstance(bodies, Bodies)
     assert bodies.response == settlement.response
+
+
+async def test_a_settlement_tried_again_shares_a_commit_with_others(
+    database: Database, delivery: SqliteDelivery, store: SqliteJobStore, clock: ManualClock
+) -> None:
+    # SPEC Q4
+    held = await claims(delivery, a_job(), a_job())
+    settlements = [succeeded(claim, clock) for claim in held]
+    assert await delivery.settle(held[0], settlements[0])
+
+    settled = await in_one_commit(database, *map(delivery.settle, held, settlements))
+
+    assert settled == [True, True]
+    bodies = [await store.bodies(claim.job.id) for claim in held]
+    assert [body and body.response for body in bodies] == [
+        settlement.response for settlement in settlements
+    ]
+
+
+async def test_of_two_settlements_of_a_job_at_one_moment_the_first_counts(
+    database: Database, delivery: SqliteDelivery, store: SqliteJobStore, clock: ManualClock
+) -> None:
+    # SPEC Q4
+    (claim,) = await claims(delivery, a_job())
+    back = Settlement(job=claim.job.returned(charged=True), delay_s=5.0)
+
+    settled = await in_one_commit(
+        database,
+        delivery.settle(claim, back),
+        delivery.settle(claim, succeeded(claim, clock)),
+    )
+
+    assert settled == [True, False]
+    bodies = await store.bodies(claim.job.id)
+    assert isinstance(bodies, Bodies)
+    assert bodies.response is None
+    clock.advance(5.0)
+    (again,) = await delivery.claim(lanes_of("default"), worker="w", limit=10)
+    assert again.job.attempts == 2
+
+
+async def test_who_is_to_be_told_is_found_out_for_a_commit_at_once(
+    database: Database, delivery: SqliteDelivery, store: SqliteJobStore, clock: ManualClock
+) -> None:
+    # SPEC G3
+    await SqliteEndpointStore(database).add(an_endpoint(team="listening"))
+    held = await claims(
+        delivery,
+        a_job(team="listening"),
+        a_job(team="silent"),
+        a_job(team="silent", callback="https://example.com/done"),
+        a_job(team="listening"),
+        a_job(team="listening"),
+    )
+    assert await store.swap(held[3].job.failed(clock.now(), JobError("code", "why")))
+    back = Settlement(job=held[4].job.returned(charged=True))
+
+    settled = await in_one_commit(
+        database,
+        *(delivery.settle(claim, succeeded(claim, clock)) for claim in held[:4]),
+        delivery.settle(held[4], back),
+    )
+
+    assert settled == [True, True, True, False, True]
+    outbox = SqliteOutbox(database)
+    told = await outbox.find(DispatchQuery(endpoint=EndpointId("we_1")))
+    assert {dispatch.event.id for dispatch in told} == {
+        job_event(succeeded(held[0], clock).job).id,
+        job_event(held[3].job.failed(clock.now(), JobError("code", "why"))).id,
+    }
+    (called,) = await outbox.find(DispatchQuery(endpoint=callbacks_of("silent")))
+    assert called.url == "https://example.com/done"
 
 
 async def test_an_end_and_a_return_share_a_commit(

@@ -1,1 +1,1 @@
-DELETE FROM requests WHERE seq = (SELECT jobs.seq FROM jobs WHERE jobs.id = ?)
+DELETE FROM requests WHERE seq = ?

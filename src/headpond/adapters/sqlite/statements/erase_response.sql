@@ -1,1 +1,1 @@
-DELETE FROM responses WHERE seq = (SELECT jobs.seq FROM jobs WHERE jobs.id = ?)
+DELETE FROM responses WHERE seq = ?

@@ -1,1 +1,1 @@
-INSERT INTO responses (seq, body) SELECT seq, ? FROM jobs WHERE id = ?
+INSERT INTO responses (seq, body) VALUES (?, ?)
