@@ -1,6 +1,6 @@
 -- The audit log and API keys.
 --
--- The record of a job that ended is its audit entry: it is never changed, so it needs no copy, and
+-- The record of a job that ended is its audit entry: nothing else changes it, so it needs no copy, and
 -- there cannot be two of it. Only the way to read it in the order of ends is added here.
 
 CREATE INDEX jobs_by_end ON jobs (finished_at, seq) WHERE finished_at IS NOT NULL;
