@@ -49,9 +49,17 @@ async def test_a_job_is_cancelled(commands: Commands, running: Running) -> None:
     running.engine.gate.clear()
     job_id = (await commands("submit", "Echo.")).out.strip()
     cancelled = await commands("cancel", job_id)
-    assert cancelled.status == 1
+    assert cancelled.status == 0
     assert "cancelled: The job was cancelled by its owner." in cancelled.out
     running.engine.gate.set()
+
+
+async def test_a_file_of_an_unknown_kind_is_refused(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.json"
+    file.write_text("[]\n")
+    refused = await commands("submit", "--file", str(file))
+    assert refused.status == 2
+    assert "prompts.json: name it .txt for a prompt a line, or .jsonl" in refused.err
 
 
 async def test_prompts_come_from_a_text_file(commands: Commands, tmp_path: Path) -> None:

@@ -97,7 +97,11 @@ def cancel(
     job_id: JobIdArgument, *, url: UrlOption = DEFAULT_URL, as_json: JsonOption = False
 ) -> None:
     """Cancel a job that has not ended."""
-    show_job(run(_cancel(url, job_id)), as_json=as_json)
+    job = run(_cancel(url, job_id))
+    if as_json:
+        show_json(job)
+    else:
+        _describe(job)
 
 
 commands = (submit, get, jobs, cancel)
@@ -119,9 +123,14 @@ def bodies_in(file: Path, system: str | None) -> list[JobBody]:
         message = f"{file} cannot be read: {error}."
         raise InvalidRequest(message, code="unreadable_file") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if file.suffix != ".jsonl":
-        return [asking(line, system) for _, line in numbered]
-    return [_body(f"{file}, line {number}", line, system) for number, line in numbered]
+    match file.suffix:
+        case ".txt":
+            return [asking(line, system) for _, line in numbered]
+        case ".jsonl":
+            return [_body(f"{file}, line {number}", line, system) for number, line in numbered]
+        case _:
+            message = f"{file}: name it .txt for a prompt a line, or .jsonl for a job a line."
+            raise InvalidRequest(message, code="unknown_file_type")
 
 
 def show_job(job: RemoteJob, *, as_json: bool) -> None:

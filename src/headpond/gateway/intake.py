@@ -84,7 +84,10 @@ class Inspection:
         sent = {param: limit for param, limit in limits.items() if limit is not None}
         for param, limit in sent.items():
             if limit > allowed:
-                message = f"{limit} output tokens are asked for; {allowed} are allowed."
+                message = (
+                    f"{limit} output tokens are asked for; {allowed} are allowed "
+                    "(gateway.max_output_tokens)."
+                )
                 raise InvalidRequest(message, code="too_many_tokens", param=param)
         limit = max(sent.values(), default=None)
         if choices == 1:

@@ -31,7 +31,8 @@ def prompt_chars(request: bytes, *, limit: int, param: str) -> int:
     chars = _text_chars(messages) + sum(map(_json_chars, fields.values()))
     if chars > limit:
         text = (
-            f"The prompt has {chars} characters, tools and formats included; {limit} are allowed."
+            f"The prompt has {chars} characters, tools and formats included; {limit} are allowed "
+            "(gateway.max_prompt_chars)."
         )
         raise InvalidRequest(text, code="prompt_too_long", param=param)
     if not any(map(_says_something, messages)):
