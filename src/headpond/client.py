@@ -1,16 +1,19 @@
-"""A client of the gateway's job API.
+"""A client of the gateway's job API and of its batches.
 
 Errors are the product's own: what the gateway refused is a `RequestError`, what may work later a
 `TryLater`. Nothing is retried here.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 
+from headpond.domain.batch import BatchStatus
 from headpond.domain.job import JobError, JobState, Usage
 from headpond.domain.lane import Priority
 from headpond.errors import (
@@ -30,6 +33,12 @@ CONNECTIONS = 64
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0
 LONG_POLL_S = 30.0
+PIECE = 262_144
+
+STREAM_TIMEOUT = aiohttp.ClientTimeout(
+    total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=ANSWER_TIMEOUT_S
+)
+"""Of a file that is sent or read: however long it takes, as long as something comes."""
 
 JobBody = Mapping[str, object]
 """The body of POST /jobs."""
@@ -58,6 +67,50 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     error: JobError | None
     text: str | None = None
     result: dict[str, object] | None = None
+
+
+class RemoteCounts(msgspec.Struct, frozen=True):
+    total: int
+    completed: int
+    failed: int
+
+
+class RemoteFault(msgspec.Struct, frozen=True):
+    """Why a batch cannot be run; `line` counts from 1, None where it is the whole file."""
+
+    code: str
+    message: str
+    param: str | None
+    line: int | None
+
+
+class RemoteFaults(msgspec.Struct, frozen=True):
+    data: list[RemoteFault]
+
+
+class RemoteBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as the gateway shows it. Times are Unix seconds."""
+
+    id: str
+    status: BatchStatus
+    endpoint: str
+    completion_window: str
+    model: str | None
+    input_file_id: str
+    output_file_id: str | None
+    error_file_id: str | None
+    request_counts: RemoteCounts
+    errors: RemoteFaults | None
+    created_at: int
+    expires_at: int
+
+
+class _File(msgspec.Struct):
+    id: str
+
+
+class _BatchList(msgspec.Struct):
+    data: list[RemoteBatch]
 
 
 class _Accepted(msgspec.Struct):
@@ -129,6 +182,38 @@ class Client:
         """Cancel the job; returns it as it stands then."""
         return await self._call("POST", f"/jobs/{job_id}/cancel", RemoteJob)
 
+    async def upload(self, path: Path) -> str:
+        """Upload a batch's input; returns the file's id. Raises OSError if it cannot be read."""
+        with path.open("rb") as content:
+            form = aiohttp.FormData({"purpose": "batch"})
+            form.add_field("file", content, filename=path.name)
+            async with self._answered("POST", "/v1/files", data=form) as response:
+                return self._decoded(await response.read(), _File).id
+
+    async def content(self, file_id: str) -> AsyncGenerator[bytes]:
+        """The bytes of a file, as they come."""
+        async with self._answered("GET", f"/v1/files/{file_id}/content") as response:
+            async for piece in response.content.iter_chunked(PIECE):
+                yield piece
+
+    async def create_batch(self, file_id: str, *, endpoint: str, window: str) -> RemoteBatch:
+        """Make a batch of an uploaded file."""
+        body = {"input_file_id": file_id, "endpoint": endpoint, "completion_window": window}
+        return await self._call("POST", "/v1/batches", RemoteBatch, body=body)
+
+    async def batch(self, batch_id: str) -> RemoteBatch:
+        """The batch as it stands."""
+        return await self._call("GET", f"/v1/batches/{batch_id}", RemoteBatch)
+
+    async def batches(self, *, limit: int = 20) -> list[RemoteBatch]:
+        """Batches of the caller's team, newest first."""
+        query = {"limit": str(limit)}
+        return (await self._call("GET", "/v1/batches", _BatchList, query=query)).data
+
+    async def cancel_batch(self, batch_id: str) -> RemoteBatch:
+        """Cancel the batch; returns it as it stands then."""
+        return await self._call("POST", f"/v1/batches/{batch_id}/cancel", RemoteBatch)
+
     async def _call(
         self,
         method: str,
@@ -143,6 +228,23 @@ class Client:
         data = None if body is None else msgspec.json.encode(body)
         headers = {**(headers or {}), "Content-Type": "application/json"}
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S + wait_s)
+        async with self._answered(
+            method, path, query=query, data=data, headers=headers, timeout=timeout
+        ) as response:
+            return self._decoded(await response.read(), answer_type)
+
+    @asynccontextmanager
+    async def _answered(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        data: bytes | aiohttp.FormData | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout = STREAM_TIMEOUT,  # noqa: ASYNC109 - aiohttp's own
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """The answer while its body is still to be read. Raises what an error stands for."""
         try:
             async with self._session.request(
                 method,
@@ -153,16 +255,15 @@ class Client:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                answer = await response.read()
+                if response.status >= 300:  # noqa: PLR2004 - everything but success
+                    raise error_of(response.status, response.headers, await response.read())
+                yield response
         except aiohttp.InvalidURL as error:
             message = f"{self._url!r} is no URL of a gateway; it looks like http://127.0.0.1:8080."
             raise InvalidRequest(message, code="invalid_url") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             message = f"No gateway answers at {self._url} ({error or type(error).__name__})."
             raise Unavailable(message, code="gateway_unreachable") from error
-        if response.status >= 300:  # noqa: PLR2004 - everything but success
-            raise error_of(response.status, response.headers, answer)
-        return self._decoded(answer, answer_type)
 
     def _decoded(self, answer: bytes, answer_type: type[T]) -> T:
         try:

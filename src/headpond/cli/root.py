@@ -6,6 +6,7 @@ import typer
 
 from headpond.cli import (
     audit,
+    batch,
     config,
     dead,
     demo,
@@ -32,6 +33,7 @@ app = typer.Typer(
 for module in (up, demo, gateway, worker, jobs, version):
     for command in module.commands:
         app.command()(command)
+app.add_typer(batch.app, name="batch")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dead.app, name="dead")
