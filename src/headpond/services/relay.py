@@ -4,6 +4,9 @@ The engine is never slowed down by the stream: it tells its pieces to a buffer, 
 appends what has gathered, the first piece at once and then in groups. A store that does not answer
 is tried again, for as long as the job is the worker's own: when a run has ended well, all that it
 said is in the stream before its result is stored.
+
+What cannot be written for another reason ends the stream and not the run: an answer is worth more
+than its tokens. What the stream holds by then is declared void, and the result is played instead.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from headpond.domain.deltas import Choices, merged, says_something
-from headpond.domain.facts import FirstToken
+from headpond.domain.facts import DutyFailed, FirstToken
 from headpond.domain.job import Job
 from headpond.domain.outcome import Outcome
 from headpond.errors import TryLater
@@ -92,6 +95,14 @@ class Relay:
         return outcome
 
     async def _write(self, job: Job, buffer: _Buffer) -> None:
+        try:
+            await self._pass_on(job, buffer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer counts
+            self._listener.hear(DutyFailed("stream", repr(error)))
+            with contextlib.suppress(Exception):  # told above
+                await _insist(partial(self._streams.begin, job.id, job.version))
+
+    async def _pass_on(self, job: Job, buffer: _Buffer) -> None:
         """Append what comes until the end, or until the claim has fallen."""
         run = job.version
         last = await _insist(partial(self._streams.begin, job.id, run))

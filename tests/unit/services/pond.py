@@ -19,6 +19,7 @@ from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Answered, Outcome
 from headpond.ports.engine import Engine, Gauges
 from headpond.ports.events import Listener
+from headpond.ports.streams import TokenStreams
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings
@@ -107,7 +108,7 @@ class Pond:
         self.jobs = MemoryJobStore(self.clock)
         self.queue = MemoryQueue(self.clock)
         self.roster = MemoryRoster()
-        self.streams = MemoryTokenStreams(self.jobs)
+        self.streams: TokenStreams = MemoryTokenStreams(self.jobs)
         tickets = count()
         self.delivery = TwoStepDelivery(
             self.jobs,

@@ -8,13 +8,15 @@ import pytest
 from typing_extensions import override
 
 from headpond.domain.deltas import Choices, text_of
-from headpond.domain.facts import FirstToken
-from headpond.domain.job import Job, JobId
+from headpond.domain.facts import DutyFailed, FirstToken
+from headpond.domain.job import Job, JobId, JobState
 from headpond.domain.outcome import Broke, Outcome
 from headpond.errors import Unavailable
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Tell
 from headpond.ports.streams import Entry, TokenStreams
+from headpond.services.desk import Desk
+from headpond.services.playback import Delta, Playback
 from headpond.services.relay import APPEND_EVERY_S, Relay
 from headpond.testing.records import a_job
 from headpond.testing.virtual_time import run_virtually
@@ -79,6 +81,21 @@ class Moody(TokenStreams):
     @override
     async def forget(self, ended_before: float) -> int:
         return await self._streams.forget(ended_before)
+
+
+class Torn(Moody):
+    """Streams that take some entries and then break for good, in a way nobody thought of."""
+
+    def __init__(self, streams: TokenStreams, takes: int) -> None:
+        super().__init__(streams, 0)
+        self._takes = takes
+
+    @override
+    async def append(self, job_id: JobId, entry: Entry) -> bool:
+        self._takes -= 1
+        if self._takes < 0:
+            raise RuntimeError("torn")
+        return await super().append(job_id, entry)
 
 
 async def claimed(pond: Pond, *, stream: bool = True) -> Claim:
@@ -152,6 +169,30 @@ def test_a_store_that_is_away_loses_nothing(failures: int) -> None:
         relay = relay_of(pond, Speaker("abc", 0.1), Moody(pond.streams, failures))
         assert await relay.ask(claim) == ANSWER
         assert everything(await texts(pond, claim.job)) == "abc"
+
+    run_virtually(experiment())
+
+
+@pytest.mark.parametrize("takes", [0, 1, 2])
+def test_a_stream_that_breaks_costs_no_answer(takes: int) -> None:  # SPEC W7
+    async def experiment() -> None:
+        pond = Pond()
+        whole, pond.streams = pond.streams, Torn(pond.streams, takes)
+        speaker = Speaker("abc", 0.1)
+        worker = pond.worker(speaker)
+        worker.start()
+        job_id = await pond.submit(a_job(accepted_at=pond.clock.now(), stream=True))
+        (job,) = await pond.ended(job_id)
+        await worker.stop(grace_s=1)
+        assert (job.state, job.attempts, job.lost_leases) == (JobState.SUCCEEDED, 1, 0)
+        assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["stream"]
+
+        # What had been told is void: a reader gets the answer and no part of it.
+        assert everything(await texts(pond, job)) == ["", "a|", "ab|"][takes]
+        desk = Desk(pond.jobs, pond.clock)
+        playing = Playback(whole, desk).play(job, quiet_s=60)
+        played = [text_of(one.choices) async for one in playing if isinstance(one, Delta)]
+        assert played == [*"abc"[:takes], "hi"]
 
     run_virtually(experiment())
 
