@@ -1,8 +1,9 @@
 """Streamed answers: what an engine sends piece by piece, put together and taken apart again.
 
 A piece is the `choices` of a chunk of OpenAI's chat stream: objects with an `index` and a `delta`,
-and whatever else the engine puts there. Two pieces that follow each other merge into one that says
-the same, so pieces can be sent on in groups, and all of them together are the answer.
+and whatever else the engine puts there. Pieces that follow each other grow into one that says the
+same, so pieces can be sent on in groups, and all of them together are the answer. Objects of one
+index become one; whatever has no index is added at the end.
 """
 
 from typing import Any, TypeAlias, cast
@@ -14,9 +15,20 @@ GROWING = frozenset({"content", "reasoning_content", "reasoning", "refusal", "ar
 """Texts that come in parts; any other value that comes again replaces the one before."""
 
 
-def merged(before: Choices, after: Choices) -> Choices:
-    """One piece that says what the two say after each other. Neither is changed."""
-    return _by_index(before, after)
+def grow(answer: Choices, piece: Choices) -> None:
+    """Let the answer say what the piece says too, in place: what is there is not copied.
+
+    The piece stays as it is, and nothing that grows is shared with it.
+    """
+    for entry in piece:
+        index = _index(entry)
+        if index is None:
+            answer.append(entry)
+            continue
+        known = next((one for one in answer if _index(one) == index), None)
+        if known is None:
+            answer.append(known := Fields())
+        _grow_fields(known, entry)
 
 
 def says_something(choices: Choices) -> bool:
@@ -33,7 +45,7 @@ def text_of(choices: Choices) -> str:
 
 
 def as_answer(choices: Choices) -> Choices:
-    """All pieces of an answer, merged, as the choices of a chat completion that was not streamed.
+    """All pieces of an answer, together, as the choices of a chat completion that was not streamed.
 
     Each has its `message`, with at least `role` and `content`, instead of the `delta`.
     """
@@ -72,39 +84,27 @@ def _with_delta(choice: Fields) -> Fields:
     return {"index": 0, **rest, "delta": delta}
 
 
-def _merge(name: str, before: object, after: object) -> object:
+def _grow_fields(fields: Fields, more: Fields) -> None:
+    for name, value in more.items():
+        fields[name] = _grown(name, fields.get(name), value)
+
+
+def _grown(name: str, before: object, after: object) -> object:
     match before, after:
         case _, None:
             return before
-        case dict(), dict():
-            return _merge_fields(cast("Fields", before), cast("Fields", after))
-        case ((None | list()), list()):
-            return _by_index(cast("Choices", before or []), cast("Choices", after))
+        case _, dict():
+            fields = cast("Fields", before) if isinstance(before, dict) else {}
+            _grow_fields(fields, cast("Fields", after))
+            return fields
+        case _, list():
+            entries = cast("Choices", before) if isinstance(before, list) else []
+            grow(entries, cast("Choices", after))
+            return entries
         case str(), str() if name in GROWING:
             return before + after
         case _:
             return after
-
-
-def _merge_fields(before: Fields, after: Fields) -> Fields:
-    both = dict(before)
-    for name, value in after.items():
-        both[name] = _merge(name, before.get(name), value)
-    return both
-
-
-def _by_index(before: Choices, after: Choices) -> Choices:
-    """Objects of one index become one; whatever has no index is added at the end."""
-    both = list(before)
-    places = {_index(entry): place for place, entry in enumerate(before)}
-    for entry in after:
-        index = _index(entry)
-        if index is not None and index in places:
-            both[places[index]] = _merge_fields(both[places[index]], entry)
-        else:
-            places[index] = len(both)
-            both.append(entry)
-    return both
 
 
 def _index(entry: object) -> int | None:

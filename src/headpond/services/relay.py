@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headpond.domain.deltas import Choices, merged, says_something
+from headpond.domain.deltas import Choices, grow, says_something
 from headpond.domain.facts import DutyFailed, FirstToken
 from headpond.domain.job import Job
 from headpond.domain.outcome import Outcome
@@ -45,7 +45,7 @@ class _Buffer:
         self._ended = asyncio.Event()
 
     def add(self, choices: Choices) -> None:
-        self._choices = merged(self._choices, choices)
+        grow(self._choices, choices)
         if says_something(choices):
             self._some.set()
 

@@ -1,10 +1,13 @@
 """Pieces of an answer are put together to what they say."""
 
+import sys
+from copy import deepcopy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headpond.domain.deltas import Choices, as_answer, as_piece, merged, says_something, text_of
+from headpond.domain.deltas import Choices, as_answer, as_piece, grow, says_something, text_of
 
 
 def piece(content: str | None, **rest: object) -> Choices:
@@ -12,10 +15,10 @@ def piece(content: str | None, **rest: object) -> Choices:
 
 
 def whole(*pieces: Choices) -> Choices:
-    """All of them merged."""
+    """All of them grown together."""
     together: Choices = []
     for one in pieces:
-        together = merged(together, one)
+        grow(together, one)
     return together
 
 
@@ -86,7 +89,7 @@ def test_calls_that_make_no_sense_break_nothing(calls: object) -> None:
 def test_it_does_not_matter_how_pieces_are_grouped(texts: list[str], data: st.DataObject) -> None:
     pieces = [piece(text) for text in texts]
     cut = data.draw(st.integers(0, len(pieces)))
-    assert merged(whole(*pieces[:cut]), whole(*pieces[cut:])) == whole(*pieces)
+    assert whole(whole(*pieces[:cut]), whole(*pieces[cut:])) == whole(*pieces)
     assert text_of(whole(*pieces)) == "".join(texts)
 
 
@@ -105,3 +108,37 @@ def test_a_piece_that_only_opens_says_nothing() -> None:
     assert not says_something([{"index": 0, "delta": {}, "finish_reason": "stop"}])
     assert says_something(piece("a"))
     assert says_something([{"index": 0, "delta": {"tool_calls": [{"index": 0}]}}])
+
+
+def test_pieces_stay_as_they_are() -> None:
+    call: Choices = [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {}}]}}]
+    told = [call, piece("a", logprobs={"content": [{"token": "a"}]}), call]
+    before = deepcopy(told)
+    whole(*told, *told)
+    assert told == before
+
+
+def test_a_long_answer_grows_by_what_is_new() -> None:
+    """Steps grow with the pieces, not with their square; and no list is made anew."""
+
+    def steps(pieces: int) -> int:
+        taken = 0
+
+        def count(*_: object) -> None:
+            nonlocal taken
+            taken += 1
+
+        together: Choices = []
+        grow(together, piece("a", logprobs={"content": [{"token": "a"}]}))
+        tokens = together[0]["logprobs"]["content"]
+        sys.setprofile(count)
+        try:
+            for _ in range(pieces):
+                grow(together, piece("a", logprobs={"content": [{"token": "a"}]}))
+        finally:
+            sys.setprofile(None)
+        assert together[0]["logprobs"]["content"] is tokens
+        assert len(tokens) == pieces + 1
+        return taken
+
+    assert steps(400) < 5 * steps(100)

@@ -11,7 +11,7 @@ import msgspec
 
 from headpond.adapters.openai.sse import EventReader
 from headpond.adapters.openai.wire import read_response
-from headpond.domain.deltas import Choices, Fields, as_answer, merged
+from headpond.domain.deltas import Choices, Fields, as_answer, grow
 from headpond.domain.outcome import Broke, Died, Outcome
 from headpond.ports.engine import Tell
 
@@ -68,20 +68,19 @@ class StreamedAnswer:
             return read_response(200, self._headers, self._body())
         try:
             checked = _check(event)
-            chunk: Fields = _decode(event)
+            if checked.error is None:
+                self._take(_decode(event))
+                return None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             reason = f"The engine's stream holds no chat completion: {error}"
             return Broke(reason, "engine_garbage")
-        if checked.error is not None:
-            return read_response(_status(checked.error), self._headers, event)
-        self._take(chunk)
-        return None
+        return read_response(_status(checked.error), self._headers, event)
 
     def _take(self, chunk: Fields) -> None:
         choices: Choices = chunk.pop("choices", [])
         self._fields |= {name: value for name, value in chunk.items() if value is not None}
         if choices:
-            self._choices = merged(self._choices, choices)
+            grow(self._choices, choices)
             self._tell(choices)
 
     def _body(self) -> bytes:

@@ -16,6 +16,7 @@ from tests.unit.adapters.openai.test_engine import engine_at, http_server
 
 ANSWER = "Über 😀 the lazy dog"
 REQUEST = b'{"messages":[],"logprobs":true}'
+DEEP = b'{"choices":[{"index":0,"delta":' + b'{"x":' * 600 + b"1" + b"}" * 600 + b"}]}"
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ async def test_a_connection_serves_one_stream_after_the_other(
         (BreakOff(2, b"no JSON"), Broke),
         (BreakOff(2, b'{"choices":[{"delta":3}]}'), Broke),
         (BreakOff(2, b'{"choices":[{"index":0,"delta":{"content":"\xff"}}]}'), Broke),
+        (BreakOff(2, DEEP), Broke),
     ],
 )
 async def test_each_failure_means_what_it_would_without_a_stream(
