@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-fairness bench-pipeline docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-queue:  ## Measure our queue beside others
 
 bench-gateway:  ## Measure POST /jobs over HTTP
 	uv run --no-project --python 3.11 python -m benchmarks.gateway
+
+bench-batches:  ## Measure a batch of 50,000 lines
+	uv run python -m benchmarks.batches
 
 bench-fairness:  ## Measure the shares of teams, and what a newcomer waits for
 	uv run python -m benchmarks.fairness

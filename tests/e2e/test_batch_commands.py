@@ -48,6 +48,7 @@ async def test_a_batch_is_cancelled(commands: Commands, file: Path, running: Run
     early = await commands("batch", "results", batch_id)
     assert (early.status, "come with its end" in early.err) == (1, True)
     cancelled = await commands("batch", "cancel", batch_id, "--json")
+    assert "0 of" in (await commands("batch", "cancel", batch_id)).out
     assert json.loads(cancelled.out)["status"] in {"cancelling", "cancelled"}
 
 

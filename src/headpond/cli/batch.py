@@ -86,7 +86,11 @@ def cancel(
     batch_id: BatchArgument, *, url: UrlOption = DEFAULT_URL, as_json: JsonOption = False
 ) -> None:
     """Cancel a batch; what is done is kept."""
-    _show(_do(url, lambda client: client.cancel_batch(batch_id)), as_json=as_json)
+    batch = _do(url, lambda client: client.cancel_batch(batch_id))
+    if as_json:
+        show_json(batch)
+    else:
+        _describe(batch)
 
 
 @app.command()
@@ -158,13 +162,17 @@ def _show(batch: RemoteBatch, *, as_json: bool) -> None:
     if as_json:
         show_json(batch)
     else:
-        show_aside(f"{batch.id}  {batch.status}  {batch.model or ''}")
-        show_text(_done(batch))
-        for fault in batch.errors.data if batch.errors is not None else ():
-            where = "" if fault.line is None else f"line {fault.line}: "
-            show_text(f"{where}{fault.code}: {fault.message}")
+        _describe(batch)
     if batch.status.ended and batch.status is not BatchStatus.COMPLETED:
         raise typer.Exit(Exit.FAILED)
+
+
+def _describe(batch: RemoteBatch) -> None:
+    show_aside(f"{batch.id}  {batch.status}  {batch.model or ''}")
+    show_text(_done(batch))
+    for fault in batch.errors.data if batch.errors is not None else ():
+        where = "" if fault.line is None else f"line {fault.line}: "
+        show_text(f"{where}{fault.code}: {fault.message}")
 
 
 def _done(batch: RemoteBatch) -> str:
