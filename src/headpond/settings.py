@@ -188,7 +188,8 @@ Keep = Seconds | None
 class RetentionSettings(Section, frozen=True):
     """How long requests and results are kept after a job's end; its record stays for ever.
 
-    Dead letters are kept until they are redriven, discarded or deleted.
+    For the lines of a batch the time begins when it has ended. Dead letters are kept until they are
+    redriven, discarded or deleted.
     """
 
     keep_s: Annotated[Keep, Meta(description="Seconds after the end; null keeps for ever")] = (

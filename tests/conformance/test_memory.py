@@ -62,7 +62,8 @@ class TestMemoryRetention(RetentionSuite):
     @override
     async def stage(self) -> RetentionStage:
         jobs = MemoryJobStore(ManualClock())
-        return RetentionStage(MemoryRetention(jobs), jobs, MemoryAudit(jobs))
+        batches = MemoryBatchStore()
+        return RetentionStage(MemoryRetention(jobs, batches), jobs, MemoryAudit(jobs), batches)
 
 
 class TestMemoryKeyStore(KeyStoreSuite):

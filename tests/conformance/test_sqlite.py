@@ -72,7 +72,8 @@ class TestSqliteRetention(RetentionSuite):
     @override
     async def stage(self, database: Database) -> RetentionStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         jobs = SqliteJobStore(database, ManualClock())
-        return RetentionStage(SqliteRetention(database), jobs, SqliteAudit(database))
+        batches = SqliteBatchStore(database)
+        return RetentionStage(SqliteRetention(database), jobs, SqliteAudit(database), batches)
 
 
 class TestSqliteKeyStore(KeyStoreSuite):

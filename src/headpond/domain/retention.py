@@ -8,7 +8,11 @@ from headpond.domain.job import Job, JobState
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Bodies of `team`, or of every team but `others`, go `after_s` seconds after the end."""
+    """Bodies of `team`, or of every team but `others`, go `after_s` seconds after the end.
+
+    The line of a batch is read again when the batch writes its results, so its time begins when its
+    batch has ended too.
+    """
 
     after_s: float
     team: str | None = None
@@ -24,6 +28,13 @@ class Rule(msgspec.Struct, frozen=True):
         if job.erased_at is not None or not job.state.terminal or job.state is JobState.DEAD:
             return False
         return job.team == self.team if self.team is not None else job.team not in self.others
+
+    def erases(self, job: Job, batch_ended_at: float | None, now: float) -> bool:
+        """Whether the job goes now; `batch_ended_at` is the end of its batch, if it is a line."""
+        ends = (job.finished_at,) if job.batch is None else (job.finished_at, batch_ended_at)
+        return self.covers(job) and all(
+            end is not None and end <= now - self.after_s for end in ends
+        )
 
 
 def rules(keep_s: float | None, teams: Mapping[str, float | None]) -> list[Rule]:

@@ -11,6 +11,8 @@ class Retention(Protocol):
     async def erase_ended(self, rule: Rule, *, now: float, limit: int) -> int:
         """Look at the next `limit` jobs that ended too long ago, and erase those that it covers.
 
+        A line counts from the end of its batch: of one that is open nothing is erased.
+
         Returns how many it looked at: 0 when there are none left. What was looked at and erased is
         durable in one step.
         """

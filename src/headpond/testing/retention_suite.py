@@ -8,8 +8,10 @@ import pytest
 from headpond.domain.job import Job, Usage
 from headpond.domain.retention import rules
 from headpond.ports.audit import Audit, AuditQuery
+from headpond.ports.batches import BatchStore
 from headpond.ports.jobs import JobStore
 from headpond.ports.retention import Retention
+from headpond.testing.batches_suite import a_batch
 from headpond.testing.dead_letters_suite import a_dead_job
 from headpond.testing.records import RESPONSE, a_job, new_job
 
@@ -23,6 +25,7 @@ class RetentionStage:
     retention: Retention
     jobs: JobStore
     audit: Audit
+    batches: BatchStore
 
 
 class RetentionSuite:
@@ -95,3 +98,43 @@ class RetentionSuite:
         while await stage.retention.erase_ended(rule, now=END + 130, limit=2):
             pass
         assert await self.erased(stage, dead) == [True]
+
+    async def test_a_line_is_erased_after_its_batch_has_ended(self, stage: RetentionStage) -> None:
+        batch, other = a_batch(), a_batch()
+        for each in (batch, other):
+            await stage.batches.add(each)
+        lines = [await self.done(stage, batch=batch.id) for _ in range(5)]
+        open_line = await self.done(stage, batch=other.id)
+        alone = await self.done(stage)
+        (rule,) = rules(60.0, {})
+        await self.erase_all(stage, END + 500)
+        assert await self.erased(stage, alone, *lines) == [True] + 5 * [False]
+        await stage.batches.swap(batch.refused(END + 500, []))
+        await self.erase_all(stage, END + 559)
+        assert await self.erased(stage, *lines) == 5 * [False]
+        await self.erase_all(stage, END + 560)
+        assert await self.erased(stage, *lines, open_line) == [*5 * [True], False]
+        await stage.batches.swap(other.refused(END + 600, []))
+        await self.erase_all(stage, END + 999)
+        assert await self.erased(stage, open_line) == [True]
+        assert await stage.retention.erase_ended(rule, now=END + 999, limit=2) == 0
+
+    async def test_a_dead_line_that_is_given_up_after_its_batch_goes_in_its_turn(
+        self, stage: RetentionStage
+    ) -> None:
+        batch = a_batch()
+        await stage.batches.add(batch)
+        dead = a_dead_job(END, batch=batch.id)
+        await stage.jobs.add(new_job(dead))
+        await stage.batches.swap(batch.refused(END, []))
+        await self.erase_all(stage, END + 60)
+        assert await self.erased(stage, dead) == [False]
+        await stage.jobs.swap(dead.discarded(END + 70))
+        await self.erase_all(stage, END + 130)
+        assert await self.erased(stage, dead) == [True]
+
+    async def erase_all(self, stage: RetentionStage, now: float) -> None:
+        """Under one rule that keeps for a minute."""
+        (rule,) = rules(60.0, {})
+        while await stage.retention.erase_ended(rule, now=now, limit=2):
+            pass

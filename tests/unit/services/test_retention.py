@@ -11,7 +11,8 @@ async def test_a_tick_erases_all_that_is_due() -> None:
     for _ in range(STEP + 1):
         await stage.post("/jobs", {"prompt": "a"})
         await stage.work()
-    retainer = Retainer(MemoryRetention(stage.jobs), rules(60.0, {}), stage.clock)
+    retention = MemoryRetention(stage.jobs, stage.batch_store)
+    retainer = Retainer(retention, rules(60.0, {}), stage.clock)
     await retainer.tick()
     assert len(stage.jobs._bodies) == STEP + 1
     stage.manual.advance(60)

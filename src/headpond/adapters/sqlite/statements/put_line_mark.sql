@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO retention_line_marks (rule, ended_at, batch, line) VALUES (?, ?, ?, ?)
