@@ -134,6 +134,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The queue that the job waits in."""
         return Lane(self.pool, self.priority)
 
+    @property
+    def answers_tries(self) -> bool:
+        """False when a client that tries again would find nothing that it can use."""
+        return self.state is not JobState.CANCELLED and self.erased_at is None
+
     def overdue(self, now: float) -> bool:
         """True when the deadline has passed and the job has not ended."""
         return self.deadline is not None and now >= self.deadline and not self.state.terminal

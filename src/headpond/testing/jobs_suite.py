@@ -194,6 +194,24 @@ class JobStoreSuite:
         await jobs.add(a_try(0))
         assert await jobs.retried(again(2)) == Existing(one, "f")
 
+    async def test_a_later_try_does_not_go_on_with_a_job_that_is_cancelled_or_erased(
+        self, jobs: JobStore
+    ) -> None:
+        # A connection that breaks after the answer began has cancelled the job of its try.
+        # SPEC G7
+        running = a_job().claimed("w", 1_000_001)
+        await jobs.add(a_try(0, running))
+        done = running.succeeded(1_000_002, engine="e", usage=Usage(1, 2))
+        await jobs.swap(done, RESPONSE)
+        await jobs.erase(done.erased(1_000_003))
+        first = a_job()
+        await jobs.add(a_try(0, first))
+        await jobs.swap(first.cancelled(1_000_001))
+        assert await jobs.retried(again(1)) is None
+        second = a_job()
+        assert await jobs.add(a_try(1, second)) == Added(second)
+        assert await jobs.retried(again(2)) == Existing(second, "f")
+
     async def test_a_later_try_whose_first_one_never_came_makes_the_job(
         self, jobs: JobStore
     ) -> None:

@@ -160,6 +160,18 @@ class WebhookSuite:
         assert dispatch.event.type is kind
         assert (dispatch.state, dispatch.due_at) == (DispatchState.PENDING, NOW)
 
+    @pytest.mark.parametrize("name", ENDINGS)
+    async def test_a_job_that_has_ended_when_it_is_added_leaves_its_event_once(
+        self, stores: Stores, name: str
+    ) -> None:
+        await stores.endpoints.add(an_endpoint())
+        ended = ENDINGS[name][0](a_job(callback=CALLBACK))
+        for _ in range(2):
+            await stores.jobs.add(new_job(ended))
+        for endpoint in ("we_1", callbacks_of("team")):
+            (dispatch,) = await self.all(stores, endpoint)
+            assert dispatch.event == job_event(ended)
+
     async def test_a_job_that_goes_on_leaves_nothing(self, stores: Stores) -> None:
         await stores.endpoints.add(an_endpoint())
         job = (await stores.jobs.add(new_job())).job

@@ -51,6 +51,8 @@ class MemoryJobStore(JobStore):
                 pass
         self._records[job.id] = job
         self._bodies[job.id] = Bodies(new.request)
+        if job.state.terminal:
+            self._outbox.job_ended(job)
         return Added(job)
 
     @override
@@ -167,6 +169,7 @@ class MemoryJobStore(JobStore):
             if made.fingerprint == again.fingerprint
             and made.number < again.number
             and made.expires_at > now
+            and self._records[job_id].answers_tries
         ]
         if not earlier:
             return None

@@ -91,6 +91,7 @@ def _insert_rest(connection: sqlite3.Connection, added: Sequence[tuple[int, NewJ
                 connection.execute(sql("put_try"), row)
             case None:
                 pass
+    _tell(connection, [new.job for _, new in added if new.job.state.terminal])
 
 
 def _new_row(seq: int, job: Job) -> tuple[object, ...]:
@@ -216,6 +217,8 @@ def erase(connection: sqlite3.Connection, after: Job) -> bool:
 
 def _tell(connection: sqlite3.Connection, ended: Sequence[Job]) -> None:
     """Leave dispatches for those whose team has endpoints, and for those with a callback."""
+    if not ended:
+        return
     teams = dispatches.with_endpoints(connection, {after.team for after in ended})
     for after in ended:
         if after.team in teams or after.callback is not None:
