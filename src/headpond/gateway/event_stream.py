@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from starlette.types import Receive, Scope, Send
 
 from headpond.domain.facts import StreamClosed, StreamOpened
+from headpond.domain.job import Job
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call, Parameter
 from headpond.gateway.reply import Header
@@ -39,6 +40,9 @@ LAST_EVENT_ID = Parameter(
     schema=NUMBER,
     description="The same, as browsers say it. The query goes first.",
 )
+
+NUMBERS_OF_A_LIFE = 1_000_000
+"""More events than a job can have between two deaths: an entry every 40 ms for eleven hours."""
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -89,6 +93,15 @@ class EventStream:
         async for event in self._events:
             await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def first_number(job: Job) -> int:
+    """Where the numbers of a job's events begin: anew, and higher, each time it was redriven.
+
+    A number that a reader has from before the redrive is below all that follow, so the reader
+    gets the new stream from its beginning, whatever is still kept of the old one.
+    """
+    return len(job.deaths) * NUMBERS_OF_A_LIFE
 
 
 def starting_after(call: Call) -> int | None:

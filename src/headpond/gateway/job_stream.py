@@ -20,6 +20,7 @@ from headpond.gateway.event_stream import (
     MEDIA_TYPE,
     STARTING_AFTER,
     EventStream,
+    first_number,
     on_one_line,
     starting_after,
 )
@@ -43,9 +44,12 @@ class DeltaEvent(msgspec.Struct, frozen=True):
 
 
 class RestartEvent(msgspec.Struct, frozen=True):
-    """What came before is void. `run` is the version of the job's record while the run goes on."""
+    """What came before is void. `run` is the version of the job's record while the run goes on.
 
-    run: int
+    Null where a redriven job's stream begins: the run may not have.
+    """
+
+    run: int | None
 
 
 class JobStreamRoutes:
@@ -91,8 +95,12 @@ class JobStreamRoutes:
         return EventStream(events, api="jobs", listener=self._listener)
 
     async def _events(self, job: Job, after: int) -> AsyncGenerator[bytes]:
-        number = 0
-        async for played in self._playback.play(job, quiet_s=KEEP_ALIVE_S, resumed=after > 0):
+        number = first = first_number(job)
+        if job.deaths:
+            number += 1
+            if number > after:
+                yield _event("restart", number, _encode(RestartEvent(None)))
+        async for played in self._playback.play(job, quiet_s=KEEP_ALIVE_S, resumed=after > first):
             match played:
                 case Quiet():
                     yield KEEP_ALIVE
@@ -103,22 +111,25 @@ class JobStreamRoutes:
                         number = after
                     number += 1
                     if number > after:
-                        yield await self._event(number, played)
+                        yield await self._told(number, played)
                 case _:  # pragma: no cover
                     assert_never(played)
 
-    async def _event(self, number: int, played: Delta | Restart | Done) -> bytes:
-        name: EventName
+    async def _told(self, number: int, played: Delta | Restart | Done) -> bytes:
         match played:
             case Delta(_, choices):
-                name, data = "delta", _encode(DeltaEvent(text_of(choices), choices))
+                return _event("delta", number, _encode(DeltaEvent(text_of(choices), choices)))
             case Restart(run):
-                name, data = "restart", _encode(RestartEvent(run))
+                return _event("restart", number, _encode(RestartEvent(run)))
             case Done(job):
-                name, data = "done", on_one_line(_encode(await with_result(self._desk, job)))
+                shown = _encode(await with_result(self._desk, job))
+                return _event("done", number, on_one_line(shown))
             case _:  # pragma: no cover
                 assert_never(played)
-        return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, data)
+
+
+def _event(name: EventName, number: int, data: bytes) -> bytes:
+    return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, data)
 
 
 async def _led(first: bytes, events: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

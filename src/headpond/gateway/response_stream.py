@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from headpond.domain.job import Job
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call
-from headpond.gateway.event_stream import KEEP_ALIVE, KEEP_ALIVE_S, EventStream
+from headpond.gateway.event_stream import KEEP_ALIVE, KEEP_ALIVE_S, EventStream, first_number
 from headpond.gateway.intake import receipt_headers
 from headpond.gateway.response_event_schema import AnyEvent
 from headpond.gateway.response_events import ResponseEvents
@@ -57,10 +57,11 @@ class ResponseStreams:
 
     async def _events(self, job: Job, after: int) -> AsyncGenerator[bytes]:
         events = ResponseEvents(job, (await self._desk.bodies(job)).request)
-        numbers = _Numbers(after)
+        first = first_number(job)
+        numbers = _Numbers(first, after)
         for event in numbers.sent(events.opening()):
             yield event
-        async for played in self._playback.play(job, quiet_s=KEEP_ALIVE_S, resumed=after >= 0):
+        async for played in self._playback.play(job, quiet_s=KEEP_ALIVE_S, resumed=after >= first):
             match played:
                 case Quiet():
                     yield KEEP_ALIVE
@@ -79,9 +80,9 @@ class ResponseStreams:
 class _Numbers:
     """Numbers events and leaves out those that the reader has."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, first: int, after: int) -> None:
         self._after = after
-        self._next = 0
+        self._next = first
 
     def skip(self) -> None:
         """What comes next, the reader does not have, whatever its number would be."""

@@ -79,8 +79,8 @@ class Playback:
         """The stream of a job that was read at the desk; `resumed` for a reader that comes back.
 
         Plays `Quiet` when there was nothing else for `quiet_s` seconds. With `from_restart`, what
-        is void by now is left out. Ends after `Done`; without it only when the desk closes. Raises
-        Unavailable.
+        is void by now is left out. Ends after `Done`; without it only when the desk closes, or when
+        the job has died and been redriven: then another stream begins. Raises Unavailable.
         """
         loop = asyncio.get_running_loop()
         began, last = False, Entry(0, 0)
@@ -100,7 +100,7 @@ class Playback:
             if job.state.terminal:
                 break
             changed = await self._news(job, last.seq, quiet_at - loop.time())
-            if self._desk.closed:
+            if self._desk.closed or (changed is not None and changed.deaths != job.deaths):
                 return
             if changed is None:
                 yield Quiet()

@@ -10,8 +10,8 @@ from starlette.types import Message
 
 from headpond.domain.deltas import as_piece
 from headpond.domain.facts import StreamClosed, StreamOpened
-from headpond.domain.job import Job
-from headpond.domain.outcome import Answered
+from headpond.domain.job import Job, JobError
+from headpond.domain.outcome import Answered, Settlement
 from headpond.ports.delivery import Claim
 from headpond.ports.streams import Entry
 from tests.stages import Stage, answered, send
@@ -54,6 +54,14 @@ class Speaking(Stage):
         assert await self.jobs.swap(job)
         await self.streams.begin(job.id, job.version)
         return Claim(job, claim.request, claim.lease)
+
+    async def die_and_be_redriven(self, claim: Claim, *, forget: bool = False) -> None:
+        """The job fails for good and is put back; its tokens were forgotten if time passed."""
+        died = claim.job.buried(self.clock.now(), JobError("engine_error", "It broke."))
+        assert await self.delivery.settle(claim, Settlement(job=died))
+        if forget:
+            await self.streams.forget(self.clock.now() + 1)
+        assert await self.delivery.redrive(died)
 
     async def say(self, job: Job, *pieces: object) -> None:
         """Texts, or deltas."""

@@ -219,3 +219,55 @@ async def test_another_teams_stream_is_not_there() -> None:
     job = await stage.post("/jobs", {"prompt": "a"}, authorization=f"Bearer {ours}")
     url = f"/jobs/{job.json['job_id']}/stream"
     assert (await stage.get(url, authorization=f"Bearer {theirs}")).status == 404
+
+
+@pytest.mark.parametrize("forget", [False, True])
+@pytest.mark.parametrize("said", [[], ["a"], ["a", "b"]])
+async def test_a_redriven_job_has_a_new_stream(said: list[str], *, forget: bool) -> None:
+    stage = Speaking()
+    url = f"/jobs/{await submitted(stage)}/stream"
+    first = await stage.run()
+    await stage.say(first.job, *said)
+    await stage.die_and_be_redriven(first, forget=forget)
+    claim = await stage.run()
+    await stage.say(claim.job, "x", "y", "z")
+    await stage.settle(claim, answered("xyz"))
+
+    everything = told((await stage.get(url)).body)
+    assert everything[0] == ("restart", "1000001", None)
+    assert whole(everything) == "xyz"
+    for had in range(1, len(said) + 5):
+        # Whatever a reader had from before the redrive, it is told that it is void.
+        back = await stage.get(url, last_event_id=str(had))
+        assert told(back.body) == everything
+    for place, (_, number, _) in enumerate(everything, start=1):
+        back = await stage.get(f"{url}?starting_after={number}")
+        assert told(back.body) == everything[place:]
+
+
+async def test_the_tokens_of_a_redriven_job_are_forgotten_too() -> None:
+    stage = Speaking()
+    url = f"/jobs/{await submitted(stage)}/stream"
+    await stage.die_and_be_redriven(await stage.run())
+    claim = await stage.run()
+    await stage.say(claim.job, "h", "i")
+    await stage.settle(claim, answered("hi"))
+    await stage.streams.forget(stage.clock.now() + 1)
+
+    run = claim.job.version
+    old = told((await stage.get(url, last_event_id="2")).body)
+    assert [(kind, number) for kind, number, _ in old] == [
+        ("restart", "1000001"),
+        ("delta", "1000002"),
+        ("done", "1000003"),
+    ]
+    [void, delta, _] = told((await stage.get(url, last_event_id="1000003")).body)
+    assert (void, delta) == (("restart", "1000004", run), ("delta", "1000005", "hi"))
+
+
+def whole(stream: list[tuple[str, str, object]]) -> str:
+    """The text that a reader has in the end."""
+    text = ""
+    for kind, _, matter in stream:
+        text = {"delta": text + str(matter), "restart": ""}.get(kind, text)
+    return text

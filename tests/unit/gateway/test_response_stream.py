@@ -218,3 +218,28 @@ def test_a_quiet_stream_is_kept_alive() -> None:
         assert (await asking).body.count(b": keep-alive\n\n") == 2
 
     run_virtually(experiment())
+
+
+@pytest.mark.parametrize("forget", [False, True])
+async def test_a_redriven_response_has_a_new_stream(*, forget: bool) -> None:
+    stage = Speaking()
+    visit = Visit(stage, "POST", URL, ASKED)
+    first = await stage.run()
+    await stage.say(first.job, "lost")
+    await visit.got(b"lost")
+    await stage.die_and_be_redriven(first, forget=forget)
+    had = numbers((await visit.task).body)
+    claim = await stage.run()
+    await stage.say(claim.job, "h", "i")
+    await stage.settle(claim, answered("hi"))
+
+    url = f"{URL}/{told(bytes(visit.body))[0]['response']['id']}?stream=true"
+    everything = (await stage.get(url)).body
+    assert kinds(everything)[:2] == ["created", "queued"]
+    assert numbers(everything) == list(range(1_000_000, 1_000_000 + len(kinds(everything))))
+    assert told(everything)[-1]["response"]["output"][0]["content"][0]["text"] == "hi"
+    for after in had:
+        assert (await stage.get(f"{url}&starting_after={after}")).body == everything
+    for place, after in enumerate(numbers(everything), start=1):
+        rest = await stage.get(f"{url}&starting_after={after}")
+        assert told(rest.body) == told(everything)[place:]

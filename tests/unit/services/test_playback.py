@@ -7,7 +7,7 @@ from functools import wraps
 import msgspec
 
 from headpond.domain.deltas import text_of
-from headpond.domain.job import Job, JobId, Usage
+from headpond.domain.job import Job, JobError, JobId, Usage
 from headpond.ports.streams import Entry
 from headpond.services.desk import Desk
 from headpond.services.playback import PAGE, Began, Delta, Done, Playback, Quiet, Restart
@@ -179,3 +179,16 @@ async def test_a_desk_that_closes_ends_it_without_an_end(theatre: Theatre) -> No
     await asyncio.sleep(1)
     theatre.desk.close()
     assert await reading == []
+
+
+@virtually
+async def test_a_reader_that_missed_a_death_is_cut_off(theatre: Theatre) -> None:
+    await theatre.open()
+    reading = asyncio.create_task(theatre.seen())
+    job = await theatre.claim()
+    await theatre.say(job, "a")
+    await asyncio.sleep(1)
+    died = job.buried(theatre.clock.now(), JobError("engine_error", "It broke."))
+    assert await theatre.jobs.swap(died)
+    assert await theatre.delivery.redrive(died)
+    assert await reading == ["<", "a"]
