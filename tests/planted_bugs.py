@@ -262,7 +262,9 @@ DELIVERY_BUGS: dict[str, Plant] = {
     "a claim ignores the ticket": replacing(delivery, "judge", _judge_any_ticket),
     "a claim ignores the deadline": replacing(delivery, "judge", _judge_at_the_beginning_of_time),
     "lost leases have no bound": replacing(delivery, "judge", _judge_without_bound),
-    "a dropped message stays": replacing(lanes, "ack", _nothing),
+    "a dropped message stays": both(
+        replacing(lanes, "ack", _nothing), replacing(lanes, "drop", _nothing)
+    ),
     "a cancelled claim is renewed": replacing(
         delivery.SqliteDelivery, "renew", _renew_whatever_is_leased
     ),

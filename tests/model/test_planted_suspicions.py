@@ -56,7 +56,8 @@ def _always(judged: Verdict) -> Callable[..., Verdict]:
     return lambda *_, **__: judged
 
 
-def _unmarked(suspect: Suspect[Any]) -> Job:
+def _unmarked(self: Isolation, suspect: Suspect[Any]) -> Job:
+    del self
     return suspect.who.job.returned(charged=False)
 
 
@@ -92,7 +93,7 @@ BUGS: dict[str, tuple[object, str, Any, Proof]] = {
         proofs.test_a_suspect_can_be_cancelled_and_keeps_its_lease_until_then,
     ),
     "who is handed back is not marked": (
-        *(isolation, "_back", _unmarked),
+        *(Isolation, "_back", _unmarked),
         proofs.test_a_worker_that_stops_hands_suspects_back_uncharged_but_marked,
     ),
 }

@@ -2,17 +2,23 @@
 
     python -m tests.simulation.planted
 
-prints how many seeds each of them needs.
+prints the first seed that finds each of them.
 """
+
+import sys
 
 import pytest
 
+from headpond.testing.simulation import hosts
 from headpond.testing.simulation.stores import STORES
 from headpond.testing.simulation.world import simulate
 from tests.planted_bugs import DELIVERY_BUGS, QUEUE_BUGS, SHARED_BUGS, Plant
 from tests.simulation.service_bugs import SERVICE_BUGS
 
-MOST_SEEDS = 300
+MOST_SEEDS = 1_000
+
+ENOUGH_STEPS = 20_000
+"""Many times what a world takes; a bug may make it go round in circles."""
 
 UNHARMFUL = {
     "a key never expires",
@@ -43,34 +49,72 @@ OUTSIDE = {
 }
 """Simulated clients have keys or nothing: they do not count their tries as an SDK does."""
 
+UNFAIR = {
+    "a team's tag is not advanced",
+    "weights are ignored",
+    "every message costs the same",
+    "the lane's virtual time stands still",
+    "virtual time is no floor for a team that comes",
+    "a team ahead of the others is forgotten",
+    "what was dropped or given back is charged",
+}
+"""Who comes first among teams no simulated client was promised."""
+
 BUGS: dict[str, tuple[str, Plant]] = {
     **{bug: ("memory", plant) for bug, plant in (SERVICE_BUGS | SHARED_BUGS).items()},
     **{
         bug: ("sqlite", plant)
         for bug, plant in (DELIVERY_BUGS | QUEUE_BUGS).items()
-        if bug not in UNHARMFUL | OUTSIDE
+        if bug not in UNHARMFUL | OUTSIDE | UNFAIR
     },
 }
 
+RARE = {
+    "a record is written whatever stands": 7,
+    "the reaper does not look": 4,
+    "the reaper forgets what was not sent": 19,
+    "deadlines come early": 21,
+    "an attempt is refunded twice": 8,
+    "an attempt is never refunded": 8,
+    "attempts have no bound": 12,
+    "a cancel does not look whether it was written": 53,
+    "the heart does not beat": 13,
+    "a stop leaves the work running": 27,
+    "a pause never ends": 8,
+    "every claim ignores the ticket": 830,
+    "settle is not fenced": 7,
+    "a claim ignores the deadline": 34,
+    "lost leases have no bound": 58,
+    "a leased message is handed out at once": 51,
+}
+"""The first seed that found each of these when it was last looked; of the others one of the first
+few does."""
 
-def seeds_needed(store: str) -> tuple[int, str] | None:
-    """How many seeds it takes to break a promise, and which one; None if none of them does."""
-    for seed in range(MOST_SEEDS):
-        run = simulate(seed, STORES[store])
-        if run.violations:
-            return seed + 1, run.violations[0]
+
+def find(bug: str, first: int = 0) -> tuple[int, str] | None:
+    """The seed from `first` on in whose world the bug breaks a promise, and which one."""
+    store, plant = BUGS[bug]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hosts, "MOST_STEPS", ENOUGH_STEPS)
+        for seed in range(first, first + MOST_SEEDS):
+            with pytest.MonkeyPatch.context() as planted:
+                plant(planted)
+                violations = simulate(seed, STORES[store]).violations
+            # A world that is broken all the same has found something else.
+            if violations and not simulate(seed, STORES[store]).violations:
+                return seed, violations[0]
     return None
 
 
-def main() -> None:
-    """Plant each bug and print what it takes to find it."""
-    for bug, (store, plant) in BUGS.items():
-        with pytest.MonkeyPatch.context() as patch:
-            plant(patch)
-            needed = seeds_needed(store)
-        seeds, violation = needed or (0, "NOT FOUND")
-        print(f"{store:8}{seeds:>5}  {bug:60}{violation[:100]}", flush=True)  # noqa: T201
+def main() -> int:
+    """Plant each bug and print what it takes to find it; 1 if that fails with any."""
+    missed = 0
+    for bug, (store, _) in BUGS.items():
+        seed, violation = find(bug) or (None, "NOT FOUND")
+        missed += seed is None
+        print(f"{store:8}{seed!s:>5}  {bug:60}{violation[:100]}", flush=True)  # noqa: T201
+    return int(bool(missed))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

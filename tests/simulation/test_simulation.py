@@ -23,6 +23,11 @@ def test_every_promise_is_kept_in_every_world(store: str) -> None:
     assert {fault for run in runs for fault in run.faults} == set(Fault)
 
 
+@pytest.mark.parametrize(("seed", "store"), [(127, "sqlite"), (481, "memory")])
+def test_what_a_world_found_once_is_mended(seed: int, store: str) -> None:
+    assert simulate(seed, STORES[store]).violations == []
+
+
 @pytest.mark.parametrize("store", STORES)
 def test_a_seed_is_the_same_world_each_time(store: str) -> None:
     replay = ["--replay", "3", "--store", store]

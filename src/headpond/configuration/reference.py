@@ -67,6 +67,8 @@ def _entry(setting: Setting) -> str:
 
 
 def _default(setting: Setting) -> str:
+    if setting.path[-1] == ANY_NAME:
+        return "None is set by default."
     return "Required." if setting.required else f"Default: `{_yaml(setting.default)}`."
 
 

@@ -94,7 +94,7 @@ def _settings(path: Path, section: type[msgspec.Struct]) -> Iterator[Setting]:
         if inner is None:
             yield Setting(
                 here,
-                field.type,
+                field.type if values is None else values,
                 _description(field.type),
                 default=field.default,
                 required=field.required,

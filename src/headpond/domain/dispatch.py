@@ -11,7 +11,7 @@ the same `webhook-id`.
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -145,6 +145,8 @@ def react(
             error = f"It answered {status}."
         case Unreached(error):
             status = None
+        case _:  # pragma: no cover
+            assert_never(reaction)
     if reaction.gone or dispatch.attempts > len(schedule_s):
         return dispatch.given_up(now, status, error)
     delay_s = schedule_s[dispatch.attempts - 1] * (1 + JITTER * chance)

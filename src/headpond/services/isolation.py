@@ -193,7 +193,16 @@ class Isolation:
         self._on_trial.clear()
         self._held.clear()
         self._suspects = Suspects()
-        return [(suspect.who, Settlement(job=_back(suspect))) for suspect in suspects]
+        return [(suspect.who, Settlement(job=self._back(suspect))) for suspect in suspects]
+
+    def _back(self, suspect: Suspect[Claim]) -> Job:
+        """Marked, so that it is isolated wherever it goes; a mark that it came with stays.
+
+        No mark is added beyond the bound: it has not been tried to the end, so it is not buried.
+        """
+        job = suspect.who.job
+        marked = suspect.failures and job.lost_leases < self._retry.max_lost_leases
+        return job.interrupted() if marked else job.returned(charged=False)
 
     @property
     def _idle(self) -> bool:
@@ -252,9 +261,3 @@ def _new_suspect(claim: Claim) -> Suspect[Claim]:
 
 def _as_death(outcome: Died | Broke) -> Died:
     return Died(outcome.reason, outcome.code)
-
-
-def _back(suspect: Suspect[Claim]) -> Job:
-    """Marked, so that it is isolated wherever it goes; a mark that it came with stays."""
-    job = suspect.who.job
-    return job.interrupted() if suspect.failures else job.returned(charged=False)

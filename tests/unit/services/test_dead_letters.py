@@ -148,6 +148,16 @@ async def test_what_dies_again_meanwhile_waits_for_the_next_run(
     assert await stage.parts.triage.redrive(ALL) == Tally(selected=2, done=2)
 
 
+async def test_what_dies_after_a_run_began_waits_for_the_next_one(stage: Stage) -> None:
+    late = a_dead_job(stage.clock.now() + 1)
+    await stage.jobs.add(new_job(late))
+    await bury(stage)
+    assert await stage.parts.triage.redrive(ALL) == Tally(selected=1, done=1)
+    assert await record(stage, late) == late
+    stage.manual.advance(2)
+    assert await stage.parts.triage.redrive(ALL) == Tally(selected=1, done=1)
+
+
 async def test_an_export_is_a_case_for_each(stage: Stage) -> None:
     (dead,) = await bury(stage, metadata={"a": "b"})
     (case,) = [case async for case in stage.parts.triage.cases(ALL)]

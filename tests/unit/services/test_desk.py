@@ -122,6 +122,21 @@ async def test_a_cancel_that_meets_a_change_looks_again(
     assert cancelled.worker == "w"
 
 
+async def test_an_erasure_that_meets_another_stays_that_one(
+    desk: Desk, jobs: MemoryJobStore, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = job.expired(1.0)
+    await jobs.swap(ended)
+    erase = jobs.erase
+
+    async def erased_first(after: Job) -> bool:
+        await erase(ended.erased(2.0))
+        return await erase(after)
+
+    monkeypatch.setattr(jobs, "erase", erased_first)
+    assert (await desk.erase(job.id, TEAM)).erased_at == 2.0
+
+
 async def test_closing_ends_every_wait(desk: Desk, job: Job) -> None:
     waiting = [asyncio.create_task(desk.ended(job, timeout_s=60)) for _ in range(3)]
     await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from headpond.domain.facts import ClaimLost, EngineFailed, JobConvicted
 from headpond.domain.job import Job, JobId, JobState
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.outcome import Broke, Died, NotNow, Outcome, Refused
+from headpond.domain.retry import RetryPolicy
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Gauges
 from headpond.ports.jobs import NewJob
@@ -354,6 +355,19 @@ async def test_a_stop_in_the_middle_of_a_group_keeps_the_mark_that_it_came_with(
     await asyncio.sleep(5)
     await second.stop(grace_s=1)
     assert charged([await pond.record(job_id) for job_id in ids]) == {(JobState.QUEUED, 0, 1)}
+
+
+@virtually
+async def test_a_suspect_is_handed_back_with_no_more_marks_than_are_allowed() -> None:
+    retry = RetryPolicy(max_lost_leases=1)
+    pond, engine = Pond(replace(SETTINGS, retry=retry)), FragileEngine(away_s=60.0)
+    ids = await submit(pond, "fine", "poison")
+    for _ in range(3):
+        async with pond.working(engine):
+            await asyncio.sleep(10)
+        assert charged([await pond.record(job_id) for job_id in ids]) == {(JobState.QUEUED, 0, 1)}
+        await asyncio.sleep(60)
+    assert engine.failures == [2, 2, 2]
 
 
 @virtually

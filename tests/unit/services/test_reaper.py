@@ -2,6 +2,7 @@
 
 from headpond.domain.facts import Reaped
 from headpond.domain.job import JobState
+from headpond.ports.jobs import Idempotency, NewJob
 from headpond.services import reaper as module
 from headpond.services.reaper import Reaper
 from headpond.testing.records import a_job, new_job
@@ -50,6 +51,21 @@ def test_a_tick_goes_on_until_nothing_is_due() -> None:
         reaper = reaper_of(pond)
         assert await reaper.tick() == module.BATCH + 10
         assert await reaper.tick() == 0
+
+    run_virtually(experiment())
+
+
+def test_all_expired_keys_are_dropped_in_one_tick() -> None:
+    async def experiment() -> None:
+        pond = Pond()
+        now = pond.clock.now()
+        for number in range(module.BATCH + 10):
+            job = a_job(accepted_at=now)
+            key = Idempotency(f"key {number}", "fingerprint", now)
+            await pond.jobs.add(NewJob(job, b"{}", key))
+            await pond.jobs.swap(job.cancelled(now))
+        await reaper_of(pond).tick()
+        assert await pond.jobs.forget_keys(now, limit=1) == 0
 
     run_virtually(experiment())
 

@@ -40,9 +40,10 @@ class MemoryTokenStreams(TokenStreams):
     async def read(
         self, job_id: JobId, *, after: int, limit: int, wait_s: float = 0.0
     ) -> list[Entry]:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s), self._changed:
-                await self._changed.wait_for(lambda: len(self._entries.get(job_id, [])) > after)
+        if wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s), self._changed:
+                    await self._changed.wait_for(lambda: len(self._entries.get(job_id, [])) > after)
         return self._entries.get(job_id, [])[after : after + limit]
 
     @override

@@ -41,6 +41,7 @@ class Ledger(Listener):
         self._ends: dict[JobId, Job] = {}
         self._claims: set[tuple[JobId, int]] = set()
         self._newest: dict[JobId, Job] = {}
+        self._seen_ended_at: dict[JobId, float] = {}
 
     @override
     def hear(self, fact: Fact) -> None:
@@ -77,7 +78,7 @@ class Ledger(Listener):
         if job.state.terminal and self._ends.setdefault(job.id, job) != job:
             self._fates.violated(f"{job.id} ended twice: {self._ends[job.id].state}, {job.state}")
 
-    def looked(self, records: Sequence[Job]) -> None:
+    def looked(self, records: Sequence[Job], now: float) -> None:
         """The store as it stands now."""
         newest = {job.id: job for job in records}
         for before in self._newest.values():
@@ -90,6 +91,8 @@ class Ledger(Listener):
                 self._fates.violated(f"{before.id} was changed after its end")
         for job in records:
             self.saw(job)
+            if job.state.terminal:
+                self._seen_ended_at.setdefault(job.id, now)
         self._newest = newest
 
     def runs(self, order: str, now: float) -> None:
@@ -98,7 +101,8 @@ class Ledger(Listener):
             return
         for job in self._newest.values():
             if job.metadata["order"] == order and job.state.terminal:
-                ended_s = now - (job.finished_at or now)
+                # Not since `finished_at`: on a slow line that is long before it is written.
+                ended_s = now - self._seen_ended_at[job.id]
                 if ended_s > self._fates.plan.pool.lease_s / 3 + ABORT_WITHIN_S:
                     self._fates.violated(f"{job.id} ended {ended_s:.1f} s ago and still runs")
 

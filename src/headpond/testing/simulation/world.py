@@ -234,14 +234,14 @@ class World(Listener):
 
     async def _look_on_and_on(self) -> None:
         while True:
-            self._ledger.looked(await self._records())
+            self._ledger.looked(await self._records(), self._clock.now())
             for engine in self._engines:
                 for order in engine.running:
                     self._ledger.runs(order, self._clock.now())
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look_for_the_last_time(self) -> None:
-        self._ledger.looked(await self._records())
+        self._ledger.looked(await self._records(), self._clock.now())
         entries = [entry async for entry in self._store.audit.read(AuditQuery())]
         broke = sum((engine.broke for engine in self._engines), Counter[str]())
         self._ledger.close(entries, broke)
