@@ -1,8 +1,14 @@
 """What becomes of a job when a worker receives one of its messages."""
 
+from typing import Optional
+
 import msgspec
 
 from headpond.domain.job import Job, JobError, JobState, Ticket
+
+REFUNDED = 256
+"""Messages that came to nothing, of one claim, for which no team pays. It bounds how long the claim
+takes as well."""
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -22,6 +28,31 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 Verdict = Begin | End | Drop
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """One receipt of a claim, of up to `limit` messages.
+
+    What came to nothing gives its place to others: the claim receives again. Teams are refunded
+    for it, and so a team that cancelled much would be next again and again. Therefore a claim
+    refunds no more once it has done so `REFUNDED` times: it receives a last time, and whoever
+    brings nothing then has had its turn. `for_nothing` counts what came to nothing before.
+    """
+
+    limit: int
+    for_nothing: int = 0
+
+    @property
+    def refunds(self) -> bool:
+        """Whether what comes to nothing in this receipt is refunded."""
+        return self.for_nothing < REFUNDED
+
+    def then(self, received: int, begun: int) -> Optional["Sweep"]:
+        """The next receipt; None if the claim is complete."""
+        left, for_nothing = self.limit - begun, received - begun
+        if not (left and for_nothing and self.refunds):
+            return None
+        return Sweep(left, self.for_nothing + for_nothing)
 
 
 def judge(

@@ -11,6 +11,8 @@ time of the lane is the tag at which the last message was handed out; it never f
 - Of two teams that both have work all the time, the tokens that each got over its weight differ by
   at most one largest message of each over its weight.
 - Work that was handed out and not done is refunded, so a team does not pay for cancelled jobs.
+  That leads it back to where it was: `Sweep` in `domain/claim.py` sees to it that a team that
+  cancelled much does not stay there.
 """
 
 import heapq

@@ -14,12 +14,12 @@ A record is written under compare-and-set, so of two that act on one job the sec
 lost, reads again and judges again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
 from typing_extensions import override
 
-from headpond.domain.claim import Begin, Drop, End, judge
+from headpond.domain.claim import Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
@@ -65,9 +65,19 @@ class TwoStepDelivery(Delivery):
     async def claim(
         self, lanes: Sequence[Lane], *, worker: str, limit: int, wait_s: float = 0.0
     ) -> list[Claim]:
-        leases = await self._queue.receive(lanes, limit=limit, lease_s=self._lease_s, wait_s=wait_s)
-        claims = [await self._claim(lease, worker) for lease in leases]
-        return [claim for claim in claims if claim is not None]
+        claims: list[Claim] = []
+        sweep: Sweep | None = Sweep(limit)
+        while sweep is not None:
+            leases = await self._queue.receive(
+                lanes, limit=sweep.limit, lease_s=self._lease_s, wait_s=wait_s
+            )
+            wait_s = 0.0
+            remove = self._queue.drop if sweep.refunds else self._queue.ack
+            found = [await self._claim(lease, worker, remove) for lease in leases]
+            begun = [claim for claim in found if claim is not None]
+            claims += begun
+            sweep = sweep.then(len(leases), len(begun))
+        return claims
 
     @override
     async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
@@ -117,7 +127,9 @@ class TwoStepDelivery(Delivery):
         # A worker was faster, or the owner cancelled: either way it was in its lane.
         return await self._jobs.get(job.id) or job
 
-    async def _claim(self, lease: Lease, worker: str) -> Claim | None:
+    async def _claim(
+        self, lease: Lease, worker: str, remove: Callable[[Sequence[Lease]], Awaitable[None]]
+    ) -> Claim | None:
         message = lease.message
         while True:
             job = await self._jobs.get(message.job_id)
@@ -135,10 +147,10 @@ class TwoStepDelivery(Delivery):
                         return Claim(after, bodies.request, lease) if bodies else None
                 case End(after):
                     if await self._jobs.swap(after):
-                        await self._queue.drop([lease])
+                        await remove([lease])
                         return None
                 case Drop():
-                    await self._queue.drop([lease])
+                    await remove([lease])
                     return None
                 case _:  # pragma: no cover
                     assert_never(verdict)

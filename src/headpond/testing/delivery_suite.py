@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from headpond.domain.claim import REFUNDED
 from headpond.domain.job import Job, JobError, JobState, Usage
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Settlement
@@ -176,6 +177,32 @@ class DeliverySuite:
         assert await stage.jobs.swap(job.cancelled(stage.clock.now()))
         assert await self.claim(stage) == []
         await self.assert_nothing_left(stage)
+
+    async def cancel(self, stage: Stage, team: str, jobs: int) -> None:
+        """Submit so many jobs of a team and cancel them in their lane."""
+        for _ in range(jobs):
+            job = await self.submit(stage, a_job(team=team))
+            assert await stage.jobs.swap(job.cancelled(stage.clock.now()))
+
+    @pytest.mark.parametrize("limit", [1, 4])
+    async def test_what_a_team_cancelled_costs_others_no_turn(
+        self, stage: Stage, limit: int
+    ) -> None:
+        # SPEC Q8
+        await self.cancel(stage, "cancelled", 3 * REFUNDED)
+        await self.claim(stage, limit=limit)
+        live = await self.submit(stage, a_job(team="live"))
+        claimed = await self.claim(stage, limit=limit)
+        claimed += await self.claim(stage, limit=limit)
+        assert [claim.job.id for claim in claimed] == [live.id]
+
+    async def test_what_was_cancelled_gives_its_place_in_a_claim_to_others(
+        self, stage: Stage
+    ) -> None:
+        await self.cancel(stage, "one", 20)
+        (first, second) = [await self.submit(stage, a_job(team="one")) for _ in range(2)]
+        claims = await self.claim(stage, limit=2)
+        assert {claim.job.id for claim in claims} == {first.id, second.id}
 
     async def test_an_overdue_job_expires_instead_of_running(self, stage: Stage) -> None:
         # SPEC Q6

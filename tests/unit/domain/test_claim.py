@@ -1,6 +1,6 @@
 """What becomes of a job when its message is received."""
 
-from headpond.domain.claim import Begin, Drop, End, Verdict, judge
+from headpond.domain.claim import REFUNDED, Begin, Drop, End, Sweep, Verdict, judge
 from headpond.domain.job import Job, JobState, Ticket
 from headpond.testing.records import a_job
 
@@ -53,3 +53,17 @@ def test_work_that_lost_too_many_workers_is_buried() -> None:
 
 def test_lost_workers_do_not_count_against_a_job_that_came_back() -> None:
     assert isinstance(verdict(a_job(state=JobState.QUEUED, lost_leases=2)), Begin)
+
+
+def test_a_claim_receives_again_for_what_came_to_nothing() -> None:
+    assert Sweep(4).then(4, 4) is None
+    assert Sweep(4).then(2, 2) is None
+    assert Sweep(4).then(0, 0) is None
+    assert Sweep(4).then(4, 1) == Sweep(3, 3)
+
+
+def test_the_last_receipt_of_a_claim_refunds_nothing() -> None:
+    last = Sweep(4, REFUNDED - 1).then(4, 1)
+    assert last is not None
+    assert not last.refunds
+    assert last.then(3, 0) is None

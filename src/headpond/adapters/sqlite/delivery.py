@@ -16,7 +16,7 @@ from headpond.adapters.sqlite import lanes as messages
 from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.queue import wait_until_ready
-from headpond.domain.claim import Begin, Drop, End, judge
+from headpond.domain.claim import Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
@@ -64,10 +64,18 @@ class SqliteDelivery(Delivery):
         def claim(connection: sqlite3.Connection) -> list[Claim]:
             # Here, not before: the operation may have waited, and the lease must begin now.
             now = self._clock.now()
-            leases = messages.receive(
-                connection, lanes, limit=limit, now=now, lease_s=self._lease_s
-            )
-            return self._claim(connection, leases, worker, now)
+            claims: list[Claim] = []
+            sweep: Sweep | None = Sweep(limit)
+            while sweep is not None:
+                leases = messages.receive(
+                    connection, lanes, limit=sweep.limit, now=now, lease_s=self._lease_s
+                )
+                begun, done = self._claim(connection, leases, worker, now)
+                remove = messages.drop if sweep.refunds else messages.ack
+                remove(connection, done, now=now)
+                claims += begun
+                sweep = sweep.then(len(leases), len(begun))
+            return claims
 
         return await self._database.write(claim, synced=False)
 
@@ -123,7 +131,8 @@ class SqliteDelivery(Delivery):
 
     def _claim(
         self, connection: sqlite3.Connection, leases: Sequence[Lease], worker: str, now: float
-    ) -> list[Claim]:
+    ) -> tuple[list[Claim], list[Lease]]:
+        """What was begun, and the leases of messages that came to nothing."""
         job_ids = [lease.message.job_id for lease in leases]
         found = records.get_with_requests(connection, job_ids)
         claims: list[Claim] = []
@@ -154,8 +163,7 @@ class SqliteDelivery(Delivery):
                 case _:  # pragma: no cover
                     assert_never(verdict)
         records.replace_all(connection, [claim.job for claim in claims])
-        messages.drop(connection, done, now=now)
-        return claims
+        return claims, done
 
     def _settle(
         self, connection: sqlite3.Connection, settled: Sequence[tuple[Lease, Settlement]]
