@@ -1,7 +1,14 @@
+import sys
+
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from headpond.domain.lines import BYTE_ORDER_MARK, InputLine, LineCutter
+
+LINES = st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"x")) | st.text(
+    " \t\r", max_size=3
+).map(str.encode)
 
 
 def cut(text: bytes, sizes: list[int], *, max_bytes: int = 1_000) -> list[InputLine]:
@@ -15,7 +22,7 @@ def cut(text: bytes, sizes: list[int], *, max_bytes: int = 1_000) -> list[InputL
 
 
 @given(
-    st.lists(st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"x"))),
+    st.lists(LINES),
     st.lists(st.integers(0, 9)),
 )
 def test_lines_are_the_same_whatever_the_pieces(lines: list[bytes], sizes: list[int]) -> None:
@@ -41,6 +48,29 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
         InputLine(1, 7, b"{}"),
         InputLine(2, 10, b"\xef\xbb\xbf"),
     ]
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \t \n"])
+def test_blank_lines_are_skipped_in_bulk(blank: bytes) -> None:
+    piece = blank * (2**18 // len(blank)) + b"x\n"
+    cutter = LineCutter(lines=0, offset=0, max_bytes=1_000)
+    steps = 0
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        lines = list(cutter.feed(piece))
+    finally:
+        sys.setprofile(None)
+    assert lines == [InputLine(piece.count(b"\n"), len(piece), b"x")]
+    assert steps < 100
+
+
+def test_a_blank_line_can_be_too_long() -> None:
+    assert cut(b"\n \n" + b" " * 11 + b"\n", [], max_bytes=10) == [InputLine(3, 15, None)]
 
 
 def test_lines_are_counted_on_from_where_somebody_left_off() -> None:
