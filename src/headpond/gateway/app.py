@@ -110,7 +110,7 @@ def _operations(parts: Parts) -> list[Operation]:
         ).operations(),
         *FileRoutes(parts.files, parts.clock, parts.max_file_bytes).operations(),
         *BatchRoutes(parts.batches, bodies).operations(),
-        *JobEventRoutes(desk).operations(),
+        *JobEventRoutes(desk, parts.listener).operations(),
         *DeadLetterRoutes(parts.triage, bodies).operations(),
         *JobStreamRoutes(desk, playback, parts.listener).operations(),
         *ModelRoutes(parts.catalogue).operations(),

@@ -5,37 +5,37 @@ reader that comes back with Last-Event-ID gets what is newer. The store keeps on
 stands, so changes that follow each other closely may arrive as one.
 """
 
-import re
 from collections.abc import AsyncIterator
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from headpond.domain.job import Job
-from headpond.errors import InvalidRequest
-from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
-from headpond.gateway.event_stream import KEEP_ALIVE, KEEP_ALIVE_S, on_one_line
+from headpond.gateway.endpoint import Answer, Call, Operation
+from headpond.gateway.event_stream import (
+    KEEP_ALIVE,
+    KEEP_ALIVE_S,
+    LAST_EVENT_ID,
+    MEDIA_TYPE,
+    STARTING_AFTER,
+    EventStream,
+    on_one_line,
+    starting_after,
+)
 from headpond.gateway.jobs import job_id, with_result
+from headpond.ports.events import Listener
 from headpond.services.desk import Desk
 
-LAST_EVENT_ID = Parameter(
-    name="Last-Event-ID",
-    place="header",
-    schema={"type": "string", "pattern": "^[0-9]{1,9}$"},
-    description="Skip what this reader has seen.",
-)
-
-_VERSION = re.compile(rb"[0-9]{1,9}")
 _encode = msgspec.json.Encoder().encode
 
 
 class JobEventRoutes:
     """One stream per job; it ends after the job has."""
 
-    def __init__(self, desk: Desk, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+    def __init__(self, desk: Desk, listener: Listener) -> None:
         self._desk = desk
-        self._keep_alive_s = keep_alive_s
+        self._listener = listener
 
     def operations(self) -> list[Operation]:
         """The stream."""
@@ -45,9 +45,9 @@ class JobEventRoutes:
                 path="/jobs/{id}/events",
                 handler=self._stream,
                 summary="Follow a job",
-                parameters=(LAST_EVENT_ID,),
+                parameters=(STARTING_AFTER, LAST_EVENT_ID),
                 answer=Answer(
-                    media="text/event-stream",
+                    media=MEDIA_TYPE,
                     description="Events named `job`.",
                     empty="The job has ended and this reader has seen it; do not come back.",
                 ),
@@ -56,26 +56,20 @@ class JobEventRoutes:
         ]
 
     async def _stream(self, call: Call) -> ASGIApp:
-        seen = call.headers.get(b"last-event-id", b"0")
-        if not _VERSION.fullmatch(seen):
-            message = "Last-Event-ID must be the id of an event of this stream."
-            raise InvalidRequest(message, code="invalid_value", param="Last-Event-ID")
+        seen = starting_after(call) or 0
         job = await self._desk.job(job_id(call.id), call.identity)
-        # No buffering in nginx, which would hold events back.
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        if job.state.terminal and job.version <= int(seen):
+        if job.state.terminal and job.version <= seen:
             # To an EventSource any other answer means: connect again, without end.
-            return Response(status_code=204, headers=headers)
+            return Response(status_code=204)
         if call.scope["method"] == "HEAD":
-            return Response(media_type="text/event-stream", headers=headers)
-        events = self._events(job, int(seen))
-        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+            return Response(media_type=MEDIA_TYPE)
+        return EventStream(self._events(job, seen), api="events", listener=self._listener)
 
     async def _events(self, job: Job, seen: int) -> AsyncIterator[bytes]:
         if job.version > seen:
             yield await self._event(job)
         while not job.state.terminal and not self._desk.closed:
-            changed = await self._desk.change(job, self._keep_alive_s)
+            changed = await self._desk.change(job, KEEP_ALIVE_S)
             if changed is None:
                 yield KEEP_ALIVE
                 continue

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from headpond.domain.facts import StreamClosed, StreamOpened
 from headpond.testing.virtual_time import LoopClock, run_virtually
 from tests.stages import Stage, answered
 
@@ -108,3 +109,15 @@ async def test_a_bad_last_event_id_is_refused(last: str) -> None:
 
     assert reply.status == 400
     assert reply.error["param"] == "Last-Event-ID"
+
+
+async def test_readers_of_changes_are_counted_like_others() -> None:
+    stage = Stage()
+    job_id = await submitted(stage)
+    await stage.work()
+
+    reply = await stage.get(f"/jobs/{job_id}/events?starting_after=1")
+
+    assert [number for number, _ in events(reply.body)] == [4]
+    assert StreamOpened("events") in stage.recorder.facts
+    assert StreamClosed("events") in stage.recorder.facts
