@@ -177,6 +177,7 @@ class Stage:
             triage=Triage(
                 MemoryDeadLetters(self.jobs),
                 self.jobs,
+                self.batch_store,
                 self.delivery,
                 self.clock,
                 max_redrives=2,

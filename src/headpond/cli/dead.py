@@ -210,6 +210,7 @@ def _show_tally(tally: Tally, done: str, *, as_json: bool) -> None:
     parts = [f"{tally.done} of {tally.selected} {would}{done}"]
     parts += [f"{tally.capped} redriven too often already"] if tally.capped else []
     parts += [f"{tally.overdue} past their deadline"] if tally.overdue else []
+    parts += [f"{tally.batch_ended} of batches that have ended"] if tally.batch_ended else []
     parts += [f"{tally.missed} changed by somebody else"] if tally.missed else []
     show_text(", ".join(parts) + ".")
 

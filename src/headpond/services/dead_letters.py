@@ -12,9 +12,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 import msgspec
 from msgspec import Raw
 
+from headpond.domain.batch import BatchStatus
 from headpond.domain.cause import Cause, CauseGroup, cause_of, with_one_more
-from headpond.domain.job import Death, Job, JobError, JobId, JobState
+from headpond.domain.job import BatchId, Death, Job, JobError, JobId, JobState
 from headpond.errors import NotFound
+from headpond.ports.batches import BatchStore
 from headpond.ports.clock import Clock
 from headpond.ports.dead_letters import DeadLetters, DeadQuery
 from headpond.ports.delivery import Delivery
@@ -36,13 +38,15 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the dead letters that were selected.
 
     Left among the dead: `capped` had been redriven too often already, the deadline of `overdue`
-    has passed, and somebody else changed `missed` at the same moment.
+    has passed, the results of `batch_ended` are told already, and somebody else changed `missed` at
+    the same moment.
     """
 
     selected: int = 0
     done: int = 0
     capped: int = 0
     overdue: int = 0
+    batch_ended: int = 0
     missed: int = 0
     dry_run: bool = False
 
@@ -75,6 +79,7 @@ class Triage:
         self,
         dead: DeadLetters,
         jobs: JobStore,
+        batches: BatchStore,
         delivery: Delivery,
         clock: Clock,
         *,
@@ -83,6 +88,7 @@ class Triage:
     ) -> None:
         self._dead = dead
         self._jobs = jobs
+        self._batches = batches
         self._delivery = delivery
         self._clock = clock
         self._max_redrives = max_redrives
@@ -142,7 +148,10 @@ class Triage:
         async def discard(job: Job) -> bool:
             return await self._jobs.swap(job.discarded(self._clock.now()))
 
-        return await self._each(selection, discard, dry_run=dry_run)
+        async def why_not(_job: Job, _now: float) -> None:
+            pass
+
+        return await self._each(selection, discard, why_not=why_not, dry_run=dry_run)
 
     async def case(self, job_id: JobId) -> Case:
         """One dead letter with its request. Raises NotFound."""
@@ -162,13 +171,13 @@ class Triage:
         selection: Selection,
         act: Callable[[Job], Awaitable[bool]],
         *,
-        why_not: Callable[[Job, float], str | None] = lambda _, __: None,
+        why_not: Callable[[Job, float], Awaitable[str | None]],
         dry_run: bool,
     ) -> Tally:
         counts = Counter[str]()
         async for chunk in self._chunks(selection):
             now = self._clock.now()
-            reasons = [(job, why_not(job, now)) for job in chunk]
+            reasons = [(job, await why_not(job, now)) for job in chunk]
             fit = [job for job, reason in reasons if reason is None]
             counts.update(reason for _, reason in reasons if reason is not None)
             counts["selected"] += len(chunk)
@@ -190,10 +199,17 @@ class Triage:
                 chunk = []
         yield chunk
 
-    def _why_not(self, job: Job, now: float) -> str | None:
+    async def _why_not(self, job: Job, now: float) -> str | None:
         if len(job.deaths) >= self._max_redrives:
             return "capped"
-        return "overdue" if job.deadline is not None and job.deadline <= now else None
+        if job.deadline is not None and job.deadline <= now:
+            return "overdue"
+        return "batch_ended" if job.batch is not None and await self._told(job.batch) else None
+
+    async def _told(self, batch_id: BatchId) -> bool:
+        """Whether what becomes of a line would not be told: its batch says already how it died."""
+        batch = await self._batches.get(batch_id)
+        return batch is None or batch.status is not BatchStatus.IN_PROGRESS
 
 
 def _fits(job: Job, selection: Selection) -> bool:

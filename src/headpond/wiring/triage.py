@@ -10,6 +10,7 @@ def triage_of(settings: Settings, store: Store) -> Triage:
     return Triage(
         store.dead_letters,
         store.jobs,
+        store.batches,
         store.delivery(next(iter(settings.pools.values()))),
         store.clock,
         max_redrives=settings.dead_letters.max_redrives,

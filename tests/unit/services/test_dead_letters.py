@@ -13,6 +13,7 @@ from headpond.errors import NotFound
 from headpond.ports.dead_letters import DeadQuery
 from headpond.services import dead_letters as module
 from headpond.services.dead_letters import Selection, Tally
+from headpond.testing.batches_suite import a_batch
 from headpond.testing.dead_letters_suite import a_dead_job
 from headpond.testing.faults import Crash, Faults, FaultyJobStore, FaultyQueue
 from headpond.testing.records import REQUEST, a_job, new_job
@@ -104,6 +105,17 @@ async def test_what_was_redriven_too_often_or_is_overdue_stays(stage: Stage) -> 
     await bury(stage, deadline=stage.clock.now() - 5)
     assert await stage.parts.triage.redrive(ALL) == Tally(selected=2, capped=1, overdue=1)
     assert len((await record(stage, dead)).deaths) == 2
+
+
+async def test_a_line_stays_once_its_batch_tells_the_results(stage: Stage) -> None:
+    open_batch, telling = a_batch().begun(0, 1, None), a_batch().begun(0, 1, None).lines_ended(0)
+    for batch in (open_batch, telling):
+        await stage.batch_store.add(batch)
+    (line,) = await bury(stage, batch=open_batch.id)
+    (told,) = await bury(stage, batch=telling.id)
+    assert await stage.parts.triage.redrive(ALL) == Tally(selected=2, done=1, batch_ended=1)
+    assert (await record(stage, line)).state is JobState.QUEUED
+    assert await record(stage, told) == told
 
 
 async def test_a_discarded_letter_has_failed(stage: Stage) -> None:

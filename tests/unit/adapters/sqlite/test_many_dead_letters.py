@@ -4,6 +4,7 @@ import time
 from itertools import count
 
 from headpond.adapters.sqlite import lanes, records
+from headpond.adapters.sqlite.batches import SqliteBatchStore
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
 from headpond.adapters.sqlite.delivery import SqliteDelivery
@@ -38,7 +39,13 @@ async def test_ten_thousand_dead_letters_take_less_than_a_minute(database: Datab
 
     await database.write(lambda _: bury_all())
     triage = Triage(
-        SqliteDeadLetters(database), jobs, delivery, clock, max_redrives=3, per_second=1e6
+        SqliteDeadLetters(database),
+        jobs,
+        SqliteBatchStore(database),
+        delivery,
+        clock,
+        max_redrives=3,
+        per_second=1e6,
     )
 
     began = time.perf_counter()
