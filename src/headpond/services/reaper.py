@@ -1,5 +1,7 @@
 """The reaper: finds what was left lying and sees it to its end."""
 
+import asyncio
+
 from headpond.domain.facts import Reaped
 from headpond.domain.job import Job
 from headpond.ports.clock import Clock
@@ -41,7 +43,8 @@ class Reaper:
             due = await self._jobs.due(
                 now=now, accepted_before=now - self._accepted_grace_s, limit=BATCH
             )
-            acted = [await self._act(job, now) for job in due]
+            # Side by side: a store may commit them together.
+            acted = await asyncio.gather(*(self._act(job, now) for job in due))
             changed += sum(acted)
             if len(due) < BATCH or not any(acted):
                 break

@@ -1,7 +1,9 @@
 """The reaper sees to its end what was left lying."""
 
+import asyncio
+
 from headpond.domain.facts import Reaped
-from headpond.domain.job import JobState
+from headpond.domain.job import Job, JobState
 from headpond.ports.jobs import Idempotency, NewJob
 from headpond.services import reaper as module
 from headpond.services.reaper import Reaper
@@ -86,5 +88,24 @@ def test_a_job_that_somebody_else_ended_is_left_alone() -> None:
         assert await reaper_of(pond).tick() == 0
         assert (await pond.record(job.id)).state is JobState.CANCELLED
         assert pond.ear.facts == []
+
+    run_virtually(experiment())
+
+
+def test_overdue_jobs_are_ended_side_by_side() -> None:
+    async def experiment() -> None:
+        pond = Pond()
+        for _ in range(module.BATCH):
+            await pond.submit(a_job(deadline=pond.clock.now()))
+        swap = pond.jobs.swap
+
+        async def slow(after: Job, response: bytes | None = None) -> bool:
+            await asyncio.sleep(1)
+            return await swap(after, response)
+
+        pond.jobs.swap = slow
+        began = pond.clock.now()
+        assert await reaper_of(pond).tick() == module.BATCH
+        assert pond.clock.now() - began < 2
 
     run_virtually(experiment())
