@@ -35,11 +35,11 @@ class Desk:
         return job
 
     async def bodies(self, job: Job) -> Bodies:
-        """Request and response of a job that was read here. Raises NotFound."""
+        """Request and response of a job that was read here. Raises NotFound if erased since."""
         bodies = await self._jobs.bodies(job.id)
         if bodies is None:
-            message = f"The bodies of job {job.id!r} are gone."
-            raise NotFound(message, code="job_not_found", param="id")
+            message = f"The request and result of job {job.id!r} were erased."
+            raise NotFound(message, code="job_erased", param="id", status=410)
         return bodies
 
     async def find(self, query: JobQuery, identity: Identity) -> list[Job]:

@@ -144,7 +144,9 @@ class TwoStepDelivery(Delivery):
                 case Begin(after):
                     if await self._jobs.swap(after):
                         bodies = await self._jobs.bodies(after.id)
-                        return Claim(after, bodies.request, lease) if bodies else None
+                        if bodies is not None:
+                            return Claim(after, bodies.request, lease)
+                        # Cancelled and erased in between: what stands now says so.
                 case End(after):
                     if await self._jobs.swap(after):
                         await remove([lease])

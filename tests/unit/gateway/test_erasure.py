@@ -2,6 +2,8 @@
 
 import pytest
 
+from headpond.domain.job import JobId
+from headpond.ports.jobs import Bodies
 from tests.stages import Stage
 
 
@@ -77,3 +79,20 @@ async def test_the_events_of_an_erased_job_end_with_its_record(stage: Stage) -> 
     reply = await stage.get(f"/jobs/{job_id}/events")
     assert reply.status == 200
     assert b'"result":null' in reply.body
+
+
+async def test_what_is_erased_while_it_is_read_is_gone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await done(stage)
+    bodies = stage.jobs.bodies
+
+    async def erased_meanwhile(name: JobId) -> Bodies | None:
+        job = await stage.jobs.get(name)
+        assert job is not None
+        await stage.jobs.erase(job.erased(stage.clock.now()))
+        return await bodies(name)
+
+    monkeypatch.setattr(stage.jobs, "bodies", erased_meanwhile)
+    reply = await stage.get(f"/jobs/{job_id}")
+    assert (reply.status, reply.error["code"]) == (410, "job_erased")

@@ -345,3 +345,25 @@ async def test_a_reissue_that_comes_late_sends_nothing(world: World) -> None:
     await world.submit()
     assert not await world.delivery.reissue(world.job)
     assert (await world.queue.depth(BATCH)).ready == 1
+
+
+async def test_a_message_whose_job_was_erased_during_the_claim_is_dropped() -> None:
+    clock = ManualClock()
+
+    class ErasedMeanwhile(MemoryJobStore):
+        @override
+        async def bodies(self, job_id: JobId) -> Bodies | None:
+            running = await self.get(job_id)
+            assert running is not None
+            cancelled = running.cancelled(clock.now())
+            assert await self.swap(cancelled)
+            assert await self.erase(cancelled.erased(clock.now()))
+            return await super().bodies(job_id)
+
+    jobs, queue = ErasedMeanwhile(clock), MemoryQueue(clock)
+    delivery = two_steps(jobs, queue, clock)
+    job = (await delivery.submit(new_job())).job
+    assert await delivery.claim(LANES, worker="w", limit=1) == []
+    clock.advance(LEASE_S)
+    depth = await queue.depth(job.lane)
+    assert (depth.ready, depth.leased) == (0, 0)
