@@ -1,6 +1,7 @@
 """Batches in a SQLite file, and the jobs that are their lines."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -17,6 +18,8 @@ from headpond.domain.job import BatchId, Job, JobId, JobState
 from headpond.domain.webhook_event import batch_event
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 from headpond.ports.jobs import Bodies
+
+log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Batch).decode
@@ -97,7 +100,7 @@ class SqliteBatchLines(BatchLines):
         rows = await self._database.read(
             lambda connection: connection.execute(sql("unended_of_batch"), parameters).fetchall()
         )
-        return [records.job_of(record) for (record,) in rows]
+        return [job for (record,) in rows if (job := records.readable(record)) is not None]
 
     @override
     async def present(self, job_ids: Sequence[JobId]) -> list[Line]:
@@ -129,4 +132,13 @@ def _swap(connection: sqlite3.Connection, after: Batch) -> bool:
 
 
 def _batches(cursor: sqlite3.Cursor) -> list[Batch]:
-    return [_decode(record) for (record,) in cursor]
+    return [batch for (record,) in cursor if (batch := _readable(record)) is not None]
+
+
+def _readable(record: str) -> Batch | None:
+    """The record, None for one of a newer release or a damaged one: others are not to suffer."""
+    try:
+        return _decode(record)
+    except msgspec.MsgspecError:
+        log.exception("the record of a batch cannot be read: %s", record[:200])
+        return None

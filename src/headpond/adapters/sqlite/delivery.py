@@ -89,9 +89,7 @@ class SqliteDelivery(Delivery):
             return [
                 claim
                 for claim in claims
-                if claim.lease.token in held
-                and (job := records.get(connection, claim.job.id)) is not None
-                and job.version == claim.job.version
+                if claim.lease.token in held and records.stands(connection, claim.job)
             ]
 
         return await self._database.write(renew, synced=False)

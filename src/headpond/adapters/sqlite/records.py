@@ -156,6 +156,12 @@ def get(connection: sqlite3.Connection, job_id: str) -> Job | None:
     return None if row is None else job_of(row[0])
 
 
+def stands(connection: sqlite3.Connection, job: Job) -> bool:
+    """Whether the record's version is the job's still; the record itself is not read."""
+    row = connection.execute(sql("job_at_version"), (job.id, job.version)).fetchone()
+    return row is not None
+
+
 def get_with_requests(
     connection: sqlite3.Connection, job_ids: Sequence[str]
 ) -> dict[str, tuple[Job | None, bytes]]:
