@@ -102,8 +102,11 @@ class Isolation:
     @property
     def pending(self) -> bool:
         """True while the engine should get nothing but suspects."""
-        if self._suspects or self._on_trial:
-            return True
+        return bool(self._suspects or self._on_trial) or self.failing
+
+    @property
+    def failing(self) -> bool:
+        """True from the moment that the engine fails until that is judged."""
         return any(held.failed for held in self._held.values())
 
     def suspect(self, claims: Sequence[Claim]) -> None:

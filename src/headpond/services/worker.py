@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from headpond.domain.admission import room, worth_pulling
+from headpond.domain.crowd import Crowd
 from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
@@ -95,7 +96,7 @@ class Worker:
             listener=listener,
             chance=self._chance,
         )
-        self._crowded_since: float | None = None
+        self._crowd = Crowd(bound_s=settings.engine.timeout_s)
         self._stopping = False
         self._freed = asyncio.Event()
         self._puller: asyncio.Task[None] | None = None
@@ -197,43 +198,48 @@ class Worker:
     async def _step(self) -> None:
         """Do what may be done now: try suspects, or pull, or wait a little."""
         if not self._running:
+            if self._isolation.failing:
+                self._crowd.clear()
             self._write(self._isolation.judge(self._clock.now()))
-        if self._isolation.pending and self._running:
+        suspects_first = self._suspects_first()
+        if suspects_first and self._running:
             await self._pause(GAUGES_EVERY_S)
         elif wait_s := await self._gate.wait_s():
             if self._gate.engine_is_away and self._isolation.pending:
                 self._write(self._isolation.release())
             await self._pause(wait_s)
-        elif self._isolation.pending and not await self._alone_at_the_engine():
-            await self._pause(GAUGES_EVERY_S)
-        elif group := self._isolation.next_group():
-            for claim in group:
+        elif not suspects_first:
+            await self.pull()
+        elif await self._alone_at_the_engine():
+            for claim in self._isolation.next_group():
                 self._start(claim, self._run)
         else:
-            await self.pull()
+            await self._pause(GAUGES_EVERY_S)
 
-    async def _alone_at_the_engine(self) -> bool:
-        """False while the engine runs requests that are not ours: they could be what kills it.
-
-        True all the same once that has lasted as long as an answer may take: then others feed the
-        engine without end, and the suspects have waited enough.
-        """
-        await self.read_gauges()
-        now = asyncio.get_running_loop().time()
-        if not (self._gauges.running or self._gauges.waiting):
-            self._crowded_since = None
-        elif self._crowded_since is None:
-            self._crowded_since = now
-        patience_s = self._settings.engine.timeout_s
-        if self._crowded_since is not None and now - self._crowded_since <= patience_s:
+    def _suspects_first(self) -> bool:
+        """True while nothing is pulled for the sake of suspects."""
+        if not self._isolation.pending:
             return False
-        self._crowded_since = None
+        now = asyncio.get_running_loop().time()
+        if not self._isolation.failing and self._crowd.aside(now):
+            return False
+        self._crowd.holds_up(now)
         return True
 
+    async def _alone_at_the_engine(self) -> bool:
+        """False while the engine runs requests that are not ours: they could be what kills it."""
+        await self.read_gauges()
+        crowded = bool(self._gauges.running or self._gauges.waiting)
+        return self._crowd.gives_way(asyncio.get_running_loop().time(), crowded=crowded)
+
     def _room(self) -> int:
+        limit, held = self._settings.max_in_flight, len(self._isolation.waiting)
+        if self._crowd.aside(asyncio.get_running_loop().time()):
+            # They are not about to run. But no worker takes more of them than it could run.
+            held = max(0, held - limit)
         return room(
-            limit=self._settings.max_in_flight,
-            in_flight=self.in_flight + len(self._isolation.waiting),
+            limit=limit,
+            in_flight=self.in_flight + held,
             waiting=self._gauges.waiting,
             kv_usage=self._gauges.kv_usage,
             kv_usage_limit=self._settings.kv_usage_limit,

@@ -435,6 +435,60 @@ async def test_an_engine_that_others_keep_busy_is_not_waited_for_for_ever() -> N
 
 
 @virtually
+async def test_a_suspect_at_a_crowded_engine_stops_its_worker_for_seconds() -> None:
+    pond, engine = Pond(SETTINGS), TellingEngine()
+    (suspect,) = await submit(pond, "suspect")
+    await pond.delivery.claim([LANE], worker="gone", limit=1)
+    await asyncio.sleep(SETTINGS.lease_s)
+    engine.others = 1
+    async with pond.working(engine):
+        await asyncio.sleep(1)
+        innocent = await submit(pond, *["fine"] * 20)
+        async with asyncio.timeout(10):
+            await pond.ended(*innocent)
+        assert b"suspect" not in engine.asked_for
+        await asyncio.sleep(3 * SETTINGS.lease_s)
+        assert (await pond.record(suspect)).lost_leases == 1  # its lease is renewed
+        engine.others = 0
+        async with asyncio.timeout(60):
+            assert charged(await pond.ended(suspect)) == {(JobState.SUCCEEDED, 1, 1)}
+
+
+@virtually
+async def test_as_many_suspects_as_there_is_room_for_leave_the_room_to_others() -> None:
+    pond, engine = Pond(replace(SETTINGS, max_in_flight=4)), TellingEngine()
+    suspects = await submit(pond, *["suspect"] * 4)
+    await pond.delivery.claim([LANE], worker="gone", limit=4)
+    await asyncio.sleep(SETTINGS.lease_s)
+    engine.others = 1
+    async with pond.working(engine):
+        await asyncio.sleep(1)
+        innocent = await submit(pond, *["fine"] * 20)
+        async with asyncio.timeout(30):
+            await pond.ended(*innocent)
+        async with asyncio.timeout(SETTINGS.engine.timeout_s + 10):
+            assert charged(await pond.ended(*suspects)) == {(JobState.SUCCEEDED, 1, 1)}
+
+
+@virtually
+async def test_an_engine_that_fails_while_suspects_are_set_aside_is_tried_with_all() -> None:
+    pond, engine = Pond(SETTINGS), TellingEngine(away_s=20.0)
+    (suspect,) = await submit(pond, "suspect")
+    await pond.delivery.claim([LANE], worker="gone", limit=1)
+    await asyncio.sleep(SETTINGS.lease_s)
+    engine.others = 1
+    async with pond.working(engine):
+        await asyncio.sleep(10)
+        poison = await submit(pond, "poison")
+        innocent = await submit(pond, *["fine"] * 3)
+        await asyncio.sleep(1.5)
+        engine.others = 0
+        jobs = await pond.ended(suspect, *innocent)
+        assert {job.state for job in jobs} == {JobState.SUCCEEDED}
+        assert (await pond.ended(*poison))[0].state is JobState.DEAD
+
+
+@virtually
 async def test_a_job_that_ends_while_its_lease_is_renewed_was_not_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
