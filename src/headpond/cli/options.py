@@ -8,7 +8,8 @@ import typer
 
 from headpond.client import Client
 from headpond.configuration import Configuration, load
-from headpond.configuration.environment import API_KEY, URL
+from headpond.configuration.environment import API_KEY, URL, variable_of
+from headpond.errors import SettingsError
 from headpond.settings import GatewaySettings
 
 ConfigOption = Annotated[
@@ -24,9 +25,31 @@ SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
 DEFAULT_URL = f"http://{GatewaySettings().host}:{GatewaySettings().port}"
 
 
+_NAMES = {
+    ("gateway", "host"): "--host",
+    ("gateway", "port"): "--port",
+    ("home",): "--home",
+    ("pools", "default", "engine", "url"): "--engine",
+    ("pools", "default", "engine", "gguf"): "--model",
+}
+"""What sets these on the command line."""
+
+
 def load_settings(file: str | None, options: Mapping[str, str] | None = None) -> Configuration:
     """The settings from the file and the environment, with `options` (variables) on top."""
-    return load({**os.environ, **(options or {})}, file)
+    try:
+        return load({**os.environ, **(options or {})}, file)
+    except SettingsError as error:
+        raise SettingsError(_by_option(str(error), options or {})) from error
+
+
+def _by_option(message: str, options: Mapping[str, str]) -> str:
+    """The message, naming the options that were typed and not the variables that they became."""
+    for path, option in _NAMES.items():
+        variable = variable_of(path)
+        if variable in options:
+            message = message.replace(f"{variable}: {'.'.join(path)}", option)
+    return message
 
 
 def client_of(url: str) -> Client:
