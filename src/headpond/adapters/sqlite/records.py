@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headpond.adapters.sqlite import dispatches
+from headpond.adapters.sqlite import dispatches, foreign
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
 from headpond.domain.webhook_event import job_events
@@ -206,7 +206,15 @@ def replace_all(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[i
             standing[after.id, after.version] = seq
         seqs.append(seq)
     moving = zip(seqs, afters, strict=True)
-    rows = [_next_row(seq, after) for seq, after in moving if seq is not None]
+    if foreign.overtaken(connection):
+        for seq, after in moving:
+            if seq is not None:
+                record = foreign.with_foreign(connection, after, "get_job", after.id)
+                connection.execute(sql("replace_job"), _next_row(seq, after, record))
+        return seqs
+    rows = [
+        _next_row(seq, after, _encode(after).decode()) for seq, after in moving if seq is not None
+    ]
     connection.executemany(sql("replace_job"), rows)
     return seqs
 
@@ -234,11 +242,11 @@ def _tell(connection: sqlite3.Connection, ended: Sequence[Job]) -> None:
                 dispatches.publish(connection, event)
 
 
-def _next_row(seq: int, after: Job) -> tuple[object, ...]:
+def _next_row(seq: int, after: Job, record: str) -> tuple[object, ...]:
     return (
         after.version,
         after.state.value,
         after.finished_at,
-        _encode(after).decode(),
+        record,
         seq,
     )
