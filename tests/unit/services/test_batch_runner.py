@@ -192,7 +192,7 @@ async def strike(case: Any, call: int | None, when: When) -> bool:
     assert len(jobs) == 3
     assert all(job.state.terminal and job.batch == batch.id for job in jobs)
     await asyncio.sleep(FORSAKEN_S + 1)
-    await world.files.sweep()
+    await world.files.remove_old()
     files = await world.files.find(FileQuery(team="team", now=world.clock.now()))
     blobs = await world.blobs.written_before(world.clock.now() + 1)
     assert sorted(blobs) == sorted(file.blob for file in files)
@@ -512,7 +512,7 @@ def test_a_runner_that_slept_before_it_named_its_output_writes_it_again() -> Non
             if not slept:
                 slept = True
                 await asyncio.sleep(FORSAKEN_S + 1)
-                await world.files.sweep()
+                await world.files.remove_old()
             return await put(file)
 
         world.file_store.put = sleep_and_put  # pyright: ignore[reportAttributeAccessIssue]

@@ -58,7 +58,7 @@ class SqliteEndpointStore(EndpointStore):
     @override
     async def remove(self, endpoint_id: EndpointId) -> bool:
         def remove(connection: sqlite3.Connection) -> bool:
-            connection.execute(sql("drop_dispatches"), (endpoint_id,))
+            connection.execute(sql("remove_dispatches"), (endpoint_id,))
             return connection.execute(sql("remove_endpoint"), (endpoint_id,)).rowcount > 0
 
         return await self._database.write(remove)

@@ -128,7 +128,7 @@ def retried(connection: sqlite3.Connection, again: Try, now: float) -> Existing 
 
 
 def forget_keys(connection: sqlite3.Connection, now: float, limit: int) -> int:
-    """Drop expired keys and tries, at most `limit` of each; hold keys whose jobs have not ended."""
+    """Forget expired keys and tries, at most `limit` of each; hold those of jobs that go on."""
     expired = connection.execute(sql("expired_keys"), (now, limit)).fetchall()
     gone = [(team, key) for team, key, ended in expired if ended]
     held = [(now + HELD_ON_S, team, key) for team, key, ended in expired if not ended]
