@@ -10,10 +10,10 @@ import pytest
 from headpond.domain.job import Job
 from headpond.domain.outcome import Broke
 from headpond.domain.suspects import Suspect, Suspects, Verdict
-from headpond.services import isolation
-from headpond.services.isolation import Isolation
+from headpond.services.worker import isolation
+from headpond.services.worker.isolation import Isolation
 from tests.unit.domain import test_suspects as trials
-from tests.unit.services import test_isolation as proofs
+from tests.unit.services.worker import test_isolation as proofs
 
 Proof = Callable[[], None]
 

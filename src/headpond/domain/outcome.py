@@ -8,8 +8,8 @@
     Died           the engine went while it ran         a lost lease back-off           closes
     Broke          failed on this request               an attempt   back-off           closes
 
-The last two are settled so only once `services/isolation.py` knows that the engine was not at fault
-(Broke), or could not find out whether the request was (Died).
+The last two are settled so only once `services/worker/isolation.py` knows that the engine was not
+at fault (Broke), or could not find out whether the request was (Died).
 
 A closed gate opens when the engine says that it is healthy; a paused one not before its time.
 """
@@ -53,7 +53,8 @@ class Misconfigured(msgspec.Struct, frozen=True):
 class Died(msgspec.Struct, frozen=True):
     """The engine went away, or fell ill, while it ran the request.
 
-    Mostly nobody's fault, but a request can be what kills it: `services/isolation.py` finds out.
+    Mostly nobody's fault, but a request can be what kills it: `services/worker/isolation.py` finds
+    out.
     """
 
     reason: str

@@ -4,6 +4,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -162,12 +163,30 @@ def stands(connection: sqlite3.Connection, job: Job) -> bool:
     return row is not None
 
 
-def get_with_requests(
-    connection: sqlite3.Connection, job_ids: Sequence[str]
-) -> dict[str, tuple[Job | None, bytes]]:
-    """The records that there are, each with its request body, by id; None cannot be read."""
+class Found(NamedTuple):
+    """A row of a job with its request body. A `job` that is None cannot be read."""
+
+    seq: int
+    job: Job | None
+    request: bytes
+
+
+def get_with_requests(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, Found]:
+    """What there is of them, by id."""
     rows = connection.execute(sql("get_jobs_with_requests"), (json.dumps(job_ids),))
-    return {job_id: (readable(record, job_id), request) for job_id, record, request in rows}
+    return {
+        job_id: Found(seq, readable(record, job_id), request)
+        for seq, job_id, record, request in rows
+    }
+
+
+def begin_all(connection: sqlite3.Connection, begun: Sequence[tuple[int, Job]]) -> None:
+    """Replace records, by the numbers of their rows, by those of jobs that run now.
+
+    Whoever calls has read them in the same transaction, so each stands where it is expected.
+    """
+    rows = [(after.version, _encode(after).decode(), seq) for seq, after in begun]
+    connection.executemany(sql("begin_job"), rows)
 
 
 def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = None) -> bool:

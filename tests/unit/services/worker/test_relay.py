@@ -17,7 +17,7 @@ from headpond.ports.engine import Tell
 from headpond.ports.streams import Entry, TokenStreams
 from headpond.services.desk import Desk
 from headpond.services.playback import Delta, Playback
-from headpond.services.relay import APPEND_EVERY_S, Relay
+from headpond.services.worker.relay import APPEND_EVERY_S, Relay
 from headpond.testing.records import a_job
 from headpond.testing.virtual_time import run_virtually
 from tests.unit.services.pond import ANSWER, Pond, ScriptedEngine

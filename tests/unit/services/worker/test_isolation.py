@@ -502,5 +502,5 @@ async def test_a_job_that_ends_while_its_lease_is_renewed_was_not_lost(
     monkeypatch.setattr(pond.delivery, "renew", slow_renewal)
     worker = pond.worker(engine)
     await worker.pull()
-    await worker.heartbeat()
+    await worker.heartbeat.tick()
     assert pond.ear.heard(ClaimLost) == []

@@ -40,7 +40,7 @@ from headpond.domain.suspects import Suspect, Suspects, Verdict, evidence, verdi
 from headpond.ports.delivery import Claim
 from headpond.ports.events import Listener
 from headpond.ports.queue import LeaseToken
-from headpond.services.gate import Gate
+from headpond.services.worker.gate import Gate
 
 
 class _Held(msgspec.Struct):

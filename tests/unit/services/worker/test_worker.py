@@ -18,7 +18,7 @@ from headpond.domain.facts import (
 )
 from headpond.domain.job import JobState
 from headpond.domain.lane import Lane, Priority
-from headpond.domain.outcome import Broke, Died, Misconfigured, NotNow, Outcome, Refused
+from headpond.domain.outcome import Broke, Died, Misconfigured, NotNow, Outcome, Refused, Settlement
 from headpond.errors import Unavailable
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Gauges
@@ -422,7 +422,7 @@ async def test_stop_does_not_wait_for_a_store_that_is_away(
 
     monkeypatch.setattr(pond.delivery, "settle", away)
     await worker.stop(grace_s=10)
-    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["hand back"]
+    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["settle"]
     assert (await pond.record(job_id)).state is JobState.RUNNING
 
 
@@ -463,16 +463,100 @@ async def test_a_store_that_is_away_for_a_while_costs_no_result(
     pond, engine = Pond(), ScriptedEngine()
     settle, failures = pond.delivery.settle, [True, True]
 
-    async def failing(claim: Claim, settlement: object) -> bool:
+    async def failing(claim: Claim, settlement: Settlement) -> bool:
         if failures:
             failures.pop()
             raise Unavailable("full disk", code="store_unavailable")
-        return await settle(claim, settlement)  # pyright: ignore[reportArgumentType]
+        return await settle(claim, settlement)
 
     monkeypatch.setattr(pond.delivery, "settle", failing)
     async with working(pond.worker(engine)):
         (job,) = await pond.ended(await pond.submit())
     assert (job.state, engine.asked) == (JobState.SUCCEEDED, 1)
+
+
+def slow_store(pond: Pond, monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[int]:
+    """Settling takes a while; how many are settled at once, each time that one begins."""
+    settle, at_once, seen = pond.delivery.settle, 0, list[int]()
+
+    async def slow(claim: Claim, settlement: Settlement) -> bool:
+        nonlocal at_once
+        at_once += 1
+        seen.append(at_once)
+        await asyncio.sleep(seconds)
+        at_once -= 1
+        return await settle(claim, settlement)
+
+    monkeypatch.setattr(pond.delivery, "settle", slow)
+    return seen
+
+
+@virtually
+async def test_the_engine_does_not_wait_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(1.0))
+    slow_store(pond, monkeypatch, 0.9)
+    began = pond.clock.now()
+    ids = [await pond.submit() for _ in range(40)]
+    async with working(pond.worker(engine)):
+        await pond.ended(*ids)
+    assert pond.clock.now() - began == pytest.approx(40 / 8 + 0.9, abs=0.1)
+    assert engine.most_at_once == 8
+
+
+@virtually
+async def test_a_store_that_falls_behind_slows_the_pull(monkeypatch: pytest.MonkeyPatch) -> None:
+    pond, engine = Pond(), ScriptedEngine(script=answers_after(0.1))
+    settled_at_once = slow_store(pond, monkeypatch, 100.0)
+    ids = [await pond.submit() for _ in range(40)]
+    async with working(pond.worker(engine)):
+        await asyncio.sleep(50)
+        assert engine.asked == 16
+        await pond.ended(*ids)
+    assert max(settled_at_once) == 16
+
+
+@virtually
+async def test_a_result_that_is_being_written_is_not_thrown_away_by_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    slow_store(pond, monkeypatch, 20.0)
+    worker = pond.worker(engine)
+    worker.start()
+    job_id = await pond.submit()
+    await asyncio.sleep(5)
+    await worker.stop(grace_s=1)
+    assert (await pond.record(job_id)).state is JobState.SUCCEEDED
+    assert (engine.asked, pond.ear.heard(ClaimLost)) == (1, [])
+
+
+@virtually
+async def test_a_lease_holds_while_its_result_waits_for_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    slow_store(pond, monkeypatch, 5 * pond.settings.lease_s)
+    async with working(pond.worker(engine, "a")), working(pond.worker(engine, "b")):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.lost_leases, engine.asked) == (JobState.SUCCEEDED, 0, 1)
+
+
+@virtually
+async def test_a_settlement_that_raises_loses_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    pond = Pond()
+    settle, failures = pond.delivery.settle, [True]
+
+    async def failing(claim: Claim, settlement: Settlement) -> bool:
+        if failures:
+            failures.pop()
+            raise RuntimeError("a bug")
+        return await settle(claim, settlement)
+
+    monkeypatch.setattr(pond.delivery, "settle", failing)
+    async with working(pond.worker(ScriptedEngine())):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.lost_leases) == (JobState.SUCCEEDED, 1)
+    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["settle"]
 
 
 @virtually
