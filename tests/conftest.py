@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from headpond.adapters.logs.setup import StderrHandler
 from tests.command_line import Headpond
+from tests.redis_server import Valkey, running
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("untimed", deadline=None)
@@ -27,6 +28,19 @@ def headpond(
 ) -> Headpond:
     """The command line, in this process."""
     return Headpond(monkeypatch, capsys, tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def valkey_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Generator[Valkey]:
+    """One server for every test of this process that does not restart it."""
+    with running(tmp_path_factory.mktemp("valkey"), "--appendonly", "no") as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_of_all_tests: Valkey) -> Valkey:
+    """A server with nothing in it."""
+    return valkey_of_all_tests.empty()
 
 
 @pytest.fixture(autouse=True)

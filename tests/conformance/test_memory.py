@@ -28,6 +28,8 @@ from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.message_lookup_suite import MessageLookupSuite
+from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.streams_suite import Stage as StreamStage
@@ -47,6 +49,21 @@ class TestMemoryJobStore(JobStoreSuite):
     @override
     async def jobs(self, clock: ManualClock) -> MemoryJobStore:
         return MemoryJobStore(clock)
+
+
+class TestMemoryMessageLookup(MessageLookupSuite):
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock) -> MemoryQueue:
+        return MemoryQueue(clock)
+
+
+class TestMemoryOpenJobs(OpenJobsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> OpenStage:
+        jobs = MemoryJobStore(ManualClock())
+        return OpenStage(jobs, jobs)
 
 
 class TestMemoryDeadLetters(DeadLettersSuite):

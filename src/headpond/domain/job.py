@@ -9,7 +9,8 @@ holds an old record can change nothing.
                               ▲                   │ ──────failed────▶ failed
                               └─────returned──────┘ ──────buried────▶ dead
                                (or interrupted)
-    any state before the end:  ──cancelled──▶ cancelled, ──expired──▶ expired
+    any state before the end:  ──cancelled──▶ cancelled, ──expired──▶ expired,
+                               ──reissued──▶ accepted (its message was lost)
     dead ──redriven──▶ accepted, ──discarded──▶ failed
 """
 
@@ -149,9 +150,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self._next(state=JobState.QUEUED, queued_at=now)
 
     def reissued(self, ticket: Ticket) -> "Job":
-        """A new message will stand for the job; the old one, if it exists, counts no more."""
-        self._expect(JobState.ACCEPTED)
-        return self._next(ticket=ticket)
+        """A new message will stand for the job; the old one, if it exists, counts no more.
+
+        A worker that runs the job has lost it with the message, and nobody is charged for that.
+        """
+        self._expect(JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING)
+        attempts = self.attempts - (1 if self.state is JobState.RUNNING else 0)
+        return self._next(state=JobState.ACCEPTED, ticket=ticket, attempts=attempts, worker=None)
 
     def claimed(self, worker: str, now: float) -> "Job":
         """A worker begins to run the job and is charged one attempt for it.

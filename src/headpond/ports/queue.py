@@ -100,3 +100,11 @@ class Queue(Protocol):
     async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
         """What waits in a lane by team, ready or delayed; teams with nothing are left out."""
         ...
+
+
+class MessageLookup(Protocol):
+    """A power of queues that may lose what they acknowledged, so that it can be sent again."""
+
+    async def missing(self, messages: Sequence[Message]) -> list[Message]:
+        """Those that the queue does not hold, neither ready nor leased nor delayed."""
+        ...

@@ -13,7 +13,7 @@ from headpond.adapters.memory.shares import Shares
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Queue
+from headpond.ports.queue import Depth, Lease, LeaseToken, Message, MessageLookup, Queue
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Held:
         return self.hidden_until is None or self.hidden_until <= now
 
 
-class MemoryQueue(Queue):
+class MemoryQueue(Queue, MessageLookup):
     """Nothing survives the process."""
 
     def __init__(self, clock: Clock) -> None:
@@ -119,6 +119,11 @@ class MemoryQueue(Queue):
                 waiting = backlog.get(message.team, Backlog())
                 backlog[message.team] = waiting + Backlog(1, message.work_tokens)
         return backlog
+
+    @override
+    async def missing(self, messages: Sequence[Message]) -> list[Message]:
+        present = {held.message.ticket for held in self._held.values()}
+        return [message for message in messages if message.ticket not in present]
 
     def _put(self, held: Held, now: float, delay_s: float) -> None:
         """Ready, or hidden and in nobody's hands."""
