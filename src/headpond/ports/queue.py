@@ -44,7 +44,10 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """What a lane holds. `oldest_age_s` is the age of the ready message that was sent first."""
+    """What a lane holds. `oldest_age_s` is the age of the ready message that was sent first.
+
+    It is None where nothing is ready, and where the queue does not know.
+    """
 
     ready: int
     leased: int
@@ -94,11 +97,18 @@ class Queue(Protocol):
         ...
 
     async def depth(self, lane: Lane) -> Depth:
-        """Count the messages of a lane."""
+        """Count the messages of a lane.
+
+        A cloud's queue counts approximately and some seconds late. Raises Unavailable where it
+        cannot be counted: unknown is not zero.
+        """
         ...
 
     async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
-        """What waits in a lane by team, ready or delayed; teams with nothing are left out."""
+        """What waits in a lane by team, ready or delayed; teams with nothing are left out.
+
+        A queue that cannot tell teams apart says `ANYBODY` and reckons the work, from what it saw.
+        """
         ...
 
 
