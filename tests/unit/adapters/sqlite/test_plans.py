@@ -36,11 +36,12 @@ PLANS = {
     "endpoints_of_team": ("webhook_endpoints_of_team (team=?)",),
     "get_endpoint": ("sqlite_autoindex_webhook_endpoints_1 (id=?)",),
     "swap_endpoint": ("sqlite_autoindex_webhook_endpoints_1 (id=?)",),
-    "due_endpoints": (
+    "look": (
+        "webhook_dispatches_due ((endpoint,origin)>(?,?))",
+        "webhook_dispatches_due (endpoint=? AND origin>?)",
         "webhook_dispatches_due (endpoint>?)",
-        "webhook_dispatches_due (endpoint=? AND",
     ),
-    "due_dispatches": ("webhook_dispatches_due (endpoint=? AND due_at<?)",),
+    "due_dispatches": ("webhook_dispatches_due (endpoint=? AND origin=? AND due_at<?)",),
     "get_dispatch": ("sqlite_autoindex_webhook_dispatches_1 (endpoint=? AND event=?)",),
     "swap_dispatch": ("sqlite_autoindex_webhook_dispatches_1 (endpoint=? AND event=?)",),
     "find_dispatches": ("webhook_dispatches_of_endpoint (endpoint=?",),
@@ -102,7 +103,7 @@ def test_a_statement_searches_by_its_index(statement: str, connection: sqlite3.C
         assert any(index in line and line.startswith("SEARCH") for line in plan), plan
     walked = (
         "SCAN json_each",
-        "SCAN pending",
+        "SCAN first",
         "SCAN CONSTANT ROW",
     )  # what the statement itself brings
     scans = [line for line in plan if line.startswith("SCAN") and not line.startswith(walked)]
