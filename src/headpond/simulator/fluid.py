@@ -61,15 +61,39 @@ def demand_of(setting: Setting) -> Demand:
     return Demand(bins, [setting.capacity.work_s(arrived) for arrived in bins])
 
 
-def flow(setting: Setting, demand: Demand, scaler: Scaler, policy: str) -> Result:
+class Front:
+    """What is before the machines; this one is a queue, which takes everything and loses nothing.
+
+    `errors` are requests that were refused or lost, `crashes` machines that died.
+    """
+
+    def __init__(self) -> None:
+        self.errors = 0.0
+        self.crashes = 0
+
+    def admit(self, line: Line, fleet: Fleet, step: int, requests: float, work_s: float) -> None:
+        """Take what comes in a step."""
+        del fleet
+        line.join(step, requests, work_s)
+
+    def settle(self, line: Line, fleet: Fleet, step: int) -> None:
+        """What becomes of too much."""
+
+
+def flow(
+    setting: Setting, demand: Demand, scaler: Scaler, policy: str, front: Front | None = None
+) -> Result:
     """Let the requests of the trace flow under one policy."""
-    return _Run(setting, demand, scaler, policy).run()
+    return _Run(setting, demand, scaler, policy, front or Front()).run()
 
 
 class _Run:
     """The state of one simulation."""
 
-    def __init__(self, setting: Setting, demand: Demand, scaler: Scaler, policy: str) -> None:
+    def __init__(
+        self, setting: Setting, demand: Demand, scaler: Scaler, policy: str, front: Front
+    ) -> None:
+        self._front = front
         self._setting = setting
         self._demand = demand
         self._scaler = scaler
@@ -96,9 +120,10 @@ class _Run:
             now = step * STEP_S
             self._fleet.advance(now)
             if come.requests:
-                self._line.join(step, come.requests, work_s[step])
+                self._front.admit(self._line, self._fleet, step, come.requests, work_s[step])
                 self._meter.arrived(come)
                 arrived += come.requests
+            self._front.settle(self._line, self._fleet, step)
             self._work(step)
             if step % look_every == 0:
                 self._look(now)
@@ -150,13 +175,14 @@ class _Run:
         )
 
     def _result(self, steps: int) -> Result:
-        setting, fleet = self._setting, self._fleet
+        setting, fleet, front = self._setting, self._fleet, self._front
         self._line.give_up(steps)
         waits = self._line.waits
         paid_s = self._ready_s + self._starting_s
         on_demand_s = paid_s - self._spot_s
         usd_s = on_demand_s * setting.on_demand_usd + self._spot_s * setting.spot_usd
-        requests = waits.total
+        requests = waits.total + front.errors
+        late = waits.later_than(setting.target_wait_s) + front.errors
         return Result(
             policy=self._policy,
             trace=setting.trace.name,
@@ -172,7 +198,9 @@ class _Run:
             wait_p50_s=waits.percentile(0.5),
             wait_p90_s=waits.percentile(0.9),
             wait_p99_s=waits.percentile(0.99),
-            late_share=waits.later_than(setting.target_wait_s) / requests if requests else 0.0,
+            late_share=late / requests if requests else 0.0,
+            errors=front.errors,
+            crashes=front.crashes,
             starts=fleet.starts,
             stops=fleet.stops,
             interruptions=fleet.interruptions,

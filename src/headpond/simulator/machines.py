@@ -13,7 +13,8 @@ from headpond.errors import InvalidRequest
 
 
 NORMAL_90 = 1.281552
-"""What nine of ten standard normal values do not exceed."""
+NORMAL_99 = 2.326348
+"""What nine of ten standard normal values, and ninety-nine of a hundred, do not exceed."""
 
 
 class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,11 @@ class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
     def percentile_90_s(self) -> float:
         """Nine of ten are ready by then, as long as there is no crowd."""
         return self.median_s * math.exp(NORMAL_90 * self.sigma)
+
+    @property
+    def shortest_s(self) -> float:
+        """One of a hundred is ready by then."""
+        return self.median_s * math.exp(-NORMAL_99 * self.sigma)
 
     def draw(self, dice: random.Random, starting: int) -> float:
         """Seconds for one more machine, beside `starting` others."""

@@ -74,11 +74,33 @@ class Line:
         self.requests -= served
         return served
 
-    def oldest_s(self, step: int) -> float:
-        """The age of what waits longest; 0 with nothing."""
-        if self._front < len(self._bins):
-            return (step - self._bins[self._front][0]) * self._step_s
-        return 0.0
+    @property
+    def per_work_s(self) -> float:
+        """Requests that a second of work is, of those that are here."""
+        return self.requests / self.work_s if self.work_s > 0 else 0.0
+
+    def lose(self, share: float) -> float:
+        """A share of all that is here is gone, old and young; returns the requests that it was."""
+        lost, kept = self.requests * share, 1 - share
+        self._bins = [
+            (came, requests * kept, work_s * kept)
+            for came, requests, work_s in self._bins[self._front :]
+        ]
+        self._front = 0
+        self.requests *= kept
+        self.work_s *= kept
+        return lost
+
+    def leave(self, step: int, patience_s: float) -> float:
+        """Who has waited for longer goes away; returns how many."""
+        bins, front, left = self._bins, self._front, 0.0
+        while front < len(bins) and (step - bins[front][0]) * self._step_s > patience_s:
+            left += bins[front][1]
+            self.work_s -= bins[front][2]
+            front += 1
+        self.requests -= left
+        self._forget(front)
+        return left
 
     def give_up(self, step: int) -> None:
         """The end: what still waits has waited until now."""
