@@ -20,6 +20,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     per_sequence_s: float
     per_kv_token_s: float
     per_attended_s: float = 0.0
+    reading_s: float = 0.0
+    """The least that an iteration takes in which a prompt is read: no CUDA graph serves it."""
 
     def decode_s(self, sequences: int) -> float:
         """One iteration in which each sequence says a token, without the reading of its cache."""
@@ -28,6 +30,6 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     def mixed_s(self, sequences: int, tokens: int, attended: float) -> float:
         """One iteration that reads prompts, too, without the reading of the decoders' cache."""
-        compute_s = max(self.weights_s, self.per_token_s * tokens)
+        compute_s = max(self.weights_s, self.reading_s, self.per_token_s * tokens)
         others_s = self.per_sequence_s * sequences + self.per_attended_s * attended / 1e6
         return self.base_s + compute_s + others_s
