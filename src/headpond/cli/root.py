@@ -13,6 +13,7 @@ from headpond.cli import (
     gateway,
     jobs,
     keys,
+    simulate,
     up,
     version,
     webhooks,
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for module in (up, demo, gateway, worker, jobs, version):
+for module in (up, demo, gateway, worker, jobs, simulate, version):
     for command in module.commands:
         app.command()(command)
 app.add_typer(batch.app, name="batch")

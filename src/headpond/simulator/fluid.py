@@ -25,7 +25,12 @@ from headpond.simulator.traces.arrivals import Bin, Trace
 from headpond.simulator.waits import Line
 
 STEP_S = 5.0
-MOMENT_EVERY_S = 60.0
+MOMENTS = 1_500
+"""Most moments that are noted of one run; no closer than a minute."""
+
+DECISIONS = 2_000
+"""Most changes of the fleet that are kept, the first ones; all are counted."""
+
 EPOCH = 1_767_571_200.0
 """Monday, 5 January 2026, 0:00 UTC: a trace's beginning."""
 
@@ -110,11 +115,12 @@ class _Run:
         self._busy_s = self._ready_s = self._starting_s = self._spot_s = 0.0
         self._moments: list[Moment] = []
         self._decisions: list[Decided] = []
+        self._changes = 0
 
     def run(self) -> Result:
         bins, work_s = self._demand.bins, self._demand.work_s
         look_every = max(1, round(self._scaler.every_s / STEP_S))
-        moment_every = round(MOMENT_EVERY_S / STEP_S)
+        moment_every = max(round(60 / STEP_S), math.ceil(len(bins) / MOMENTS))
         arrived = 0.0
         for step, come in enumerate(bins):
             now = step * STEP_S
@@ -128,7 +134,7 @@ class _Run:
             if step % look_every == 0:
                 self._look(now)
             if step % moment_every == 0:
-                self._note(now, arrived / MOMENT_EVERY_S)
+                self._note(now, arrived / (moment_every * STEP_S))
                 arrived = 0.0
         return self._result(len(bins))
 
@@ -150,7 +156,10 @@ class _Run:
         if change.target == size:
             return
         self._fleet.resize(change.target, now)
-        if self._fleet.size != size:
+        if self._fleet.size == size:
+            return
+        self._changes += 1
+        if len(self._decisions) < DECISIONS:
             self._decisions.append(Decided(now, size, self._fleet.size, change.why))
 
     def _sight(self, now: float) -> Sight:
@@ -201,6 +210,7 @@ class _Run:
             late_share=late / requests if requests else 0.0,
             errors=front.errors,
             crashes=front.crashes,
+            changes=self._changes,
             starts=fleet.starts,
             stops=fleet.stops,
             interruptions=fleet.interruptions,

@@ -72,6 +72,25 @@ MACHINES = {
         spot_usd=0.35,
         source="AWS us-east-1, public list price; spot varies by zone and day",
     ),
+    "A100-40": Machine(
+        name="p4d.24xlarge, an eighth",
+        on_demand_usd=2.75,
+        spot_usd=1.10,
+        source="AWS us-east-1, 21.96 an hour for eight (devfloor9 engineering playbook, 2026-02); "
+        "spot estimated",
+    ),
+    "A100": Machine(
+        name="p4de.24xlarge, an eighth",
+        on_demand_usd=3.43,
+        spot_usd=1.40,
+        source="AWS us-east-1, 27.45 an hour for eight; spot estimated",
+    ),
+    "H100": Machine(
+        name="p5.48xlarge, an eighth",
+        on_demand_usd=6.88,
+        spot_usd=3.00,
+        source="AWS us-east-1 since the cut of June 2025, 55.04 an hour for eight; spot estimated",
+    ),
     "A10G": Machine(
         name="g5.xlarge",
         on_demand_usd=1.006,

@@ -54,6 +54,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     wait_p99_s: float
     late_share: float
     errors: float = 0.0
+    changes: int = 0
     starts: int = 0
     stops: int = 0
     crashes: int = 0
