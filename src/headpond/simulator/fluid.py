@@ -133,7 +133,7 @@ class _Run:
             self._work(step)
             if step % look_every == 0:
                 self._look(now)
-            if step % moment_every == 0:
+            if (step + 1) % moment_every == 0:
                 self._note(now, arrived / (moment_every * STEP_S))
                 arrived = 0.0
         return self._result(len(bins))

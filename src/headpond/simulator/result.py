@@ -39,7 +39,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One policy on one trace. Waits are from arrival until a worker takes the request.
 
     `late_share` is of all requests: those that waited longer than the target, and those that got
-    an error. `work_bound_h` is the work of all requests, in machine hours.
+    an error. Latencies, until the answer, are known where engines are simulated, too. `work_bound_h` is the work of all requests, in machine hours.
     """
 
     policy: str
@@ -53,6 +53,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     wait_p90_s: float
     wait_p99_s: float
     late_share: float
+    latency_p50_s: float | None = None
+    latency_p99_s: float | None = None
     errors: float = 0.0
     changes: int = 0
     starts: int = 0
