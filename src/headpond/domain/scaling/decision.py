@@ -13,9 +13,8 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from headpond.domain.scaling.arrivals import Arrivals
 from headpond.domain.scaling.guards import at_most, eased, least, ordered
-from headpond.domain.scaling.memory import Memory, with_high
+from headpond.domain.scaling.memory import Memory, Past, with_high
 from headpond.domain.scaling.observation import Observation
 from headpond.domain.scaling.rules import ScalingRules
 
@@ -28,13 +27,13 @@ class Wish(msgspec.Struct, frozen=True):
 
     workers: int | None
     why: str
-    past: Arrivals | None = None
+    past: Past | None = None
 
 
 class Policy(Protocol):
     """Makes a wish of what is seen. It need not know bounds or cooldowns."""
 
-    def wish(self, seen: Observation, past: Arrivals | None, now: float) -> Wish:
+    def wish(self, seen: Observation, past: Past | None, now: float) -> Wish:
         """The wish at `now`; `past` is what the last one handed on."""
         ...
 

@@ -56,7 +56,7 @@ def at_most(rules: ScalingRules, seen: Observation, verdict: Verdict, now: float
 
 
 def _raised(rules: ScalingRules, memory: Memory, base: int, wanted: int, now: float) -> Verdict:
-    if memory.raised_at is not None and now - memory.raised_at < rules.up_cooldown_s:
+    if memory.raised_at is not None and now - memory.raised_at < rules.between_raises_s:
         return Verdict(base, f"the last raise was {now - memory.raised_at:.0f} s ago")
     step = max(rules.max_step, base)
     if wanted > base + step:

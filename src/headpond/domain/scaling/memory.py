@@ -3,6 +3,10 @@
 import msgspec
 
 from headpond.domain.scaling.arrivals import Arrivals
+from headpond.domain.scaling.season import Season
+
+Past = Arrivals | Season
+"""What a policy remembers; each takes what it finds of its own kind."""
 
 
 class High(msgspec.Struct, frozen=True, array_like=True):
@@ -22,7 +26,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     raised_at: float | None = None
     changed_at: float | None = None
     highs: tuple[High, ...] = ()
-    past: Arrivals | None = None
+    past: Past | None = None
 
 
 def with_high(highs: tuple[High, ...], workers: int, now: float, span_s: float) -> tuple[High, ...]:

@@ -60,12 +60,14 @@ class Orders(msgspec.Struct, frozen=True):
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """A pool at one moment; what could not be read, or was not measured yet, is None.
 
-    `waiting` is what is not done: ready, leased and held back. `arrived` counts what ever came to
-    the pool's lanes, so two of them make a rate; it never falls, unless counting began anew. `due`
-    has the waiting work that has a deadline, the earliest first.
+    `waiting` is what is not done: ready, leased and held back; `running` is how many of those jobs
+    are leased, so in the hands of a worker. `arrived` counts what ever came to the pool's lanes, so
+    two of them make a rate; it never falls, unless counting began anew. `due` has the waiting work
+    that has a deadline, the earliest first.
     """
 
     waiting: Backlog | None = None
+    running: int = 0
     arrived: Backlog | None = None
     crew: Crew | None = None
     rate: Rate | None = None

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from headpond.domain.scaling.arrivals import Arrivals
 from headpond.domain.scaling.decision import Policy, Wish
+from headpond.domain.scaling.memory import Past
 from headpond.domain.scaling.observation import Observation
 
 
@@ -24,7 +24,7 @@ class QueueDepth(Policy):
     messages_per_worker: int = 50
 
     @override
-    def wish(self, seen: Observation, past: Arrivals | None, now: float) -> Wish:
+    def wish(self, seen: Observation, past: Past | None, now: float) -> Wish:
         if seen.waiting is None:
             return Wish(None, "what waits is not known")
         jobs, each = seen.waiting.jobs, self.messages_per_worker

@@ -21,7 +21,8 @@ class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How many workers a pool has, between none and `max`."""
 
     policy: Annotated[
-        Literal["queue-depth", "flow"], Meta(description="What the number is made of")
+        Literal["flow", "work", "deadline", "predictive", "queue-depth"],
+        Meta(description="What the number is made of"),
     ] = "flow"
     min: Annotated[int, Meta(ge=0, description="Fewest workers, at any time")] = 0
     max: Annotated[int, Meta(ge=0, description="Most workers, whatever waits")] = 10
@@ -30,11 +31,14 @@ class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = 60.0
     headroom: Annotated[
         float, Meta(ge=1, description="`flow`: workers for this many times what arrives")
-    ] = 1.15
+    ] = 1.1
     messages_per_worker: Annotated[
         int, Meta(ge=1, description="`queue-depth`: a worker for so many jobs that are not done")
     ] = 50
-    up_cooldown_s: Annotated[Span, Meta(description="Shortest time between two raises")] = 120.0
+    up_cooldown_s: Annotated[
+        Span | None,
+        Meta(description="Shortest time between two raises; 120 for `queue-depth`, else 30"),
+    ] = None
     down_cooldown_s: Annotated[
         Span, Meta(description="A worker goes when it was not wanted for this long")
     ] = 600.0
@@ -49,3 +53,10 @@ class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = None
     max_usd_per_hour: Annotated[Usd | None, Meta(description="Most money of an hour (UTC)")] = None
     max_usd_per_day: Annotated[Usd | None, Meta(description="Most money of a day (UTC)")] = None
+
+    @property
+    def between_raises_s(self) -> float:
+        """The cooldown in force. A policy that counts what is starting need not wait for it."""
+        if self.up_cooldown_s is not None:
+            return self.up_cooldown_s
+        return 120.0 if self.policy == "queue-depth" else 30.0
