@@ -19,7 +19,8 @@ from headpond.cli.console import (
     show_table,
     show_text,
 )
-from headpond.cli.options import DEFAULT_URL, JsonOption, UrlOption, client_of
+from headpond.cli.options import JsonOption
+from headpond.cli.remote import DEFAULT_URL, UrlOption, client_of
 from headpond.client import Client, JobBody, RemoteJob
 from headpond.domain.job import JobState
 from headpond.domain.lane import Priority
@@ -102,9 +103,6 @@ def cancel(
         show_json(job)
     else:
         _describe(job)
-
-
-commands = (submit, get, jobs, cancel)
 
 
 def asking(text: str, system: str | None) -> JobBody:

@@ -6,29 +6,15 @@ from typing import Annotated
 
 import typer
 
-from headpond.client import Client
 from headpond.configuration import Configuration, load
-from headpond.configuration.environment import API_KEY, URL
-from headpond.settings import GatewaySettings
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", help="Settings file.", show_default="headpond.yaml")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-UrlOption = Annotated[
-    str,
-    typer.Option("--url", envvar=URL, help="The gateway; the key is taken from HEADPOND_API_KEY."),
-]
 SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
-
-DEFAULT_URL = f"http://{GatewaySettings().host}:{GatewaySettings().port}"
 
 
 def load_settings(file: str | None, options: Mapping[str, str] | None = None) -> Configuration:
     """The settings from the file and the environment, with `options` (variables) on top."""
     return load({**os.environ, **(options or {})}, file)
-
-
-def client_of(url: str) -> Client:
-    """A client of the gateway at `url`, with the key of the environment."""
-    return Client(url, os.environ.get(API_KEY))

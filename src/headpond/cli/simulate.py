@@ -197,8 +197,6 @@ def replay(
     _compare(request_trace("own audit log", from_jobs(jobs)), wanted)
 
 
-commands = (simulate, replay)
-
 
 async def _own_jobs(config: str | None, query: AuditQuery) -> list[Job]:
     async with open_store(load_settings(config).settings) as store:

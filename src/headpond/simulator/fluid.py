@@ -168,6 +168,7 @@ class _Run:
         waiting = math.ceil(line.requests + leased - 1e-6)
         seen = Observation(
             waiting=Backlog(waiting, waiting * meter.tokens_each),
+            running=min(waiting, round(leased)),
             arrived=Backlog(round(meter.requests), meter.tokens),
             crew=Crew(fleet.ready, fleet.asked_for(EPOCH)),
             rate=meter.rate(),

@@ -204,6 +204,7 @@ class _Simulation:
         cold_start = self._setting.cold_start
         seen = Observation(
             waiting=Backlog(waiting, waiting * mean),
+            running=sum(depth.leased for depth in depths),
             arrived=Backlog(self._arrived, self._tokens),
             crew=self._machines.crew(EPOCH),
             rate=await self._rate(mean),
