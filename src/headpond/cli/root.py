@@ -18,6 +18,8 @@ MODULES = {
     "get": "jobs",
     "jobs": "jobs",
     "cancel": "jobs",
+    "simulate": "simulate",
+    "replay": "simulate",
     "version": "version",
 }
 """Where each command stands."""
