@@ -4,6 +4,7 @@ Where the wheel is missing, tests that need it are skipped, but fail in continuo
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.chaos.processes import free_port
 
@@ -51,8 +54,13 @@ class Valkey:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def lose_everything(self) -> None:
+        """End it, with all that it had written."""
+        self.kill()
+        shutil.rmtree(self._folder)
+
     def client(self) -> Any:
-        return redis.Redis(port=self.port)
+        return redis.Redis("127.0.0.1", self.port, retry=Retry(NoBackoff(), 0))
 
     def empty(self) -> "Valkey":
         """Forget everything."""

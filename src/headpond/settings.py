@@ -107,6 +107,13 @@ class AuthSettings(Section, frozen=True):
 class LimitSettings(Section, frozen=True):
     """Rate limits. A key's own limits go before its team's, these before the default."""
 
+    shared: Annotated[
+        str | None,
+        Meta(
+            description="Where all gateways count together: redis://HOST:PORT/DB. "
+            "Without it, each counts for itself"
+        ),
+    ] = None
     default: Limits = Limits()
     teams: dict[str, Limits] = {}
 
@@ -233,6 +240,14 @@ class Settings(Section, frozen=True):
     store: Annotated[
         str, Meta(description="Queue, records, audit and keys; relative to `home`")
     ] = "sqlite:///headpond.db"
+    queue: Annotated[
+        str | None,
+        Meta(description="Where the queue is, if not in the store: redis://HOST:PORT/DB"),
+    ] = None
+    streams: Annotated[
+        str | None,
+        Meta(description="Where streamed tokens go, if not into the store: redis://HOST:PORT/DB"),
+    ] = None
     idempotency_ttl_s: Annotated[Seconds, Meta(description="How long a key is remembered")] = 86_400
     sdk_retry_window_s: Annotated[
         Seconds,

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.batches import MemoryBatchLines, MemoryBatchStore
+from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.files import MemoryBlobs, MemoryFileStore
@@ -21,6 +22,7 @@ from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.blobs_suite import BlobsSuite
+from headpond.testing.buckets_suite import BucketsSuite, BucketStage
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
@@ -64,6 +66,16 @@ class TestMemoryOpenJobs(OpenJobsSuite):
     async def stage(self) -> OpenStage:
         jobs = MemoryJobStore(ManualClock())
         return OpenStage(jobs, jobs)
+
+
+class TestMemoryBuckets(BucketsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> BucketStage:
+        clock = ManualClock()
+        buckets = MemoryBuckets(clock)
+        # One process has one clock.
+        return BucketStage(buckets, buckets, clock, ManualClock())
 
 
 class TestMemoryDeadLetters(DeadLettersSuite):

@@ -16,10 +16,15 @@ POOL_NAME = re.compile(r"(?!.*__)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 
 STORES = ("sqlite",)
 
+REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
+
 
 def broken_rules(settings: Settings) -> Iterator[Complaint]:
     """Every rule that the settings break."""
     yield from _store(settings)
+    yield from _redis(("queue",), settings.queue)
+    yield from _redis(("streams",), settings.streams)
+    yield from _redis(("limits", "shared"), settings.limits.shared)
     yield from _pools(settings.pools)
     for name, pool in settings.pools.items():
         yield from _pool(("pools", name), name, pool)
@@ -32,6 +37,23 @@ def _store(settings: Settings) -> Iterator[Complaint]:
     if not separator or scheme not in STORES or not rest:
         known = ", ".join(f"{store}:///FILE" for store in STORES)
         yield ("store",), f"this names no store; it can be {known}"
+
+
+def _redis(path: Path, url: str | None) -> Iterator[Complaint]:
+    if url is not None and not _is_redis(url):
+        schemes = ", ".join(f"{scheme}://" for scheme in REDIS)
+        yield path, f"it must be like redis://HOST:PORT/DB; it can begin with {schemes}"
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        database = parts.path.removeprefix("/")
+        # A cluster has one database, which needs no name.
+        named = not database or (database.isdecimal() and "cluster" not in parts.scheme)
+        return parts.scheme in REDIS and bool(parts.hostname) and parts.port != 0 and named
+    except ValueError:
+        return False
 
 
 def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:

@@ -29,6 +29,17 @@ def calling(url: str) -> Any:
     )
 
 
+def clustered(url: str) -> Any:
+    """For calls that each go to the master of their keys."""
+    return cast("Any", redis.asyncio.RedisCluster).from_url(
+        url,
+        protocol=2,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), ONCE_MORE),
+    )
+
+
 def listening(url: str) -> Any:
     """For whoever waits as long as nothing is said, and sees to a broken connection itself."""
     return cast("Any", redis.asyncio.Redis).from_url(

@@ -12,7 +12,7 @@ from typing_extensions import override
 from headpond.adapters.redis.clients import TIMEOUT_S, blocking
 from headpond.adapters.redis.failures import translated
 from headpond.adapters.redis.news import Signal, Signals
-from headpond.adapters.redis.server import Call, Server
+from headpond.adapters.redis.server import Call, Command, Server
 
 
 class InlineServer(Server):
@@ -29,7 +29,7 @@ class InlineServer(Server):
         self._client.close()
 
     @override
-    async def run(self, call: Call) -> Any:
+    async def run(self, call: Call | Command) -> Any:
         try:
             result = self._client.execute_command(*call.in_full)
         except Exception as error:

@@ -82,11 +82,12 @@ class News:
     @asynccontextmanager
     async def hear(self, channel: str, signal: Signal) -> AsyncGenerator[None]:
         """Notify the signal of what is said in a channel, once the server can be reached."""
-        if self._signals.add(channel, signal):
-            await self._send("SUBSCRIBE", channel)
+        first = self._signals.add(channel, signal)
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen(), name="redis news")
         try:
+            if first:
+                await self._send("SUBSCRIBE", channel)
             yield
         finally:
             if self._signals.remove(channel, signal):

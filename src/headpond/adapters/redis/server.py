@@ -18,11 +18,25 @@ from redis.exceptions import NoScriptError
 from typing_extensions import override
 
 from headpond.adapters.redis.clients import calling, listening
-from headpond.adapters.redis.failures import translated
+from headpond.adapters.redis.failures import FAILURES, translated
 from headpond.adapters.redis.news import News, Signal
 from headpond.adapters.redis.script import Script
+from headpond.errors import SettingsError
 
 Argument = str | int | float | bytes
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command of one key."""
+
+    words: tuple[Argument, ...]
+
+    @property
+    def by_digest(self) -> tuple[Argument, ...]:
+        """There is no script in it."""
+        return self.words
+
+    in_full = by_digest
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -46,8 +60,8 @@ class Call(msgspec.Struct, frozen=True):
 class Server(Protocol):
     """What the adapters need of a server."""
 
-    async def run(self, call: Call) -> Any:
-        """What the script returns; text as bytes. Raises Unavailable."""
+    async def run(self, call: Call | Command) -> Any:
+        """What the script or command returns; text as bytes. Raises Unavailable."""
         ...
 
     def hear(self, channel: str, signal: Signal) -> AbstractAsyncContextManager[None]:
@@ -59,10 +73,27 @@ class RedisServer(Server):
     """One server, connected to when it is used first."""
 
     def __init__(self, url: str) -> None:
-        self._client = calling(url)
+        self._client = self._connect(url)
         self._news = News(listening(url))
-        self._waiting: list[tuple[Call, asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[Call | Command, asyncio.Future[Any]]] = []
         self._sender: asyncio.Task[None] | None = None
+
+    async def refuse_eviction(self) -> None:
+        """Raise SettingsError if the server would make room by throwing keys away.
+
+        A server that does not answer is not asked again.
+        """
+        try:
+            memory = await self._client.info("memory")
+        except FAILURES:
+            return
+        policy = memory.get("maxmemory_policy", "")
+        if policy.startswith("allkeys"):
+            message = (
+                f"The Redis server throws keys away when it is full (maxmemory-policy {policy}): "
+                "jobs would be lost. Set it to noeviction, or use another server."
+            )
+            raise SettingsError(message)
 
     async def close(self) -> None:
         """Finish what was called, then close the connections."""
@@ -72,7 +103,7 @@ class RedisServer(Server):
         await self._client.aclose()
 
     @override
-    async def run(self, call: Call) -> Any:
+    async def run(self, call: Call | Command) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((call, future))
         if self._sender is None:
@@ -82,6 +113,9 @@ class RedisServer(Server):
     @override
     def hear(self, channel: str, signal: Signal) -> AbstractAsyncContextManager[None]:
         return self._news.hear(channel, signal)
+
+    def _connect(self, url: str) -> Any:
+        return calling(url)
 
     async def _send_all(self) -> None:
         while self._waiting:
@@ -96,7 +130,7 @@ class RedisServer(Server):
                     future.set_result(result)
         self._sender = None
 
-    async def _results(self, calls: Sequence[Call]) -> list[Any]:
+    async def _results(self, calls: Sequence[Call | Command]) -> list[Any]:
         """What becomes of each; its exception, if it fails."""
         results = await self._send([call.by_digest for call in calls])
         unknown = [n for n, result in enumerate(results) if isinstance(result, NoScriptError)]
