@@ -59,6 +59,16 @@ class Valkey:
         self.kill()
         shutil.rmtree(self._folder)
 
+    def all_keys(self) -> list[str]:
+        """Every key that it has."""
+        with self.client() as client:
+            return [key.decode() for key in client.scan_iter()]
+
+    def cluster(self, *words: str | int) -> bytes:
+        """What a command about its cluster returns."""
+        with self.client() as client:
+            return client.execute_command("CLUSTER", *words)
+
     def client(self) -> Any:
         return redis.Redis("127.0.0.1", self.port, retry=Retry(NoBackoff(), 0))
 

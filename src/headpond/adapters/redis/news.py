@@ -43,7 +43,7 @@ class Signals:
     """The signals of those who wait, by channel."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, set[Signal]] = {}
+        self._waiting: dict[str, list[Signal]] = {}
 
     @property
     def channels(self) -> list[str]:
@@ -53,7 +53,7 @@ class Signals:
     def add(self, channel: str, signal: Signal) -> bool:
         """True if it is the channel's first."""
         first = channel not in self._waiting
-        self._waiting.setdefault(channel, set()).add(signal)
+        self._waiting.setdefault(channel, []).append(signal)
         return first
 
     def remove(self, channel: str, signal: Signal) -> bool:
