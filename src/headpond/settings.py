@@ -231,8 +231,11 @@ class Settings(Section, frozen=True):
 
     home: Annotated[str, Meta(description="Folder for data")] = ".headpond"
     store: Annotated[
-        str, Meta(description="Queue, records, audit and keys; relative to `home`")
+        str, Meta(description="Queue, records, audit and keys; a file is relative to `home`")
     ] = "sqlite:///headpond.db"
+    queue: Annotated[
+        str | None, Meta(description="A queue elsewhere than in the store, which may need one")
+    ] = None
     idempotency_ttl_s: Annotated[Seconds, Meta(description="How long a key is remembered")] = 86_400
     sdk_retry_window_s: Annotated[
         Seconds,

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from headpond.configuration.written import Path
@@ -14,12 +14,25 @@ Complaint = tuple[Path, str]
 POOL_NAME = re.compile(r"(?!.*__)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 """Not with `__`, which stands between the levels in variables."""
 
-STORES = ("sqlite",)
+STORES = {
+    "sqlite:///FILE": re.compile(r"sqlite:///.+"),
+    "dynamodb://REGION/TABLE": re.compile(
+        r"dynamodb://[a-z0-9-]+/[A-Za-z0-9_.-]{3,255}(\?endpoint=[^?&]+)?"
+    ),
+}
+QUEUES = {
+    "sqs://REGION/PREFIX": re.compile(r"sqs://[a-z0-9-]+/[A-Za-z0-9_-]{1,40}(\?endpoint=[^?&]+)?"),
+}
+WITHOUT_QUEUE = ("dynamodb",)
+"""Stores that have no queue of their own."""
+
+MAX_SQS_LEASE_S = 43_200
 
 
 def broken_rules(settings: Settings) -> Iterator[Complaint]:
     """Every rule that the settings break."""
-    yield from _store(settings)
+    yield from _place(("store",), "store", settings.store, STORES)
+    yield from _queue(settings)
     yield from _pools(settings.pools)
     for name, pool in settings.pools.items():
         yield from _pool(("pools", name), name, pool)
@@ -27,11 +40,23 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
         yield from _network(("webhooks", "allowed_networks"), network)
 
 
-def _store(settings: Settings) -> Iterator[Complaint]:
-    scheme, separator, rest = settings.store.partition(":///")
-    if not separator or scheme not in STORES or not rest:
-        known = ", ".join(f"{store}:///FILE" for store in STORES)
-        yield ("store",), f"this names no store; it can be {known}"
+def _place(
+    path: Path, what: str, url: str, known: Mapping[str, re.Pattern[str]]
+) -> Iterator[Complaint]:
+    if not any(form.fullmatch(url) for form in known.values()):
+        yield path, f"this names no {what}; it can be {', '.join(known)}"
+
+
+def _queue(settings: Settings) -> Iterator[Complaint]:
+    scheme = settings.store.partition("://")[0]
+    if settings.queue is None:
+        if scheme in WITHOUT_QUEUE:
+            yield ("queue",), f"a store on {scheme} needs one: {', '.join(QUEUES)}"
+        return
+    yield from _place(("queue",), "queue", settings.queue, QUEUES)
+    for name, pool in settings.pools.items():
+        if settings.queue.startswith("sqs://") and pool.lease_s > MAX_SQS_LEASE_S:
+            yield ("pools", name, "lease_s"), "SQS leases nothing for longer than 12 hours"
 
 
 def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:

@@ -2,14 +2,14 @@
 
 import secrets
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from headpond.adapters.local.clock import SystemClock
 from headpond.domain.identity import time_ordered_id
 from headpond.domain.job import Ticket
-from headpond.errors import SettingsError
+from headpond.errors import MissingExtra, SettingsError
 from headpond.ports.audit import Audit
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.blobs import Blobs
@@ -25,7 +25,9 @@ from headpond.ports.queue import Queue
 from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
 from headpond.ports.streams import TokenStreams
+from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.settings import PoolSettings, Settings
+from headpond.wiring.queues import open_queue
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,10 +54,21 @@ class Store:
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncGenerator[Store]:
-    """The store that `settings.store` names. Raises SettingsError."""
+    """The store that `settings.store` names, with the queue that `settings.queue` names, if any.
+
+    Raises SettingsError and MissingExtra.
+    """
     clock = SystemClock()
-    scheme, _, place = settings.store.partition(":///")
-    match scheme:
+    async with AsyncExitStack() as stack:
+        queue = None
+        if settings.queue is not None:
+            queue = await stack.enter_async_context(open_queue(settings.queue, clock))
+        yield await stack.enter_async_context(_open(settings, clock, queue))
+
+
+@asynccontextmanager
+async def _open(settings: Settings, clock: Clock, queue: Queue | None) -> AsyncGenerator[Store]:
+    match settings.store.partition("://")[0]:
         case "sqlite":
             from headpond.adapters.local.blobs import LocalBlobs
             from headpond.adapters.sqlite.audit import SqliteAudit
@@ -73,13 +86,14 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
             from headpond.adapters.sqlite.roster import SqliteRoster
             from headpond.adapters.sqlite.streams import SqliteTokenStreams
 
-            database = Database(_home(settings) / place)
+            database = Database(_home(settings) / settings.store.partition(":///")[2])
             database.open()
+            jobs = SqliteJobStore(database, clock)
             try:
                 yield Store(
                     clock=clock,
-                    jobs=SqliteJobStore(database, clock),
-                    queue=SqliteQueue(database, clock),
+                    jobs=jobs,
+                    queue=queue or SqliteQueue(database, clock),
                     audit=SqliteAudit(database),
                     dead_letters=SqliteDeadLetters(database),
                     keys=SqliteKeyStore(database),
@@ -92,7 +106,9 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                     endpoints=SqliteEndpointStore(database),
                     outbox=SqliteOutbox(database),
                     streams=SqliteTokenStreams(database),
-                    delivery=lambda pool: SqliteDelivery(
+                    delivery=two_steps(jobs, queue, clock)
+                    if queue is not None
+                    else lambda pool: SqliteDelivery(
                         database,
                         clock=clock,
                         new_ticket=lambda: _new_ticket(clock),
@@ -102,8 +118,32 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                 )
             finally:
                 await database.close()
+        case "dynamodb" if queue is not None:
+            from headpond.adapters.local.blobs import LocalBlobs
+
+            try:
+                from headpond.wiring.aws import dynamodb_store
+            except ImportError as error:
+                raise MissingExtra("aws", "A store in DynamoDB") from error
+
+            async with dynamodb_store(
+                settings.store, clock, queue, blobs=LocalBlobs(_home(settings) / "files")
+            ) as store:
+                yield store
         case _:
             raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
+
+
+def two_steps(jobs: JobStore, queue: Queue, clock: Clock) -> Callable[[PoolSettings], Delivery]:
+    """Delivery for pools, of a job store and a queue that is elsewhere."""
+    return lambda pool: TwoStepDelivery(
+        jobs,
+        queue,
+        clock=clock,
+        new_ticket=lambda: _new_ticket(clock),
+        lease_s=pool.lease_s,
+        max_lost_leases=pool.retry.max_lost_leases,
+    )
 
 
 def _home(settings: Settings) -> Path:
