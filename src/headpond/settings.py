@@ -238,11 +238,11 @@ class Settings(Section, frozen=True):
 
     home: Annotated[str, Meta(description="Folder for data")] = ".headpond"
     store: Annotated[
-        str, Meta(description="Queue, records, audit and keys; relative to `home`")
+        str, Meta(description="Queue, records, audit and keys; a file is relative to `home`")
     ] = "sqlite:///headpond.db"
     queue: Annotated[
         str | None,
-        Meta(description="Where the queue is, if not in the store: redis://HOST:PORT/DB"),
+        Meta(description="A queue elsewhere than in the store, which may need one"),
     ] = None
     streams: Annotated[
         str | None,

@@ -4,12 +4,14 @@ moto is a Python model of AWS's interfaces, spoken to over HTTP with the officia
 differs from AWS, the tests that show it say so.
 """
 
+import asyncio
 import logging
 import os
+import sys
 import threading
 import time
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from moto.backends import get_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.sqs import models as sqs
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from headpond.testing.clocks import ManualClock
 
@@ -69,16 +71,21 @@ class Moto:
 
 
 @contextmanager
-def moto_server() -> Generator[Moto]:
-    """A server on a free port; this process has credentials for it meanwhile."""
+def credentials() -> Generator[None]:
+    """Who this process is, and those that it starts, as far as AWS asks."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
-        logging.getLogger("werkzeug").setLevel(logging.WARNING)
-        app = AtomicTables(DomainDispatcherApplication(create_backend_app))
-        server = make_server("127.0.0.1", 0, app, threaded=True)
+        yield
+
+
+@contextmanager
+def moto_server() -> Generator[Moto]:
+    """A server on a free port."""
+    with credentials():
+        server = _server()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -87,3 +94,31 @@ def moto_server() -> Generator[Moto]:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+@asynccontextmanager
+async def moto_process() -> AsyncGenerator[Moto]:
+    """A server in a process of its own, on the time of the machine."""
+    with credentials():
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.emulators.moto_server"), stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            assert process.stdout is not None
+            yield Moto((await process.stdout.readline()).decode().strip())
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+def _server() -> BaseWSGIServer:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    app = AtomicTables(DomainDispatcherApplication(create_backend_app))
+    return make_server("127.0.0.1", 0, app, threaded=True)
+
+
+if __name__ == "__main__":
+    served = _server()
+    sys.stdout.write(f"http://127.0.0.1:{served.server_port}\n")
+    sys.stdout.flush()
+    served.serve_forever()

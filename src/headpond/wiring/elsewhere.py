@@ -1,11 +1,10 @@
 """What the settings put elsewhere than in the store: the queue, token streams, rate limits."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from headpond.errors import MissingExtra
+from headpond.errors import MissingExtra, SettingsError
 from headpond.ports.buckets import Buckets
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobStore
@@ -17,50 +16,78 @@ if TYPE_CHECKING:
     from headpond.adapters.redis.server import RedisServer
 
 
-class ApartQueue(Queue, MessageLookup, Protocol):
-    """A queue beside the store, which may lose what the store knows of."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ApartQueue:
+    """A queue beside the store. `lookup` is that of one that may lose what it acknowledged."""
+
+    queue: Queue
+    lookup: MessageLookup | None = None
+
+
 class Elsewhere:
-    """None stays as the store has it."""
+    """Opens each when it is asked for, for as long as `stack` lives; None stays in the store.
 
-    queue: ApartQueue | None
-    streams: TokenStreams | None
-    buckets: Buckets | None
+    Each raises SettingsError and MissingExtra.
+    """
 
+    def __init__(self, settings: Settings, clock: Clock, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._stack = stack
+        self._redis: dict[str, RedisServer] = {}
 
-@asynccontextmanager
-async def open_elsewhere(
-    settings: Settings, clock: Clock, jobs: JobStore
-) -> AsyncGenerator[Elsewhere]:
-    """Raises SettingsError, MissingExtra."""
-    async with AsyncExitStack() as stack:
-        servers = Servers(stack)
-        yield Elsewhere(
-            queue=await _queue(settings.queue, servers, clock),
-            streams=await _streams(settings.streams, servers, jobs),
-            buckets=await _buckets(settings.limits.shared, servers, clock),
+    async def queue(self) -> ApartQueue | None:
+        """The queue, where it is not that of the store."""
+        url = self._settings.queue
+        match (url or "").partition("://")[0]:
+            case "":
+                return None
+            case "sqs":
+                return ApartQueue(queue=await self._sqs(str(url)))
+            case _:
+                server = await self._server(str(url))
+                from headpond.adapters.redis.queue import RedisQueue
+
+                redis = RedisQueue(server, self._clock)
+                return ApartQueue(queue=redis, lookup=redis)
+
+    async def streams(self, jobs: JobStore) -> TokenStreams | None:
+        """The token streams of the jobs."""
+        if self._settings.streams is None:
+            return None
+        server = await self._server(self._settings.streams)
+        from headpond.adapters.redis.streams import RedisTokenStreams
+
+        return RedisTokenStreams(server, jobs)
+
+    async def buckets(self) -> Buckets | None:
+        """The rate limits that gateways share."""
+        if self._settings.limits.shared is None:
+            return None
+        server = await self._server(self._settings.limits.shared)
+        from headpond.adapters.redis.buckets import RedisBuckets
+
+        return RedisBuckets(server, self._clock)
+
+    async def _sqs(self, url: str) -> Queue:
+        try:
+            from headpond.adapters.aws import calls, queue
+        except ImportError as error:
+            raise MissingExtra("aws", "A queue on SQS") from error
+        return await self._stack.enter_async_context(
+            queue.open_queue(calls.place_of(url), self._clock)
         )
 
-
-class Servers:
-    """One connection for each server, however many of its powers are used."""
-
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
-        self._opened: dict[str, RedisServer] = {}
-
-    async def at(self, url: str) -> "RedisServer":
-        """The server, opened if it isn't yet. Raises SettingsError, MissingExtra."""
-        if url not in self._opened:
-            server = self._opened[url] = _server(url)
+    async def _server(self, url: str) -> "RedisServer":
+        """One connection for each server, however many of its powers are used."""
+        if url not in self._redis:
+            server = self._redis[url] = _redis_at(url)
             self._stack.push_async_callback(server.close)
             await server.refuse_eviction()
-        return self._opened[url]
+        return self._redis[url]
 
 
-def _server(url: str) -> "RedisServer":
+def _redis_at(url: str) -> "RedisServer":
     try:
         from headpond.adapters.redis.cluster import RedisClusterServer
         from headpond.adapters.redis.server import RedisServer
@@ -68,34 +95,9 @@ def _server(url: str) -> "RedisServer":
         raise MissingExtra("redis", "What the settings put in Redis") from error
     scheme, _, place = url.partition("://")
     match scheme.partition("+"):
-        case (plain, _, "cluster"):
+        case ("redis" | "rediss" as plain, _, "cluster"):
             return RedisClusterServer(f"{plain}://{place}")
-        case _:
+        case ("redis" | "rediss", _, ""):
             return RedisServer(url)
-
-
-async def _queue(url: str | None, servers: Servers, clock: Clock) -> ApartQueue | None:
-    if url is None:
-        return None
-    server = await servers.at(url)
-    from headpond.adapters.redis.queue import RedisQueue
-
-    return RedisQueue(server, clock)
-
-
-async def _streams(url: str | None, servers: Servers, jobs: JobStore) -> TokenStreams | None:
-    if url is None:
-        return None
-    server = await servers.at(url)
-    from headpond.adapters.redis.streams import RedisTokenStreams
-
-    return RedisTokenStreams(server, jobs)
-
-
-async def _buckets(url: str | None, servers: Servers, clock: Clock) -> Buckets | None:
-    if url is None:
-        return None
-    server = await servers.at(url)
-    from headpond.adapters.redis.buckets import RedisBuckets
-
-    return RedisBuckets(server, clock)
+        case _:
+            raise SettingsError(f"{scheme}:// names nothing that Headpond has.")

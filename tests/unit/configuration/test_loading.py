@@ -146,8 +146,18 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("pools: {a: {models: [1]}}", "pools.a.models takes a list, each of it text, not [1]."),
         ("home: '${NOPE}'", "line 1: home: the environment variable NOPE is not set."),
         ("home: '${file:/no/such}'", "home: the file /no/such cannot be read: No such file"),
-        ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE"),
-        ("queue: 'sqs://x'", "line 1: queue: it must be like redis://HOST:PORT/DB; it can begin"),
+        ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
+        ("store: dynamodb://eu/x/y", "line 1: store: this names no store; it can be sqlite:///"),
+        ("store: dynamodb://eu-central-1/pond", "queue: a store on dynamodb needs one: sqs://"),
+        ("queue: kafka://x", "line 1: queue: this names no queue; it can be sqs://REGION/PREFIX"),
+        (
+            "store: dynamodb://eu-central-1/pond\nqueue: redis://h",
+            "queue: a store on dynamodb needs one: sqs://",
+        ),
+        (
+            "queue: sqs://eu-central-1/pond\npools: {a: {lease_s: 43201}}",
+            "line 2: pools.a.lease_s: SQS leases nothing for longer than 12 hours",
+        ),
         ("streams: 'redis:///0'", "line 1: streams: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h:port'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h/one'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
@@ -255,7 +265,6 @@ def test_showing_says_where_a_setting_comes_from_and_hides_secrets(file: Path) -
     [
         ("http://u:p@ss@host/v1", "http://****@host/v1"),
         ("http://token@host", "http://****@host"),
-        ("rediss+cluster://u:pw@host:6379", "rediss+cluster://****@host:6379"),
         ("http://u:${PW}@host", "http://****@host"),
         ("http://host/v1?api_key=k", "http://host/v1?****"),
         ("http://host?api_key=k@x", "http://****"),
@@ -268,6 +277,12 @@ def test_a_url_is_shown_without_userinfo_and_query(file: Path, url: str, told: s
     lines = shown(load({"PW": "hunter2", "HOST": "host"}, str(file)))
     (line,) = (line for line in lines if line.setting == "pools.default.engine.url")
     assert line.value == told
+
+
+def test_the_password_of_a_redis_is_not_shown(file: Path) -> None:
+    file.write_text("queue: 'rediss+cluster://u:pw@host:6379'")
+    (line,) = (line for line in shown(load({}, str(file))) if line.setting == "queue")
+    assert line.value == "rediss+cluster://****@host:6379"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
 from headpond.adapters.aws.values import Item, Value, marshalled, unmarshalled
 from headpond.errors import SettingsError, Unavailable
 
-SHARDS = 8
+SHARDS = 4
+"""May be raised, never lowered: what was written before stays in partitions that are read."""
+
 READ_S = 5.0
 ATTEMPTS = 4
 CONFLICTS = 8
