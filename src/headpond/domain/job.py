@@ -91,9 +91,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     told. `attempts` counts runs that are charged to the job, the present one included;
     `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
     the job's fault but has its own bound. `confidence` is the probability of the whole answer,
-    where the request asked for log-probabilities. `callback` is a URL to tell of
-    the end; `stream` is true of a job whose tokens are told while it runs. `deaths` has one for
-    each time that the job was redriven. `batch` is the one that the job is a line of.
+    where the request asked for log-probabilities; `cut_short` is true of one that a limit or a
+    filter of the engine ended. `callback` is a URL to tell of the end; `stream` is true of a job
+    whose tokens are told while it runs; `background` of a response that nobody waits for, and None
+    of what is no response. `deaths` has one for each time that the job was redriven. `batch` is the
+    one that the job is a line of.
     """
 
     id: JobId
@@ -113,6 +115,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline: float | None = None
     callback: str | None = None
     stream: bool = False
+    background: bool | None = None
     accepted_at: float
 
     version: int = 1
@@ -126,6 +129,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: float | None = None
     usage: Usage | None = None
     confidence: float | None = None
+    cut_short: bool = False
     error: JobError | None = None
     deaths: tuple[Death, ...] = ()
     erased_at: float | None = None
@@ -192,7 +196,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def succeeded(
-        self, now: float, *, engine: str, usage: Usage, confidence: float | None = None
+        self,
+        now: float,
+        *,
+        engine: str,
+        usage: Usage,
+        confidence: float | None = None,
+        cut_short: bool = False,
     ) -> "Job":
         """The engine answered."""
         self._expect(JobState.RUNNING)
@@ -202,6 +212,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             engine=engine,
             usage=usage,
             confidence=confidence,
+            cut_short=cut_short,
         )
 
     def failed(self, now: float, error: JobError, *, engine: str | None = None) -> "Job":

@@ -23,11 +23,15 @@ from headpond.domain.retry import RetryPolicy, backoff_s
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine's response body, as JSON bytes, with what was counted."""
+    """The engine's response body, as JSON bytes, with what was counted.
+
+    `cut_short` when the engine ended the answer before the model did: by a limit or a filter.
+    """
 
     response: bytes
     usage: Usage
     confidence: float | None = None
+    cut_short: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -95,7 +99,11 @@ def settle(  # noqa: PLR0911 - an arm for each row of the table
     match outcome:
         case Answered():
             after = job.succeeded(
-                now, engine=engine, usage=outcome.usage, confidence=outcome.confidence
+                now,
+                engine=engine,
+                usage=outcome.usage,
+                confidence=outcome.confidence,
+                cut_short=outcome.cut_short,
             )
             return Settlement(job=after, response=outcome.response)
         case Refused():

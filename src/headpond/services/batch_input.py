@@ -127,7 +127,11 @@ class BatchInput:
             raise InvalidRequest(message, code="line_too_long")
         asked = self._form.request(batch.endpoint, line.text)
         order = replace(
-            asked.order, priority=Priority.BATCH, deadline=batch.expires_at, batch=batch.id
+            asked.order,
+            priority=Priority.BATCH,
+            deadline=batch.expires_at,
+            background=None,
+            batch=batch.id,
         )
         name = line_name(batch, line.number, asked.custom_id)
         job = self._submission.draft(name, order, _owner(batch))

@@ -46,6 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     best_effort: bool = False
     callback: str | None = None
     stream: bool = False
+    background: bool | None = None
     metadata: dict[str, str] = {}
     batch: BatchId | None = None
     idempotency_key: str | None = None
@@ -214,6 +215,7 @@ class Submission:
             deadline=order.deadline,
             callback=order.callback,
             stream=order.stream,
+            background=order.background,
             accepted_at=self._clock.now(),
         )
 

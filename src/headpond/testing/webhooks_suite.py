@@ -14,7 +14,15 @@ from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, DispatchState
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId, Signer, callbacks_of
-from headpond.domain.webhook_event import Event, EventId, EventType, batch_event, event, job_event
+from headpond.domain.webhook_event import (
+    Event,
+    EventId,
+    EventType,
+    batch_event,
+    event,
+    job_event,
+    job_events,
+)
 from headpond.domain.webhook_signature import Secret
 from headpond.ports.batches import BatchStore
 from headpond.ports.endpoints import EndpointStore
@@ -176,6 +184,17 @@ class WebhookSuite:
         for endpoint in ("we_1", callbacks_of("team")):
             (dispatch,) = await self.all(stores, endpoint)
             assert dispatch.event == job_event(ended)
+
+    @pytest.mark.parametrize("name", ENDINGS)
+    async def test_a_response_in_the_background_leaves_two(self, stores: Stores, name: str) -> None:
+        await stores.endpoints.add(an_endpoint())
+        response = a_job(background=True, callback=CALLBACK)
+        ended = await self.end(stores, ENDINGS[name][0], response)
+        told = {dispatch.event.type: dispatch.event for dispatch in await self.all(stores)}
+        assert told == {event.type: event for event in job_events(ended)}
+        assert len(told) == 2
+        (called,) = await self.all(stores, callbacks_of("team"))
+        assert called.event == job_event(ended)
 
     async def test_a_job_that_goes_on_leaves_nothing(self, stores: Stores) -> None:
         await stores.endpoints.add(an_endpoint())

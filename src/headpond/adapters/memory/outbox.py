@@ -10,7 +10,7 @@ from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
-from headpond.domain.webhook_event import Event, EventId, batch_event, job_event
+from headpond.domain.webhook_event import Event, EventId, batch_event, job_events
 from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 
 
@@ -23,7 +23,10 @@ class MemoryOutbox(Outbox):
 
     def job_ended(self, job: Job) -> None:
         """Called by the job store, with no await between the job's end and this."""
-        self._add(job_event(job), job.callback)
+        own, *more = job_events(job)
+        self._add(own, job.callback)
+        for event in more:
+            self._add(event)
 
     def batch_ended(self, batch: Batch) -> None:
         """Called by the batch store, in the same way."""

@@ -11,7 +11,7 @@ import msgspec
 from headpond.adapters.sqlite import dispatches
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
-from headpond.domain.webhook_event import job_event
+from headpond.domain.webhook_event import job_events
 from headpond.ports.jobs import HELD_ON_S, Added, Existing, Idempotency, NewJob, Try
 
 log = logging.getLogger(__name__)
@@ -247,7 +247,10 @@ def _tell(connection: sqlite3.Connection, ended: Sequence[Job]) -> None:
     teams = dispatches.with_endpoints(connection, {after.team for after in ended})
     for after in ended:
         if after.team in teams or after.callback is not None:
-            dispatches.publish(connection, job_event(after), after.callback)
+            own, *more = job_events(after)
+            dispatches.publish(connection, own, after.callback)
+            for event in more:
+                dispatches.publish(connection, event)
 
 
 def _next_row(seq: int, after: Job) -> tuple[object, ...]:
