@@ -29,7 +29,7 @@ class NoPostgresError(Exception):
 
 
 class PostgresServer:
-    """A server in a folder of its own. Only `synced` survives a cut of power, which tests do not."""
+    """A server in a folder of its own. Without `synced` nothing waits for the disk."""
 
     def __init__(self, folder: Path, *, synced: bool = False) -> None:
         self._folder = folder

@@ -215,6 +215,22 @@ class BatchSettings(Section, frozen=True):
     every_s: Annotated[Seconds, Meta(description="Time between two looks at a batch")] = 1.0
 
 
+class PostgresSettings(Section, frozen=True):
+    """How a process talks to a store on PostgreSQL."""
+
+    connections: Annotated[
+        Count,
+        Meta(
+            description="Connections for what must be on the disk, and as many for the rest; "
+            "one more listens"
+        ),
+    ] = 4
+    connect_timeout_s: Annotated[Seconds, Meta(description="Longest time to connect")] = 5.0
+    statement_timeout_s: Annotated[
+        Seconds, Meta(description="The server gives up a statement that takes longer")
+    ] = 15.0
+
+
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
@@ -231,8 +247,13 @@ class Settings(Section, frozen=True):
 
     home: Annotated[str, Meta(description="Folder for data")] = ".headpond"
     store: Annotated[
-        str, Meta(description="Queue, records, audit and keys; relative to `home`")
+        str,
+        Meta(
+            description="Everything durable: `sqlite:///FILE`, relative to `home`, or "
+            "`postgresql://…`"
+        ),
     ] = "sqlite:///headpond.db"
+    postgres: PostgresSettings = PostgresSettings()
     idempotency_ttl_s: Annotated[Seconds, Meta(description="How long a key is remembered")] = 86_400
     sdk_retry_window_s: Annotated[
         Seconds,

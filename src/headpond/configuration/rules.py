@@ -14,7 +14,8 @@ Complaint = tuple[Path, str]
 POOL_NAME = re.compile(r"(?!.*__)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 """Not with `__`, which stands between the levels in variables."""
 
-STORES = ("sqlite",)
+STORES = {"sqlite": "sqlite:///FILE", "postgresql": "postgresql://USER@HOST/DATABASE"}
+"""The schemes of stores, with the form of each."""
 
 
 def broken_rules(settings: Settings) -> Iterator[Complaint]:
@@ -28,10 +29,11 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
 
 
 def _store(settings: Settings) -> Iterator[Complaint]:
-    scheme, separator, rest = settings.store.partition(":///")
+    scheme, separator, rest = settings.store.partition("://")
+    if scheme == "sqlite":
+        rest = rest.removeprefix("/") if rest.startswith("/") else ""
     if not separator or scheme not in STORES or not rest:
-        known = ", ".join(f"{store}:///FILE" for store in STORES)
-        yield ("store",), f"this names no store; it can be {known}"
+        yield ("store",), f"this names no store; it can be {' or '.join(STORES.values())}"
 
 
 def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:

@@ -84,9 +84,7 @@ class DeliverySuite:
         assert again.job == first.job
         assert (await stage.queue.depth(BATCH)).ready == 1
 
-    async def test_a_settled_success_has_a_result_and_leaves_no_message(
-        self, stage: Stage
-    ) -> None:
+    async def test_a_settled_success_has_a_result_and_leaves_no_message(self, stage: Stage) -> None:
         await self.submit(stage)
         (claim,) = await self.claim(stage)
         settlement = self.success(stage, claim)

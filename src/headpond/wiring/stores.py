@@ -1,15 +1,10 @@
 """The store: everything durable."""
 
-import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from headpond.adapters.local.clock import SystemClock
-from headpond.domain.identity import time_ordered_id
-from headpond.domain.job import Ticket
-from headpond.errors import SettingsError
+from headpond.errors import MissingExtra, SettingsError
 from headpond.ports.audit import Audit
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.blobs import Blobs
@@ -52,69 +47,20 @@ class Store:
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncGenerator[Store]:
-    """The store that `settings.store` names. Raises SettingsError."""
-    clock = SystemClock()
-    scheme, _, place = settings.store.partition(":///")
-    match scheme:
+    """The store that `settings.store` names. Raises SettingsError, MissingExtra, Unavailable."""
+    match settings.store.partition("://")[0]:
         case "sqlite":
-            from headpond.adapters.local.blobs import LocalBlobs
-            from headpond.adapters.sqlite.audit import SqliteAudit
-            from headpond.adapters.sqlite.batches import SqliteBatchLines, SqliteBatchStore
-            from headpond.adapters.sqlite.database import Database
-            from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
-            from headpond.adapters.sqlite.delivery import SqliteDelivery
-            from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
-            from headpond.adapters.sqlite.files import SqliteFileStore
-            from headpond.adapters.sqlite.jobs import SqliteJobStore
-            from headpond.adapters.sqlite.keys import SqliteKeyStore
-            from headpond.adapters.sqlite.outbox import SqliteOutbox
-            from headpond.adapters.sqlite.queue import SqliteQueue
-            from headpond.adapters.sqlite.retention import SqliteRetention
-            from headpond.adapters.sqlite.roster import SqliteRoster
-            from headpond.adapters.sqlite.streams import SqliteTokenStreams
+            from headpond.wiring.sqlite import sqlite_store
 
-            database = Database(_home(settings) / place)
-            database.open()
+            opening = sqlite_store(settings)
+        case "postgresql":
             try:
-                yield Store(
-                    clock=clock,
-                    jobs=SqliteJobStore(database, clock),
-                    queue=SqliteQueue(database, clock),
-                    audit=SqliteAudit(database),
-                    dead_letters=SqliteDeadLetters(database),
-                    keys=SqliteKeyStore(database),
-                    retention=SqliteRetention(database),
-                    batches=SqliteBatchStore(database),
-                    lines=SqliteBatchLines(database),
-                    files=SqliteFileStore(database),
-                    blobs=LocalBlobs(_home(settings) / "files"),
-                    roster=SqliteRoster(database),
-                    endpoints=SqliteEndpointStore(database),
-                    outbox=SqliteOutbox(database),
-                    streams=SqliteTokenStreams(database),
-                    delivery=lambda pool: SqliteDelivery(
-                        database,
-                        clock=clock,
-                        new_ticket=lambda: _new_ticket(clock),
-                        lease_s=pool.lease_s,
-                        max_lost_leases=pool.retry.max_lost_leases,
-                    ),
-                )
-            finally:
-                await database.close()
+                from headpond.wiring.postgres import postgres_store
+            except ModuleNotFoundError as error:
+                raise MissingExtra("postgres", "A store on PostgreSQL") from error
+
+            opening = postgres_store(settings)
         case _:
             raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
-
-
-def _home(settings: Settings) -> Path:
-    """The data folder, made if need be for this user alone: there are prompts in it."""
-    home = Path(settings.home).expanduser()
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise SettingsError(f"home: cannot use {home}: {error.strerror}.") from error
-    return home
-
-
-def _new_ticket(clock: Clock) -> Ticket:
-    return Ticket(time_ordered_id(clock.now(), secrets.randbits(74)))
+    async with opening as store:
+        yield store

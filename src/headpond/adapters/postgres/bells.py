@@ -1,9 +1,9 @@
 """Bells: who waits for something is told by whichever process brings it about.
 
 NOTIFY inside a transaction would make commits wait for each other: the server lets one at a time
-notify, until it is on the disk. So it is sent after the commit, by itself, unsynced, and what gathers
-while one is on its way goes with the next. If the process dies in between, or a connection does,
-nobody is told: whoever waits looks again by itself after a while.
+notify, until it is on the disk. So it is sent after the commit, by itself, unsynced, and what
+gathers while one is on its way goes with the next. If the process dies in between, or a connection
+does, nobody is told: whoever waits looks again by itself after a while.
 """
 
 import asyncio

@@ -20,8 +20,9 @@ PLANS = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-"""Every statement has its index, and means to walk it from the few rows that it is given. A plan that
-was made for a table when it was new and small must not be kept when there are millions of rows."""
+"""Every statement has its index, and means to walk it from the few rows that it is given. A plan
+that was made for a table when it was new and small must not be kept when there are millions of
+rows."""
 
 IDLE_TRANSACTION_S = 10
 """A process that stops answering in a transaction loses it after this, and what it has locked."""

@@ -5,9 +5,9 @@ waits for a client while it holds what others need. Two pools: one whose commits
 before they return, and one for reading and for what a crash may undo. A third kind of connection
 listens (see `bells`).
 
-A statement that was sent is heard to its end, whether or not somebody still waits for it, so that no
-connection is left in the middle of one. What the server rolled back for another's sake is done again.
-A connection that broke is an `Unavailable` for whoever used it; the next one gets a new one.
+A statement that was sent is heard to its end, whether or not somebody still waits for it, so that
+no connection is left in the middle of one. What the server rolled back for another's sake is done
+again. A connection that broke is an `Unavailable` for whoever used it; the next one gets a new one.
 """
 
 import asyncio

@@ -1,13 +1,14 @@
 """Delivery with queue and records in one PostgreSQL database.
 
-The verbs are those of `services/two_step_delivery.py`. To submit and to settle are one statement each,
-so no crash falls between record and message. A claim is two: the receipt locks the lane, which others
-wait for, and must not wait for us while we judge. A crash in between leaves a lease that lapses; and
-a record becomes `running` only while the lease under which it was read is still held.
+The verbs are those of `services/two_step_delivery.py`. To submit and to settle are one statement
+each, so no crash falls between record and message. A claim is two: the receipt locks the lane,
+which others wait for, and must not wait for us while we judge. A crash in between leaves a lease
+that lapses; and a record becomes `running` only while the lease under which it was read is still
+held.
 
-A record that becomes `running` is on the disk before anybody works on it. Its version is the fencing
-token, and the worker outlives a crash of the server: were the claim undone by it, another worker's
-claim would make the same version again.
+A record that becomes `running` is on the disk before anybody works on it. Its version is the
+fencing token, and the worker outlives a crash of the server: were the claim undone by it, another
+worker's claim would make the same version again.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Messages in rows, and every change to them, as statements.
 
 A lease token is the row's number and a nonce that is new with each receipt, so an old token finds
-nothing. A lease also holds only while its time runs: `now` is a parameter of each statement. See the
-page on top of `migrations/0002_lanes.sql`.
+nothing. A lease also holds only while its time runs: `now` is a parameter of each statement. See
+the page on top of `migrations/0002_lanes.sql`.
 """
 
 import secrets

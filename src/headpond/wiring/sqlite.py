@@ -1,0 +1,71 @@
+"""The store in one SQLite file, with a folder of files beside it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from headpond.adapters.local.blobs import LocalBlobs
+from headpond.adapters.local.clock import SystemClock
+from headpond.adapters.sqlite.audit import SqliteAudit
+from headpond.adapters.sqlite.batches import SqliteBatchLines, SqliteBatchStore
+from headpond.adapters.sqlite.database import Database
+from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
+from headpond.adapters.sqlite.delivery import SqliteDelivery
+from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
+from headpond.adapters.sqlite.files import SqliteFileStore
+from headpond.adapters.sqlite.jobs import SqliteJobStore
+from headpond.adapters.sqlite.keys import SqliteKeyStore
+from headpond.adapters.sqlite.outbox import SqliteOutbox
+from headpond.adapters.sqlite.queue import SqliteQueue
+from headpond.adapters.sqlite.retention import SqliteRetention
+from headpond.adapters.sqlite.roster import SqliteRoster
+from headpond.adapters.sqlite.streams import SqliteTokenStreams
+from headpond.errors import SettingsError
+from headpond.settings import Settings
+from headpond.wiring.stores import Store
+from headpond.wiring.tickets import tickets
+
+
+@asynccontextmanager
+async def sqlite_store(settings: Settings) -> AsyncGenerator[Store]:
+    """Opened, for as long as the context lasts. Raises SettingsError, Unavailable."""
+    clock = SystemClock()
+    database = Database(_home(settings) / settings.store.removeprefix("sqlite:///"))
+    database.open()
+    try:
+        yield Store(
+            clock=clock,
+            jobs=SqliteJobStore(database, clock),
+            queue=SqliteQueue(database, clock),
+            audit=SqliteAudit(database),
+            dead_letters=SqliteDeadLetters(database),
+            keys=SqliteKeyStore(database),
+            retention=SqliteRetention(database),
+            batches=SqliteBatchStore(database),
+            lines=SqliteBatchLines(database),
+            files=SqliteFileStore(database),
+            blobs=LocalBlobs(_home(settings) / "files"),
+            roster=SqliteRoster(database),
+            endpoints=SqliteEndpointStore(database),
+            outbox=SqliteOutbox(database),
+            streams=SqliteTokenStreams(database),
+            delivery=lambda pool: SqliteDelivery(
+                database,
+                clock=clock,
+                new_ticket=tickets(clock),
+                lease_s=pool.lease_s,
+                max_lost_leases=pool.retry.max_lost_leases,
+            ),
+        )
+    finally:
+        await database.close()
+
+
+def _home(settings: Settings) -> Path:
+    """The data folder, made if need be for this user alone: there are prompts in it."""
+    home = Path(settings.home).expanduser()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"home: cannot use {home}: {error.strerror}.") from error
+    return home
