@@ -196,7 +196,7 @@ class PostgresDelivery(Delivery):
         telling: bool,
     ) -> list[Written]:
         afters = [settlement.job for _, settlement in items]
-        ((written, to_be_told, ready),) = await run(
+        rows = await run(
             connection,
             "settle",
             self._clock.now(),
@@ -212,6 +212,8 @@ class PostgresDelivery(Delivery):
             telling,
             [after.callback is not None for after in afters],
         )
+        written: list[int]
+        ((written, to_be_told, ready),) = rows
         self._database.bells.ring(Bell.JOBS, [afters[place - 1].id for place in written])
         self._database.bells.ring(Bell.LANES, ready or ())
         results = dict.fromkeys(written, Written.YES) | dict.fromkeys(

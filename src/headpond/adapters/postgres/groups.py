@@ -13,7 +13,7 @@ from headpond.errors import TryLater
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-Work = Callable[[Connection, Sequence[Item]], Awaitable[Sequence[T]]]
+Work = Callable[[Connection, Sequence[Item]], Awaitable[Sequence[T | BaseException]]]
 """Does the same to each item, in one transaction; returns a result for each, or its failure."""
 
 GROUP = 256
