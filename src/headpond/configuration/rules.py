@@ -16,6 +16,7 @@ POOL_NAME = re.compile(r"(?!.*__)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 
 STORES = {
     "sqlite:///FILE": re.compile(r"sqlite:///.+"),
+    "postgresql://USER@HOST/DATABASE": re.compile(r"postgresql://.+"),
     "dynamodb://REGION/TABLE": re.compile(
         r"dynamodb://[a-z0-9-]+/[A-Za-z0-9_.-]{3,255}(\?endpoint=[^?&]+)?"
     ),

@@ -15,7 +15,7 @@ from typing import NewType, Protocol
 
 import msgspec
 
-from headpond.domain.job import JobId, Ticket
+from headpond.domain.job import Job, JobId, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 
@@ -34,6 +34,11 @@ class Message(msgspec.Struct, frozen=True):
     team: str
     work_tokens: int
     weight: float = 1.0
+
+
+def message_of(job: Job) -> Message:
+    """The message that stands for a job under its present ticket."""
+    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)
 
 
 class Lease(msgspec.Struct, frozen=True):

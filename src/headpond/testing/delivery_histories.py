@@ -38,7 +38,7 @@ from headpond.domain.retry import RetryPolicy
 from headpond.ports.audit import AuditEntry, AuditQuery
 from headpond.ports.delivery import Claim
 from headpond.ports.jobs import Added, Idempotency, NewJob, Try
-from headpond.ports.queue import Message
+from headpond.ports.queue import message_of
 from headpond.services.broadcast import Broadcast
 from headpond.services.reaper import Reaper
 from headpond.services.two_step_delivery import TwoStepDelivery
@@ -142,7 +142,7 @@ class DeliveryHistories(Histories[Stage]):
         """As when the process dies between two steps, before or after the message is sent."""
         new = self.new("one", None, "x", Priority.BATCH, None)
         job = new.job
-        message = Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)
+        message = message_of(job)
         for stage in (self.model, self.real):
             self.wait(stage.jobs.add(new))
             if sent:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from headpond.adapters.aws.audit import DynamoAudit
 from headpond.adapters.aws.batches import DynamoBatchLines, DynamoBatchStore
@@ -21,16 +20,17 @@ from headpond.adapters.local.blobs import LocalBlobs
 from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Queue
-from headpond.wiring.stores import Store, two_steps
+from headpond.settings import Settings
+from headpond.wiring.stores import Store, home_of, two_steps
 
 
 @asynccontextmanager
-async def dynamodb_store(home: Path, url: str, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
-    """The store in the table that the URL names, files of batches in `home`.
+async def dynamodb_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
+    """Opened, for as long as the context lasts; files of batches lie in the data folder.
 
     Raises SettingsError.
     """
-    async with open_table(place_of(url)) as table:
+    async with open_table(place_of(settings.store)) as table:
         jobs = DynamoJobStore(table, clock)
         batches, lines = DynamoBatchStore(table), DynamoBatchLines(table)
         try:
@@ -45,7 +45,7 @@ async def dynamodb_store(home: Path, url: str, clock: Clock, queue: Queue) -> As
                 batches=batches,
                 lines=lines,
                 files=DynamoFileStore(table),
-                blobs=LocalBlobs(home / "files"),
+                blobs=LocalBlobs(home_of(settings) / "files"),
                 roster=DynamoRoster(table),
                 endpoints=DynamoEndpointStore(table),
                 outbox=DynamoOutbox(table),

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from headpond.adapters.local.blobs import LocalBlobs
 from headpond.adapters.memory.buckets import MemoryBuckets
@@ -22,13 +21,16 @@ from headpond.adapters.sqlite.retention import SqliteRetention
 from headpond.adapters.sqlite.roster import SqliteRoster
 from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.ports.clock import Clock
-from headpond.wiring.stores import Store, new_ticket
+from headpond.settings import Settings
+from headpond.wiring.stores import Store, home_of
+from headpond.wiring.tickets import tickets
 
 
 @asynccontextmanager
-async def sqlite_store(home: Path, url: str, clock: Clock) -> AsyncGenerator[Store]:
-    """The store in the file that the URL names, in `home`. Raises SettingsError, Unavailable."""
-    database = Database(home / url.partition(":///")[2])
+async def sqlite_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store]:
+    """Opened, for as long as the context lasts. Raises SettingsError, Unavailable."""
+    home = home_of(settings)
+    database = Database(home / settings.store.removeprefix("sqlite:///"))
     database.open()
     try:
         yield Store(
@@ -52,7 +54,7 @@ async def sqlite_store(home: Path, url: str, clock: Clock) -> AsyncGenerator[Sto
             delivery=lambda pool: SqliteDelivery(
                 database,
                 clock=clock,
-                new_ticket=lambda: new_ticket(clock),
+                new_ticket=tickets(clock),
                 lease_s=pool.lease_s,
                 max_lost_leases=pool.retry.max_lost_leases,
             ),

@@ -1,14 +1,11 @@
 """The store: everything durable."""
 
-import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headpond.adapters.local.clock import SystemClock
-from headpond.domain.identity import time_ordered_id
-from headpond.domain.job import Ticket
 from headpond.errors import MissingExtra, SettingsError
 from headpond.ports.audit import Audit
 from headpond.ports.batches import BatchLines, BatchStore
@@ -29,6 +26,7 @@ from headpond.ports.streams import TokenStreams
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.settings import PoolSettings, Settings
 from headpond.wiring.elsewhere import ApartQueue, Elsewhere
+from headpond.wiring.tickets import tickets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,14 +88,21 @@ def _open(
         case "sqlite":
             from headpond.wiring.sqlite import sqlite_store
 
-            return sqlite_store(home_of(settings), settings.store, clock)
+            return sqlite_store(settings, clock)
+        case "postgresql":
+            try:
+                from headpond.wiring.postgres import postgres_store
+            except ImportError as error:
+                raise MissingExtra("postgres", "A store in PostgreSQL") from error
+
+            return postgres_store(settings, clock)
         case "dynamodb" if apart is not None:
             try:
                 from headpond.wiring.aws import dynamodb_store
             except ImportError as error:
                 raise MissingExtra("aws", "A store in DynamoDB") from error
 
-            return dynamodb_store(home_of(settings), settings.store, clock, apart.queue)
+            return dynamodb_store(settings, clock, apart.queue)
         case _:
             raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
 
@@ -108,7 +113,7 @@ def two_steps(jobs: JobStore, queue: Queue, clock: Clock) -> Callable[[PoolSetti
         jobs,
         queue,
         clock=clock,
-        new_ticket=lambda: new_ticket(clock),
+        new_ticket=tickets(clock),
         lease_s=pool.lease_s,
         max_lost_leases=pool.retry.max_lost_leases,
     )
@@ -122,8 +127,3 @@ def home_of(settings: Settings) -> Path:
     except OSError as error:
         raise SettingsError(f"home: cannot use {home}: {error.strerror}.") from error
     return home
-
-
-def new_ticket(clock: Clock) -> Ticket:
-    """A ticket that nobody had before."""
-    return Ticket(time_ordered_id(clock.now(), secrets.randbits(74)))

@@ -23,7 +23,7 @@ from headpond.domain.outcome import Settlement
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, NewJob
-from headpond.ports.queue import Lease, Message
+from headpond.ports.queue import Lease, message_of
 
 NOTHING = records.Found(0, None, b"")
 
@@ -126,7 +126,7 @@ class SqliteDelivery(Delivery):
         def enqueue(connection: sqlite3.Connection) -> bool:
             if not records.swap(connection, after) or not records.swap(connection, queued):
                 return False
-            messages.send(connection, [_message_of(queued)], now=now, delay_s=delay_s)
+            messages.send(connection, [message_of(queued)], now=now, delay_s=delay_s)
             return True
 
         return await self._database.write(enqueue)
@@ -136,7 +136,7 @@ class SqliteDelivery(Delivery):
     ) -> list[Added | Existing]:
         now = self._clock.now()
         stored = records.add(connection, news, now)
-        added = [_message_of(each.job) for each in stored if isinstance(each, Added)]
+        added = [message_of(each.job) for each in stored if isinstance(each, Added)]
         messages.send(connection, added, now=now)
         return stored
 
@@ -196,7 +196,3 @@ class SqliteDelivery(Delivery):
             results.append(stands == after)
         messages.ack(connection, done, now=now)
         return results
-
-
-def _message_of(job: Job) -> Message:
-    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)

@@ -1,37 +1,16 @@
 """Job records in rows, and every change to them, as steps of a transaction."""
 
 import json
-import logging
 import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from headpond.adapters.sqlite import dispatches
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
+from headpond.domain.stored import job_of, readable, record_of
 from headpond.domain.webhook_event import job_events
 from headpond.ports.jobs import HELD_ON_S, Added, Existing, Idempotency, NewJob, Try
-
-log = logging.getLogger(__name__)
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Job).decode
-
-
-def job_of(record: str) -> Job:
-    """The record as it was stored."""
-    return _decode(record)
-
-
-def readable(record: str, job_id: str = "a job") -> Job | None:
-    """The record, None for one of a newer release or a damaged one: others are not to suffer."""
-    try:
-        return job_of(record)
-    except msgspec.MsgspecError:
-        log.exception("the record of %s cannot be read: %s", job_id, record[:200])
-        return None
 
 
 def add(
@@ -107,7 +86,7 @@ def _new_row(seq: int, job: Job) -> tuple[object, ...]:
         job.deadline,
         job.finished_at,
         job.batch,
-        _encode(job).decode(),
+        record_of(job),
     )
 
 
@@ -258,6 +237,6 @@ def _next_row(seq: int, after: Job) -> tuple[object, ...]:
         after.version,
         after.state.value,
         after.finished_at,
-        _encode(after).decode(),
+        record_of(after),
         seq,
     )
