@@ -90,7 +90,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     told. `attempts` counts runs that are charged to the job, the present one included;
     `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
     the job's fault but has its own bound. `confidence` is the probability of the whole answer,
-    where the request asked for log-probabilities. `callback` is a URL to tell of
+    where the request asked for log-probabilities. `last_error` is why it last went back to its
+    lane, until it succeeds. `callback` is a URL to tell of
     the end; `stream` is true of a job whose tokens are told while it runs. `deaths` has one for
     each time that the job was redriven. `batch` is the one that the job is a line of.
     """
@@ -126,6 +127,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage | None = None
     confidence: float | None = None
     error: JobError | None = None
+    last_error: JobError | None = None
     deaths: tuple[Death, ...] = ()
     erased_at: float | None = None
 
@@ -170,13 +172,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             lost_leases=self.lost_leases + (1 if taken_over else 0),
         )
 
-    def returned(self, *, charged: bool) -> "Job":
+    def returned(self, *, charged: bool, why: JobError | None = None) -> "Job":
         """Back into the lane: after a failure (charged), or because it was not its turn."""
         self._expect(JobState.RUNNING)
-        attempts = self.attempts if charged else self.attempts - 1
-        return self._next(state=JobState.QUEUED, attempts=attempts, worker=None)
+        return self._next(
+            state=JobState.QUEUED,
+            attempts=self.attempts if charged else self.attempts - 1,
+            worker=None,
+            last_error=why or self.last_error,
+        )
 
-    def interrupted(self) -> "Job":
+    def interrupted(self, why: JobError | None = None) -> "Job":
         """Back into the lane, because its engine died: counted like a worker that vanished."""
         self._expect(JobState.RUNNING)
         return self._next(
@@ -184,6 +190,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             attempts=self.attempts - 1,
             lost_leases=self.lost_leases + 1,
             worker=None,
+            last_error=why or self.last_error,
         )
 
     def succeeded(
@@ -197,6 +204,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             engine=engine,
             usage=usage,
             confidence=confidence,
+            last_error=None,
         )
 
     def failed(self, now: float, error: JobError, *, engine: str | None = None) -> "Job":
@@ -230,6 +238,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             started_at=None,
             finished_at=None,
             error=None,
+            last_error=None,
             deaths=(*self.deaths, death),
         )
 
