@@ -78,7 +78,7 @@ BUGS: dict[str, tuple[object, str, Any, Proof]] = {
     ),
     "the accused are judged before the others are tried": (
         *(Suspects, "judged", _judge_too_early),
-        partial(proofs.test_one_poison_among_64_is_found_and_nobody_else_pays, 0, proofs.DEATH),
+        proofs.test_the_accused_are_judged_when_all_others_have_been_tried,
     ),
     "garbage is always charged": (
         *(isolation._Held, "charged", property(lambda held: isinstance(held.outcome, Broke))),

@@ -13,6 +13,11 @@ A broken request is held until that is known. Suspects stay in the worker's hand
 renewed, and the engine gets nothing else until they have been tried as `domain/suspects.py` says. A
 job that comes from a worker that vanished is a suspect too: it may have taken the worker along.
 
+When the engine turns out to fail with everybody (`domain/breaker.py`), nobody is kept: all go back
+to their lanes, with what the engine said in their records. From then on a request that fails, alone
+as it is, has lost a lease and lets others go first, so that no poison keeps the engine from proving
+that it works again, and no job circles for ever.
+
 Who is handed back before it was cleared is counted a lost lease, so whoever claims it isolates it.
 """
 
@@ -35,7 +40,7 @@ from headpond.domain.outcome import (
     Settlement,
     settle,
 )
-from headpond.domain.retry import RetryPolicy, backoff_s
+from headpond.domain.retry import RetryPolicy, outage_s
 from headpond.domain.suspects import Suspect, Suspects, Verdict, evidence, verdict
 from headpond.ports.delivery import Claim
 from headpond.ports.events import Listener
@@ -88,7 +93,6 @@ class Isolation:
         self._held: dict[LeaseToken, _Held] = {}
         self._suspects: Suspects[Claim] = Suspects()
         self._others_answered = False
-        self._failures_in_a_row = 0
 
     @property
     def waiting(self) -> list[Claim]:
@@ -128,7 +132,7 @@ class Isolation:
         suspect = self._in_flight.pop(claim.lease.token, None)
         if suspect is None:
             return None
-        shared = self._tell_company(claim.lease.token, outcome)
+        shared = self._tell_company(claim.lease.token, outcome) or self._gate.broken
         if isinstance(outcome, NotNow | Misconfigured) and claim.lease.token in self._on_trial:
             return None  # it did not run, so it is neither cleared nor accused
         self._on_trial.pop(claim.lease.token, None)
@@ -141,7 +145,6 @@ class Isolation:
                 return None
             case Answered():
                 self._others_answered = True
-                self._failures_in_a_row = 0
             case NotNow() | Misconfigured() | Refused() | None:
                 pass
             case _:  # pragma: no cover
@@ -171,11 +174,13 @@ class Isolation:
             return []
         self._suspects = self._suspects.joined([*self._on_trial.values()])
         self._on_trial.clear()
-        if self._held:
+        failed = bool(self._held)
+        if failed:
             self._note_failure([*self._held.values()])
             self._held.clear()
         accused, self._suspects = self._suspects.judged()
-        return [settlement for suspect in accused for settlement in self._sentence(suspect, now)]
+        settled = [settled for suspect in accused for settled in self._sentence(suspect, now)]
+        return settled + self.release() if failed and self._gate.broken else settled
 
     def next_group(self) -> list[Claim]:
         """Those to be run now, together and with nothing beside them; empty if nobody waits."""
@@ -204,8 +209,9 @@ class Isolation:
         No mark is added beyond the bound: it has not been tried to the end, so it is not buried.
         """
         job = suspect.who.job
+        why = JobError(suspect.last.code, suspect.last.reason) if suspect.failures else None
         marked = suspect.failures and job.lost_leases < self._retry.max_lost_leases
-        return job.interrupted() if marked else job.returned(charged=False)
+        return job.interrupted(why) if marked else job.returned(charged=False, why=why)
 
     @property
     def _idle(self) -> bool:
@@ -227,10 +233,9 @@ class Isolation:
         self._suspects = self._suspects.failed(
             [replace(one.suspect, last=_as_death(one.outcome)) for one in held]
         )
-        self._failures_in_a_row += 1
-        self._gate.close(backoff_s(self._retry, self._failures_in_a_row, self._chance()))
-        waiting = len(self._suspects.everybody)
-        self._listener.hear(EngineFailed(self._engine, len(held), waiting, held[0].outcome.reason))
+        waiting, reason = len(self._suspects.everybody), held[0].outcome.reason
+        self._listener.hear(EngineFailed(self._engine, len(held), waiting, reason))
+        self._gate.engine_failed(reason)
 
     def _sentence(self, suspect: Suspect[Claim], now: float) -> list[tuple[Claim, Settlement]]:
         claim, last = suspect.who, suspect.last
@@ -253,6 +258,9 @@ class Isolation:
                     policy=self._retry,
                     chance=self._chance(),
                 )
+                if self._gate.broken:
+                    delay_s = outage_s(self._retry, claim.job.lost_leases)
+                    settlement = replace(settlement, delay_s=delay_s)
             case _:  # pragma: no cover
                 assert_never(judged)
         return [(claim, settlement)]

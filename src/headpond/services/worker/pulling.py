@@ -11,6 +11,7 @@ from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.events import Listener
 from headpond.services.worker.alarm import Alarm
+from headpond.services.worker.gate import Gate
 from headpond.services.worker.in_flight import InFlight
 from headpond.services.worker.load import Load
 from headpond.services.worker.settling import Settling
@@ -35,6 +36,7 @@ class Puller:
         name: str,
         lanes: Sequence[Lane],
         settings: PoolSettings,
+        gate: Gate,
         load: Load,
         flight: InFlight,
         settling: Settling,
@@ -47,6 +49,7 @@ class Puller:
         self._name = name
         self._lanes = lanes
         self._settings = settings
+        self._gate = gate
         self._load = load
         self._flight = flight
         self._settling = settling
@@ -58,7 +61,7 @@ class Puller:
 
     def room(self) -> int:
         """How many more requests the engine should get now."""
-        limit, gauges = self._settings.max_in_flight, self._load.gauges
+        limit, gauges = self._gate.limit, self._load.gauges
         return room(
             limit=limit,
             in_flight=len(self._flight) + self._trials.places(limit),
@@ -72,7 +75,7 @@ class Puller:
         """The room; while it is little, wait a moment for more jobs to be done."""
         loop = asyncio.get_running_loop()
         until = loop.time() + LINGER_S
-        limit = self._settings.max_in_flight
+        limit = self._gate.limit
         while (left_s := until - loop.time()) > 0 and not self._alarm.stopping:
             free = self.room()
             if not free or worth_pulling(limit=limit, in_flight=len(self._flight), room=free):

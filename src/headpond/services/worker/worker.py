@@ -62,7 +62,7 @@ class Worker:
         self._chance = chance or random.Random().random
         self._alarm = Alarm()
         self._load = Load(engine)
-        self._gate = Gate(engine, settings=settings, listener=listener)
+        self._gate = Gate(engine, settings=settings, listener=listener, chance=self._chance)
         self.gave_up = self._gate.gave_up
         self._isolation = Isolation(
             engine.name,
@@ -87,6 +87,7 @@ class Worker:
             name=name,
             lanes=lanes,
             settings=settings,
+            gate=self._gate,
             load=self._load,
             flight=self._flight,
             settling=self._settling,

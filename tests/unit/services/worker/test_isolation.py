@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from headpond.domain.facts import ClaimLost, EngineFailed, JobConvicted
-from headpond.domain.job import Job, JobId, JobState
+from headpond.domain.breaker import FAILURES_OF_AN_ENGINE
+from headpond.domain.facts import ClaimLost, EngineBroken, EngineFailed, EngineHealth, JobConvicted
+from headpond.domain.job import Job, JobError, JobId, JobState
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.outcome import Broke, Died, NotNow, Outcome, Refused
 from headpond.domain.retry import RetryPolicy
@@ -181,6 +182,16 @@ async def test_suspects_have_the_engine_to_themselves() -> None:
 
 
 @virtually
+async def test_the_accused_are_judged_when_all_others_have_been_tried() -> None:
+    pond, engine = Pond(SETTINGS), FragileEngine()
+    ids = await submit(pond, "fine", "poison")
+    async with pond.working(engine):
+        fine, poison = await pond.ended(*ids)
+    assert charged([fine]) == {(JobState.SUCCEEDED, 1, 0)}
+    assert charged([poison]) == {(JobState.DEAD, 1, 0)}
+
+
+@virtually
 async def test_nothing_is_pulled_beside_the_last_suspect() -> None:
     pond, engine = Pond(SETTINGS), FragileEngine()
     await submit(pond, "fine", "poison")
@@ -271,6 +282,117 @@ async def test_an_engine_that_fails_with_everybody_convicts_nobody() -> None:
         assert pond.ear.heard(JobConvicted) == []
         jobs = await pond.ended(*ids)  # each ends all the same, at the bound of lost leases
     assert charged(jobs) == {(JobState.DEAD, 1, SETTINGS.retry.max_lost_leases)}
+
+
+class BrokenEngine(ScriptedEngine):
+    """Says that it is well, and answers everybody with a 500 after two seconds, until mended."""
+
+    def __init__(self) -> None:
+        super().__init__(script=self._answer)
+        self.mended = False
+
+    async def _answer(self) -> Outcome:
+        await asyncio.sleep(2.0)
+        return ANSWER if self.mended else Broke("HTTP 500")
+
+
+@pytest.mark.parametrize("in_flight", [4, 8, 64])
+def test_an_engine_that_fails_with_everybody_is_told_within_seven_failures(in_flight: int) -> None:
+    async def experiment() -> None:
+        pond, engine = Pond(replace(SETTINGS, max_in_flight=in_flight)), BrokenEngine()
+        ids = await submit(pond, *["fine"] * in_flight)
+        waiting = await submit(pond, *["fine"] * in_flight)
+        async with pond.working(engine):
+            await asyncio.sleep(90)
+            jobs = [await pond.record(job_id) for job_id in ids]
+            assert {(job.state, job.attempts, job.last_error) for job in jobs} == {
+                (JobState.QUEUED, 0, JobError("engine_error", "HTTP 500"))
+            }
+            assert [fact.failures for fact in pond.ear.heard(EngineBroken)] == [7]
+            assert [fact.healthy for fact in pond.ear.heard(EngineHealth)] == [True, False]
+            untouched = [await pond.record(job_id) for job_id in waiting]
+            assert sum(job.last_error is None for job in untouched) >= in_flight - 1
+
+    run_virtually(experiment())
+
+
+@virtually
+async def test_an_engine_that_fails_with_everybody_gets_one_request_a_minute() -> None:
+    pond, engine = Pond(replace(SETTINGS, max_in_flight=8)), BrokenEngine()
+    ids = await submit(pond, *["fine"] * 64)
+    async with pond.working(engine):
+        await asyncio.sleep(90)
+        asked = engine.asked
+        await asyncio.sleep(1800)
+        assert 25 <= engine.asked - asked <= 60
+        assert {(await pond.record(job_id)).state for job_id in ids} == {JobState.QUEUED}
+        engine.most_at_once, engine.mended = 0, True
+        jobs = await pond.ended(*ids)
+    assert {(job.state, job.attempts) for job in jobs} == {(JobState.SUCCEEDED, 1)}
+    assert [fact.healthy for fact in pond.ear.heard(EngineHealth)] == [True, False, True]
+    assert engine.most_at_once == 8  # not before one more had been answered each time
+
+
+@virtually
+async def test_no_job_circles_for_ever_at_an_engine_that_fails_with_everybody() -> None:
+    pond, engine = Pond(replace(SETTINGS, max_in_flight=8)), BrokenEngine()
+    ids = await submit(pond, *["fine"] * 8)
+    began = pond.clock.now()
+    async with pond.working(engine):
+        jobs = await pond.ended(*ids)
+    rounds = SETTINGS.retry.max_lost_leases + 1
+    assert charged(jobs) == {(JobState.DEAD, 1, rounds - 1)}
+    assert engine.asked <= FAILURES_OF_AN_ENGINE * 8 + rounds * 8
+    assert 1800 <= pond.clock.now() - began <= 5400
+
+
+@virtually
+async def test_a_poison_does_not_keep_an_engine_from_proving_that_it_works() -> None:
+    pond, engine = Pond(SETTINGS), FragileEngine(away_s=5.0)
+    poison = await submit(pond, *["poison"] * 5)
+    async with pond.working(engine):
+        await asyncio.sleep(120)
+        assert len(pond.ear.heard(EngineBroken)) == 1
+        innocent = await submit(pond, *["fine"] * 20)
+        async with asyncio.timeout(600):
+            assert charged(await pond.ended(*innocent)) == {(JobState.SUCCEEDED, 1, 0)}
+        jobs = await pond.ended(*poison)
+    assert {job.state for job in jobs} == {JobState.DEAD}
+
+
+class PoisonedEngine(ScriptedEngine):
+    """Fails a second later with all that it got in a moment, if poison was among it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.poisons = 0
+
+    @override
+    async def complete(self, model: str, request: bytes) -> Outcome:
+        self.asked += 1
+        if b"poison" in request:
+            self.poisons += 1
+            asyncio.get_running_loop().call_later(1.1, self._recover)
+        await asyncio.sleep(1.0 + self.asked / 10_000)  # in the order in which they came
+        return DEATH if self.poisons else ANSWER
+
+    def _recover(self) -> None:
+        self.poisons -= 1
+
+
+@virtually
+async def test_poison_in_each_quarter_is_found_although_the_engine_seems_broken() -> None:
+    pond, engine = Pond(SETTINGS), PoisonedEngine()
+    words = ["fine"] * 64
+    for place in (3, 20, 40, 60):
+        words[place] = "poison"
+    ids = await submit(pond, *words)
+    async with pond.working(engine):
+        jobs = await pond.ended(*ids)
+    assert [fact.failures for fact in pond.ear.heard(EngineBroken)] == [7]
+    dead = [place for place, job in enumerate(jobs) if job.state is JobState.DEAD]
+    assert dead == [3, 20, 40, 60]
+    assert {job.lost_leases for job in jobs if job.state is JobState.SUCCEEDED} == {1}
 
 
 @virtually

@@ -13,6 +13,7 @@ from headpond.domain.facts import (
     ClaimLost,
     DutyFailed,
     EngineHealth,
+    EngineStarting,
     JobClaimed,
     JobSettled,
 )
@@ -114,7 +115,8 @@ async def test_nothing_is_pulled_before_the_engine_is_healthy() -> None:
         assert engine.asked == 0
         engine.is_healthy = True
         await pond.ended(job_id)
-    assert [fact.healthy for fact in pond.ear.heard(EngineHealth)] == [False, True]
+    assert [fact.healthy for fact in pond.ear.heard(EngineHealth)] == [True]
+    assert len(pond.ear.heard(EngineStarting)) == 1
 
 
 @virtually
@@ -130,6 +132,7 @@ async def test_an_engine_that_never_gets_healthy_is_given_up() -> None:
         engine.is_healthy = True
         await asyncio.sleep(60)
     assert (await pond.record(job_id)).state is JobState.QUEUED
+    assert [fact.healthy for fact in pond.ear.heard(EngineHealth)] == [False]
 
 
 @virtually
