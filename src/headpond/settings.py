@@ -210,6 +210,9 @@ class BatchSettings(Section, frozen=True):
     """Files and batches."""
 
     max_file_bytes: Annotated[Count, Meta(description="Largest file")] = 209_715_200
+    max_team_bytes: Annotated[
+        Count, Meta(description="All files of a team, those that its batches wrote included")
+    ] = 21_474_836_480
     max_lines: Annotated[int, Meta(ge=1, le=100_000, description="Most requests of one batch")] = (
         50_000
     )

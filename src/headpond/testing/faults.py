@@ -419,8 +419,8 @@ class FaultyFileStore(FileStore):
         self._line = line
 
     @override
-    async def put(self, file: File) -> None:
-        await self._line.through(self._files.put(file))
+    async def put(self, file: File) -> bool:
+        return await self._line.through(self._files.put(file))
 
     @override
     async def get(self, file_id: FileId) -> File | None:
@@ -439,8 +439,12 @@ class FaultyFileStore(FileStore):
         return await self._line.through(self._files.remove(file_id))
 
     @override
-    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
-        return await self._line.through(self._files.unnamed(blobs))
+    async def disown(self, blobs: list[BlobName]) -> list[BlobName]:
+        return await self._line.through(self._files.disown(blobs))
+
+    @override
+    async def stored_bytes(self, team: str, now: float) -> int:
+        return await self._line.through(self._files.stored_bytes(team, now))
 
 
 class FaultyBlobs(Blobs):

@@ -69,7 +69,13 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         offers = _quotes(settings, store)
         submission = _submission(settings, store, delivery, offers, heard.listener)
         desk = Desk(store.jobs, store.clock)
-        files = Files(store.files, store.blobs, store.batches, store.clock)
+        files = Files(
+            store.files,
+            store.blobs,
+            store.batches,
+            store.clock,
+            max_team_bytes=settings.batches.max_team_bytes,
+        )
         runner = _batch_runner(settings, store, submission, heard.listener)
         parts = Parts(
             settings=settings.gateway,

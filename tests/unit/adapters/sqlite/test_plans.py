@@ -73,6 +73,8 @@ PLANS = {
     "find_files_newest": ("files_of_team (team=?)",),
     "find_files_oldest": ("files_of_team (team=?)",),
     "expired_files": ("files_by_expiry (",),
+    "stored_bytes": ("files_of_team (team=?)",),
+    "put_file": ("PRIMARY KEY (name=?)",),
     "unnamed_blobs": ("files_by_blob (blob=?)",),
     "get_batch": ("sqlite_autoindex_batches_1 (id=?)",),
     "swap_batch": ("sqlite_autoindex_batches_1 (id=?)",),
