@@ -186,7 +186,7 @@ def replay(
     config: ConfigOption = None,
     wanted: Wanted,
 ) -> None:
-    """Run scaling policies over the own audit log: what would it have cost?"""
+    """Run scaling policies over the own audit log: what they would have cost."""
     query = AuditQuery(since=moment(since, "--from"), until=moment(until, "--to"))
     jobs = [job for job in run(_own_jobs(config, query)) if pool in (None, job.pool)]
     if not jobs:
@@ -197,7 +197,6 @@ def replay(
     _compare(request_trace("own audit log", from_jobs(jobs)), wanted)
 
 
-
 async def _own_jobs(config: str | None, query: AuditQuery) -> list[Job]:
     async with open_store(load_settings(config).settings) as store:
         return [entry.job async for entry in store.audit.read(query)]
@@ -205,9 +204,9 @@ async def _own_jobs(config: str | None, query: AuditQuery) -> list[Job]:
 
 def as_it_was(jobs: list[Job], target_wait_s: float) -> str:
     """What the jobs really waited, in a sentence."""
-    waits = [
-        job.started_at - job.accepted_at for job in jobs if job.started_at is not None
-    ] or [0.0]
+    waits = [job.started_at - job.accepted_at for job in jobs if job.started_at is not None] or [
+        0.0
+    ]
     late = sum(wait > target_wait_s for wait in waits) / len(waits)
     return (
         f"As it was: {len(jobs)} jobs waited p50 {percentile(waits, 0.5):.1f} s, "

@@ -1,4 +1,4 @@
-"""The simulator: the product's own policies and services on virtual time, over public or own traces.
+"""The simulator: the product's own policies and services on virtual time, over recorded loads.
 
 Only arrivals, engines and machines are models. Two grains of them:
 

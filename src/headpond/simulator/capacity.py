@@ -29,7 +29,9 @@ def flat(requests_per_s: float, *, concurrency: int = 16) -> Capacity:
     return Capacity(per_request_s=1 / requests_per_s, concurrency=concurrency)
 
 
-def of_engine(engine: Engine, *, prompt_tokens: float, answer_tokens: float, at_once: int) -> Capacity:
+def of_engine(
+    engine: Engine, *, prompt_tokens: float, answer_tokens: float, at_once: int
+) -> Capacity:
     """What a worker with this engine does when `at_once` requests are always at it.
 
     The engine's own model says how many of the mean length it does a second; the time is shared

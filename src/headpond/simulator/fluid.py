@@ -152,7 +152,7 @@ class _Run:
 
     def _look(self, now: float) -> None:
         size = self._fleet.size
-        change = self._scaler.look(self._sight(now), EPOCH + now)
+        change = self._scaler.look(self._sight(), EPOCH + now)
         if change.target == size:
             return
         self._fleet.resize(change.target, now)
@@ -162,7 +162,7 @@ class _Run:
         if len(self._decisions) < DECISIONS:
             self._decisions.append(Decided(now, size, self._fleet.size, change.why))
 
-    def _sight(self, now: float) -> Sight:
+    def _sight(self) -> Sight:
         line, meter, fleet = self._line, self._meter, self._fleet
         leased = meter.busy_share * fleet.ready * self._setting.capacity.concurrency
         waiting = math.ceil(line.requests + leased - 1e-6)

@@ -11,7 +11,6 @@ import msgspec
 
 from headpond.errors import InvalidRequest
 
-
 NORMAL_90 = 1.281552
 NORMAL_99 = 2.326348
 """What nine of ten standard normal values, and ninety-nine of a hundred, do not exceed."""

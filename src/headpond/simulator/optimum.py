@@ -98,9 +98,7 @@ def _steps(setting: Setting, demand: Demand) -> _Steps:
 class _Program:
     """Least cost by (machines, units left), step by step."""
 
-    def __init__(
-        self, steps: _Steps, *, step_s: float, cold_start_s: float, warm: int
-    ) -> None:
+    def __init__(self, steps: _Steps, *, step_s: float, cold_start_s: float, warm: int) -> None:
         self._steps = steps
         self._step_s = step_s
         self._cold_start_s = cold_start_s
@@ -142,7 +140,7 @@ def _step(row: list[float], more: int, allowed: int, late: float, paid: float) -
         row = [math.inf] * more + row
     if len(row) > allowed + 1:
         over = row[allowed + 1 :]
-        edge = min(row[allowed], min(_dearer(over, late)))
+        edge = min(row[allowed], *_dearer(over, late))
         row = [*row[:allowed], edge]
     elif len(row) <= allowed:
         row = row + [math.inf] * (allowed + 1 - len(row))

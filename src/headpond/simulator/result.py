@@ -39,7 +39,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One policy on one trace. Waits are from arrival until a worker takes the request.
 
     `late_share` is of all requests: those that waited longer than the target, and those that got
-    an error. Latencies, until the answer, are known where engines are simulated, too. `work_bound_h` is the work of all requests, in machine hours.
+    an error. Latencies, until the answer, are known where engines are simulated, too.
+    `work_bound_h` is the work of all requests, in machine hours.
     """
 
     policy: str

@@ -1,1 +1,1 @@
-"""Engines, iteration by iteration: continuous batching with chunked prefill and a bounded KV cache."""
+"""Engines, iteration by iteration: continuous batching, chunked prefill, a bounded KV cache."""

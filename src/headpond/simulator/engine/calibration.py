@@ -1,9 +1,9 @@
 """Predicted beside measured.
 
-    LLMServingSim   each request of a run of vLLM 0.19 on an RTX 4090 (casys-kaist/LLMServingSim, MIT):
-                    queueing for the cache and preemptions included
-    SageServe       times of one prompt and of whole batches on A100 in tensor parallel
-                    (shashwatj07/SageServe, MIT)
+LLMServingSim   each request of a run of vLLM 0.19 on an RTX 4090 (casys-kaist/LLMServingSim, MIT):
+                queueing for the cache and preemptions included
+SageServe       times of one prompt and of whole batches on A100 in tensor parallel
+                (shashwatj07/SageServe, MIT)
 """
 
 import csv
@@ -71,7 +71,9 @@ def compare_requests(engine: Engine, requests: Sequence[MeasuredRequest]) -> lis
         ],
     )
     measured = [
-        _timing(request.queued_ts, request.first_token_ts, request.last_token_ts, request.output_toks)
+        _timing(
+            request.queued_ts, request.first_token_ts, request.last_token_ts, request.output_toks
+        )
         for request in requests
     ]
     predicted = [

@@ -66,7 +66,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Stretch:
-    """Iterations that are planned: so many alike, the first taking `first_s`, each `more_s` more."""
+    """Iterations that are planned: so many alike, the first of `first_s`, each `more_s` longer."""
 
     iterations: int
     first_s: float

@@ -5,6 +5,7 @@ looks at the real queue. Nothing waits for real time.
 """
 
 import asyncio
+import contextlib
 import random
 
 import msgspec
@@ -19,9 +20,9 @@ from headpond.domain.facts import Fact, JobClaimed, JobSettled
 from headpond.domain.identity import Identity, time_ordered_id
 from headpond.domain.job import Ticket
 from headpond.domain.lane import lanes_of
+from headpond.domain.pace import pace_of
 from headpond.domain.quote import Backlog
 from headpond.domain.scaling.observation import ColdStart as SeenColdStart
-from headpond.domain.pace import pace_of
 from headpond.domain.scaling.observation import Observation, Rate
 from headpond.domain.statistics import percentile
 from headpond.domain.work import CHARS_PER_TOKEN
@@ -59,6 +60,13 @@ class Heard(Listener):
         self.waits: dict[str, float] = {}
         self.latencies: list[float] = []
         self.failed = 0
+        self.all_ended = asyncio.Event()
+        self._expected: int | None = None
+
+    def expect(self, jobs: int) -> None:
+        """No more than so many will come."""
+        self._expected = jobs
+        self._count()
 
     @override
     def hear(self, fact: Fact) -> None:
@@ -69,8 +77,13 @@ class Heard(Listener):
             case JobSettled(job) if job.state.terminal:
                 self.latencies.append((job.finished_at or 0.0) - job.accepted_at)
                 self.failed += job.error is not None
+                self._count()
             case _:
                 pass
+
+    def _count(self) -> None:
+        if len(self.latencies) == self._expected:
+            self.all_ended.set()
 
 
 def run_product(
@@ -158,9 +171,10 @@ class _Simulation:
         await self._feed()
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(0.0, setting.trace.span_s - loop.time()))
-        give_up_at = loop.time() + LONGEST_S
-        while len(self._heard.latencies) < self._arrived and loop.time() < give_up_at:
-            await asyncio.sleep(1.0)
+        self._heard.expect(self._arrived)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_S):
+                await self._heard.all_ended.wait()
         hours = self._machines.hours(loop.time())
         for duty in duties:
             await duty.stop()

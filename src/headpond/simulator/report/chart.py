@@ -50,8 +50,10 @@ def _panel(panel: Panel, top: float, span_s: float) -> str:
     most = nice(highest)
     return "".join(
         (
-            f'<text x="{LEFT}" y="{top - 7:.0f}" font-weight="600" fill="#1f2933">'
-            f"{escape(panel.title)}</text>",
+            (
+                f'<text x="{LEFT}" y="{top - 7:.0f}" font-weight="600" fill="#1f2933">'
+                f"{escape(panel.title)}</text>"
+            ),
             _legend(panel.lines, top),
             *_grid(top, most, span_s),
             *(_line(line, top, most, span_s) for line in panel.lines),
@@ -104,7 +106,9 @@ def _line(line: Line, top: float, most: float, span_s: float) -> str:
         return f'<path d="{drawn}" fill="none" stroke="{line.colour}" stroke-width="1.3"/>'
     last = span_s if line.steps else line.points[-1][0]
     base = _y(0, top, most)
-    closed = f"{drawn}L{_x(last, span_s):.1f},{base:.1f}L{_x(line.points[0][0], span_s):.1f},{base:.1f}Z"
+    closed = (
+        f"{drawn}L{_x(last, span_s):.1f},{base:.1f}L{_x(line.points[0][0], span_s):.1f},{base:.1f}Z"
+    )
     return f'<path d="{closed}" fill="{line.colour}" stroke="none"/>'
 
 

@@ -40,10 +40,12 @@ def page(comparison: Comparison) -> str:
             f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>",
             *(f"<p>{escape(line)}</p>" for line in summary(comparison)),
             _table(comparison),
-            '<p class="note">A tick: no more than '
-            f"{comparison.late_allowed:.1%} waited longer than {comparison.target_wait_s:g} s. "
-            "Waits are from arrival until a worker takes the request; late counts errors, too. "
-            "Hours are machine hours: busy, idle and starting.</p>",
+            (
+                '<p class="note">A tick: no more than '
+                f"{comparison.late_allowed:.1%} waited longer than {comparison.target_wait_s:g} s. "
+                "Waits are from arrival until a worker takes the request; late counts errors, too. "
+                "Hours are machine hours: busy, idle and starting.</p>"
+            ),
             *(_policy(comparison, result) for result in comparison.results),
             "</body></html>",
         )

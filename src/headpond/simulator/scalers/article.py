@@ -1,9 +1,9 @@
 """The article's two ways to scale on queue depth.
 
-    WorkerScaler   its Python: every 30 s, ceil(visible / 50), 120 s up, 600 s down
-    StepAlarms     its Terraform: an alarm at more than 100 visible in two minutes adds one machine,
-                   an alarm at none in ten minutes takes one; metrics come once a minute, and a
-                   minute late
+WorkerScaler   its Python: every 30 s, ceil(visible / 50), 120 s up, 600 s down
+StepAlarms     its Terraform: an alarm at more than 100 visible in two minutes adds one machine,
+               an alarm at none in ten minutes takes one; metrics come once a minute, and a
+               minute late
 """
 
 import math

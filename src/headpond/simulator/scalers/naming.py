@@ -1,15 +1,15 @@
 """Policies by name: the product's own, what others do, and rules in a file.
 
-    flow, queue-depth, …   the product's policies, with the bounds of the command line
-    FILE                   a YAML file of scaling rules
-    article                the article's Python scaler on visible messages
-    cloudwatch             the article's alarms and step scaling
-    keda                   KEDA and an HPA
-    static                 as many as 99 of 100 minutes of ten need, always
-    forecast               knows the next minutes
-    cpu                    no queue; target tracking on CPU, machines crash when overloaded
-    request-count          no queue; target tracking on requests a machine, machines crash, too
-    request-count-queueing the same with engines that hold back what they cannot run
+flow, queue-depth, …   the product's policies, with the bounds of the command line
+FILE                   a YAML file of scaling rules
+article                the article's Python scaler on visible messages
+cloudwatch             the article's alarms and step scaling
+keda                   KEDA and an HPA
+static                 as many as 99 of 100 minutes of ten need, always
+forecast               knows the next minutes
+cpu                    no queue; target tracking on CPU, machines crash when overloaded
+request-count          no queue; target tracking on requests a machine, machines crash, too
+request-count-queueing the same with engines that hold back what they cannot run
 """
 
 import math

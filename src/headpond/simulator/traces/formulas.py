@@ -1,9 +1,9 @@
 """Rates by a formula, and rates that were measured.
 
-    poisson:RATE          as many all the time
-    diurnal:RATE          a sine over the day around RATE, from 0.2 to 1.8 times as many
-    office:RATE           8:00 to 18:00 on five days of seven, and nothing besides
-    burst:COUNT           so many within a minute, evenly, and nothing besides
+poisson:RATE          as many all the time
+diurnal:RATE          a sine over the day around RATE, from 0.2 to 1.8 times as many
+office:RATE           8:00 to 18:00 on five days of seven, and nothing besides
+burst:COUNT           so many within a minute, evenly, and nothing besides
 """
 
 import csv

@@ -1,10 +1,10 @@
 """Traces that list their requests: public ones, and the own audit log's export.
 
-    Azure     AzurePublicDataset's LLM inference traces: CSV, TIMESTAMP, ContextTokens,
-              GeneratedTokens (CC BY 4.0; Patel et al., Splitwise, ISCA 2024)
-    Mooncake  JSON lines, timestamp in ms, input_length, output_length (Apache-2.0; Qin et al.,
-              FAST 2025)
-    audit     what `headpond audit export` writes
+Azure     AzurePublicDataset's LLM inference traces: CSV, TIMESTAMP, ContextTokens,
+          GeneratedTokens (CC BY 4.0; Patel et al., Splitwise, ISCA 2024)
+Mooncake  JSON lines, timestamp in ms, input_length, output_length (Apache-2.0; Qin et al.,
+          FAST 2025)
+audit     what `headpond audit export` writes
 """
 
 import csv
