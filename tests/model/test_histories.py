@@ -1,4 +1,4 @@
-"""The SQLite and PostgreSQL adapters do what the model in memory does, in any history that chance brings."""
+"""The SQLite and PostgreSQL adapters do what the model in memory does, in any random history."""
 
 import pytest
 from hypothesis import settings
