@@ -164,7 +164,7 @@ def begin_all(connection: sqlite3.Connection, begun: Sequence[tuple[int, Job]]) 
 
     Whoever calls has read them in the same transaction, so each stands where it is expected.
     """
-    rows = [(after.version, _encode(after).decode(), seq) for seq, after in begun]
+    rows = [(after.version, record_of(after), seq) for seq, after in begun]
     connection.executemany(sql("begin_job"), rows)
 
 
