@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope
 from typing_extensions import override
 
 from headpond.adapters.memory.batches import MemoryBatchLines, MemoryBatchStore
+from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.files import MemoryBlobs, MemoryFileStore
@@ -263,7 +264,7 @@ class Stage:
             jobs=jobs,
             pools={pool: PoolSettings() for pool in self._served.pools},
             catalogue=self._served,
-            limits=RateLimits(self._limits, self.clock),
+            limits=RateLimits(self._limits, MemoryBuckets(self.clock)),
             quotes=self.quotes,
             weights={"heavy": 3.0},
             clock=self.clock,

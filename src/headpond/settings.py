@@ -107,6 +107,13 @@ class AuthSettings(Section, frozen=True):
 class LimitSettings(Section, frozen=True):
     """Rate limits. A key's own limits go before its team's, these before the default."""
 
+    shared: Annotated[
+        str | None,
+        Meta(
+            description="Where all gateways count together: redis://HOST:PORT/DB. "
+            "Without it, each counts for itself"
+        ),
+    ] = None
     default: Limits = Limits()
     teams: dict[str, Limits] = {}
 
@@ -218,6 +225,22 @@ class BatchSettings(Section, frozen=True):
     every_s: Annotated[Seconds, Meta(description="Time between two looks at a batch")] = 1.0
 
 
+class PostgresSettings(Section, frozen=True):
+    """How a process talks to a store on PostgreSQL."""
+
+    connections: Annotated[
+        Count,
+        Meta(
+            description="Connections for what must be on the disk, and as many for the rest; "
+            "one more listens"
+        ),
+    ] = 4
+    connect_timeout_s: Annotated[Seconds, Meta(description="Longest time to connect")] = 5.0
+    statement_timeout_s: Annotated[
+        Seconds, Meta(description="The server gives up a statement that takes longer")
+    ] = 15.0
+
+
 class LogSettings(Section, frozen=True):
     """Logs go to standard error."""
 
@@ -234,8 +257,21 @@ class Settings(Section, frozen=True):
 
     home: Annotated[str, Meta(description="Folder for data")] = ".headpond"
     store: Annotated[
-        str, Meta(description="Queue, records, audit and keys; relative to `home`")
+        str,
+        Meta(
+            description="Everything durable: `sqlite:///FILE`, relative to `home`, "
+            "`postgresql://…` or `dynamodb://…`"
+        ),
     ] = "sqlite:///headpond.db"
+    queue: Annotated[
+        str | None,
+        Meta(description="A queue elsewhere than in the store, which may need one"),
+    ] = None
+    streams: Annotated[
+        str | None,
+        Meta(description="Where streamed tokens go, if not into the store: redis://HOST:PORT/DB"),
+    ] = None
+    postgres: PostgresSettings = PostgresSettings()
     idempotency_ttl_s: Annotated[Seconds, Meta(description="How long a key is remembered")] = 86_400
     sdk_retry_window_s: Annotated[
         Seconds,

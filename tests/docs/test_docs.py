@@ -11,7 +11,7 @@ import yaml
 from typer.core import TyperGroup
 
 from headpond import errors
-from headpond.cli import app
+from headpond.cli import command_line
 from headpond.domain.job import JobState
 from headpond.gateway.job_stream import EventName
 from headpond.gateway.response_event_schema import AnyEvent
@@ -36,7 +36,7 @@ def commands(group: TyperGroup, path: tuple[str, ...] = ()) -> Iterator[tuple[st
             yield (*path, name)
 
 
-ROOT = typer.main.get_group(app)
+ROOT = typer.main.get_group(command_line())
 COMMANDS = sorted(" ".join(words) for words in commands(ROOT))
 
 

@@ -13,7 +13,7 @@ from headpond.domain.identity import ApiKey, KeyId, Limits
 from headpond.processes.gateway import run_gateway
 from headpond.processes.loop import run
 from headpond.processes.stopping import Stopping
-from headpond.wiring import open_store
+from headpond.wiring.stores import open_store
 
 # So high that nothing is refused: what counts is that they are counted.
 LIMITS = Limits(requests_per_minute=10**9, tokens_per_minute=10**12)

@@ -1,5 +1,5 @@
 """The command line: one file per group of commands."""
 
-from headpond.cli.root import app, main
+from headpond.cli.root import command_line, main
 
-__all__ = ["app", "main"]
+__all__ = ["command_line", "main"]

@@ -10,7 +10,8 @@ import typer
 
 from headpond.cli.bulk import progress
 from headpond.cli.console import local_time, note, show_aside, show_json, show_table, show_text
-from headpond.cli.options import DEFAULT_URL, JsonOption, UrlOption, client_of
+from headpond.cli.options import JsonOption
+from headpond.cli.remote import DEFAULT_URL, UrlOption, client_of
 from headpond.client import Client, RemoteBatch
 from headpond.domain.batch import BatchStatus
 from headpond.errors import InvalidRequest, Unavailable

@@ -44,9 +44,6 @@ def demo(
     raise typer.Exit(Exit.DONE if measured.good else Exit.FAILED)
 
 
-commands = (demo,)
-
-
 async def _demo(home: str, count: int, *, as_json: bool) -> Report:
     titles = read_titles(held_out_file(), count)
     environ = _environ(home)

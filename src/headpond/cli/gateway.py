@@ -41,6 +41,3 @@ async def _serve(settings: Settings, *, supervised: bool, listening: int | None)
     stopping = Stopping()
     stopping.listen(supervised=supervised)
     await run_gateway(settings, stopping, None if listening is None else inherited(listening))
-
-
-commands = (gateway,)

@@ -6,23 +6,15 @@ from typing import Annotated
 
 import typer
 
-from headpond.client import Client
 from headpond.configuration import Configuration, load
-from headpond.configuration.environment import API_KEY, URL, variable_of
+from headpond.configuration.environment import variable_of
 from headpond.errors import SettingsError
-from headpond.settings import GatewaySettings
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", help="Settings file.", show_default="headpond.yaml")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-UrlOption = Annotated[
-    str,
-    typer.Option("--url", envvar=URL, help="The gateway; the key is taken from HEADPOND_API_KEY."),
-]
 SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
-
-DEFAULT_URL = f"http://{GatewaySettings().host}:{GatewaySettings().port}"
 
 
 _NAMES = {
@@ -50,8 +42,3 @@ def _by_option(message: str, options: Mapping[str, str]) -> str:
         if variable in options:
             message = message.replace(f"{variable}: {'.'.join(path)}", option)
     return message
-
-
-def client_of(url: str) -> Client:
-    """A client of the gateway at `url`, with the key of the environment."""
-    return Client(url, os.environ.get(API_KEY))

@@ -1,50 +1,56 @@
 """The commands put together; errors become one readable line and an exit code."""
 
 import sys
+from importlib import import_module
 
 import typer
 
-from headpond.cli import (
-    audit,
-    batch,
-    config,
-    dead,
-    demo,
-    gateway,
-    jobs,
-    keys,
-    up,
-    version,
-    webhooks,
-    worker,
-)
 from headpond.cli.console import complain
 from headpond.errors import HeadpondError, MissingExtra, RequestError, SettingsError
 from headpond.processes.child import Exit
 
-app = typer.Typer(
-    name="headpond",
-    help="A durable queue in front of self-hosted LLM engines.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+MODULES = {
+    "up": "up",
+    "demo": "demo",
+    "gateway": "gateway",
+    "worker": "worker",
+    "submit": "jobs",
+    "get": "jobs",
+    "jobs": "jobs",
+    "cancel": "jobs",
+    "simulate": "simulate",
+    "replay": "simulate",
+    "version": "version",
+}
+"""Where each command stands."""
 
-for module in (up, demo, gateway, worker, jobs, version):
-    for command in module.commands:
-        app.command()(command)
-app.add_typer(batch.app, name="batch")
-app.add_typer(keys.app, name="keys")
-app.add_typer(audit.app, name="audit")
-app.add_typer(dead.app, name="dead")
-app.add_typer(config.app, name="config")
-app.add_typer(webhooks.app, name="webhooks")
+GROUPS = ("batch", "keys", "audit", "dead", "config", "webhooks")
+"""Groups of commands, each a module of the same name."""
+
+
+def command_line(asked: str | None = None) -> typer.Typer:
+    """The command line, with only the command or group that is asked for, if it is one.
+
+    A worker that starts need not load what the gateway needs, and the other way round.
+    """
+    line = typer.Typer(
+        name="headpond", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+    line.callback(help="A durable queue in front of self-hosted LLM engines.")(_root)
+    asked_for = {asked} if asked in MODULES or asked in GROUPS else {*MODULES, *GROUPS}
+    for name, module in MODULES.items():
+        if name in asked_for:
+            line.command(name)(getattr(import_module(f"headpond.cli.{module}"), name))
+    for name in GROUPS:
+        if name in asked_for:
+            line.add_typer(import_module(f"headpond.cli.{name}").app, name=name)
+    return line
 
 
 def main() -> None:
     """Run the command line and exit."""
     try:
-        app()
+        command_line(*sys.argv[1:2])()
     except HeadpondError as error:
         complain(str(error))
         sys.exit(exit_code(error))
@@ -54,3 +60,7 @@ def exit_code(error: HeadpondError) -> Exit:
     """2 where trying again changes nothing, 1 where it may."""
     refused = (SettingsError, RequestError, MissingExtra)
     return Exit.REFUSED if isinstance(error, refused) else Exit.FAILED
+
+
+def _root() -> None:
+    """Makes a group of it, even with one command."""

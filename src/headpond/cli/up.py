@@ -59,9 +59,6 @@ def up(
     raise typer.Exit(run(_up(settings, options, workers, as_json=as_json)))
 
 
-commands = (up,)
-
-
 def _engine_options(url: str | None, gguf: Path | None) -> dict[str, str]:
     """What is named replaces what the file says, in both settings."""
     if url is not None and gguf is not None:

@@ -13,6 +13,3 @@ def version(*, as_json: JsonOption = False) -> None:
         show_json({"version": release})
     else:
         show_text(release)
-
-
-commands = (version,)

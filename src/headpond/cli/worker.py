@@ -43,6 +43,3 @@ async def _work(settings: Settings, pool: str, *, supervised: bool) -> None:
     stopping = Stopping()
     stopping.listen(supervised=supervised)
     await run_worker(settings, pool, stopping)
-
-
-commands = (worker,)

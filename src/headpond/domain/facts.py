@@ -72,6 +72,12 @@ class EngineAnswered(msgspec.Struct, frozen=True):
     duration_s: float
 
 
+class EngineStarting(msgspec.Struct, frozen=True):
+    """An engine cannot take requests yet; it has time to become able to."""
+
+    engine: str
+
+
 class EngineHealth(msgspec.Struct, frozen=True):
     """An engine became able, or unable, to take requests."""
 
@@ -88,6 +94,17 @@ class EngineFailed(msgspec.Struct, frozen=True):
     engine: str
     in_flight: int
     suspects: int
+    reason: str
+
+
+class EngineBroken(msgspec.Struct, frozen=True):
+    """An engine failed `failures` times in a row and answered nobody: it fails with everybody.
+
+    Until it answers it gets one request at a time, and its jobs wait in their lanes.
+    """
+
+    engine: str
+    failures: int
     reason: str
 
 
@@ -165,8 +182,10 @@ Fact = (
     | StreamOpened
     | StreamClosed
     | EngineAnswered
+    | EngineStarting
     | EngineHealth
     | EngineFailed
+    | EngineBroken
     | JobConvicted
     | EngineLoad
     | Reaped

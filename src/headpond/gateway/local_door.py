@@ -5,6 +5,7 @@ gateway for the page's own server. It still says the page's name, in Host and Or
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from headpond.errors import Forbidden
@@ -16,6 +17,8 @@ class LocalDoor:
 
     def __init__(self, host: str) -> None:
         self._host = host.lower()
+        # The same few names again and again, and to parse one costs as much as to decode a body.
+        self._ours = lru_cache(maxsize=32)(self._is_ours)
 
     def check(self, headers: Mapping[bytes, bytes]) -> None:
         """Raises Forbidden. Browsers never leave Host out, nor Origin where another page asks."""
@@ -25,7 +28,7 @@ class LocalDoor:
         if origin is not None and not self._ours(origin):
             raise _foreign("Origin", origin)
 
-    def _ours(self, url: bytes) -> bool:
+    def _is_ours(self, url: bytes) -> bool:
         try:
             name = urlsplit(url.decode("latin-1")).hostname
         except ValueError:

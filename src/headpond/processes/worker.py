@@ -1,6 +1,6 @@
 """The worker process.
 
-Stopping is the worker's own drain (see `services/worker.py`); a second signal cuts it short: what
+Stopping is the worker's own drain (see `services/worker`); a second signal cuts it short: what
 still runs is handed back at once.
 """
 

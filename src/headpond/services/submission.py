@@ -109,22 +109,27 @@ class Submission:
         """
         if order.try_number and self._refused.comes_again(order.fingerprint):
             order = replace(order, try_number=0)
-        stored = await self._known(order, identity) or await self._accept(order, identity)
+        known = await self._known(order, identity)
+        if known is not None:
+            return await self._replayed(known, order, identity)
+        now = self._clock.now()
+        if order.expires_in is not None:
+            order = replace(order, deadline=now + order.expires_in)
+        job = self._job(order, identity, now)
+        left = await self._charge(order, identity, job.work_tokens)
+        stored = await self._delivery.submit(
+            NewJob(job, order.request, self._idempotency(order, now))
+        )
         match stored:
-            case Added(job):
-                replayed = False
-            case Existing(job, fingerprint):
-                if fingerprint != order.fingerprint:
-                    message = (
-                        f"Idempotency-Key {order.idempotency_key!r} came before with another "
-                        "body. Use a new key for a new request."
-                    )
-                    raise InvalidRequest(message, code="idempotency_key_reused", status=422)
-                replayed = True
+            case Added():
+                self._quotes.note(job)
+                self._listener.hear(JobSubmitted(stored.job))
+                return Receipt(stored.job, left)
+            case Existing():  # the same key, or two tries, came at one moment
+                await self._limits.give_back(identity, job.work_tokens)
+                return await self._replayed(stored, order, identity)
             case _:  # pragma: no cover
                 assert_never(stored)
-        self._listener.hear(JobSubmitted(job, replayed))
-        return Receipt(job, self._limits.allowance(identity), replayed)
 
     def draft(self, name: str, order: Order, identity: Identity) -> Job:
         """The record of a line of a batch, by a name of 32 hex digits.
@@ -150,28 +155,19 @@ class Submission:
             return await self._jobs.retried(self._try(order, order.try_number, self._clock.now()))
         return None
 
-    async def _accept(self, order: Order, identity: Identity) -> Added | Existing:
-        """Existing where the same key, or two tries, came at one moment."""
-        now = self._clock.now()
-        if order.expires_in is not None:
-            order = replace(order, deadline=now + order.expires_in)
-        job = self._job(order, identity, now)
-        self._charge(order, identity, job.work_tokens)
-        stored = await self._delivery.submit(
-            NewJob(job, order.request, self._idempotency(order, now))
-        )
-        match stored:
-            case Added():
-                self._quotes.note(job)
-            case Existing():
-                self._limits.give_back(identity, job.work_tokens)
-            case _:  # pragma: no cover
-                assert_never(stored)
-        return stored
+    async def _replayed(self, known: Existing, order: Order, identity: Identity) -> Receipt:
+        if known.fingerprint != order.fingerprint:
+            message = (
+                f"Idempotency-Key {order.idempotency_key!r} came before with another body. "
+                "Use a new key for a new request."
+            )
+            raise InvalidRequest(message, code="idempotency_key_reused", status=422)
+        self._listener.hear(JobSubmitted(known.job, replayed=True))
+        return Receipt(known.job, await self._limits.allowance(identity), replayed=True)
 
-    def _charge(self, order: Order, identity: Identity, work_tokens: int) -> None:
+    async def _charge(self, order: Order, identity: Identity, work_tokens: int) -> Allowance:
         try:
-            self._limits.take(identity, work_tokens)
+            return await self._limits.take(identity, work_tokens)
         except RateLimited:
             if order.try_number is not None:
                 self._refused.refused(order.fingerprint)

@@ -17,11 +17,12 @@ from headpond.ports.jobs import (
     JobQuery,
     JobStore,
     NewJob,
+    OpenJobs,
     Try,
 )
 
 
-class MemoryJobStore(JobStore):
+class MemoryJobStore(JobStore, OpenJobs):
     """Nothing survives the process. Jobs that end leave their notices in the outbox."""
 
     def __init__(self, clock: Clock, outbox: MemoryOutbox | None = None) -> None:
@@ -144,6 +145,13 @@ class MemoryJobStore(JobStore):
         for job_id in tries[:limit]:
             del self._tries[job_id]
         return forgotten + len(tries[:limit])
+
+    @override
+    async def page(self, after: JobId | None, *, limit: int) -> list[Job]:
+        ids = list(self._records)
+        begin = 0 if after is None else ids.index(after) + 1
+        jobs = [self._records[job_id] for job_id in ids[begin:]]
+        return [job for job in jobs if job.state in {JobState.QUEUED, JobState.RUNNING}][:limit]
 
     def _replace(self, after: Job) -> bool:
         before = self._records.get(after.id)

@@ -1,6 +1,7 @@
 """A queue in this process's memory: the model that other queues are compared with."""
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from headpond.adapters.memory.shares import Shares
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Queue
+from headpond.ports.queue import Depth, Lease, LeaseToken, Message, MessageLookup, Queue
+
+LEAST_SLEEP_S = 0.001
+"""What is due may lie in a lane that is not asked for."""
 
 
 @dataclass
@@ -31,13 +35,16 @@ class Held:
         return self.hidden_until is None or self.hidden_until <= now
 
 
-class MemoryQueue(Queue):
+class MemoryQueue(Queue, MessageLookup):
     """Nothing survives the process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._held: dict[int, Held] = {}
         self._hidden: dict[int, Held] = {}
+        self._leased: dict[LeaseToken, Held] = {}
+        self._due_from = math.inf
+        """None of the hidden is due before."""
         self._shares: defaultdict[Lane, Shares] = defaultdict(Shares)
         self._numbers = count(1)
         self._tokens = count(1)
@@ -65,15 +72,14 @@ class MemoryQueue(Queue):
             left_s = until - loop.time()
             if left_s <= 0:
                 return []
-            ready_at = self._next_ready(lanes)
-            await self._sleep(left_s if ready_at is None else min(left_s, ready_at - now))
+            await self._sleep(min(left_s, max(self._due_from - now, LEAST_SLEEP_S)))
 
     @override
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
         now = self._clock.now()
         kept: list[Lease] = []
         for lease, held in self._still_held(leases, now):
-            held.hidden_until = now + lease_s
+            self._hide(held, now + lease_s)
             kept.append(lease)
         return kept
 
@@ -120,55 +126,63 @@ class MemoryQueue(Queue):
                 backlog[message.team] = waiting + Backlog(1, message.work_tokens)
         return backlog
 
+    @override
+    async def missing(self, messages: Sequence[Message]) -> list[Message]:
+        present = {held.message.ticket for held in self._held.values()}
+        return [message for message in messages if message.ticket not in present]
+
     def _put(self, held: Held, now: float, delay_s: float) -> None:
         """Ready, or hidden and in nobody's hands."""
-        held.token = None
+        self._free(held)
         if delay_s > 0:
-            held.hidden_until = now + delay_s
-            self._hidden[held.number] = held
+            self._hide(held, now + delay_s)
             return
         held.hidden_until = None
         self._hidden.pop(held.number, None)
         self._shares[held.message.lane].put(held.number, held.message)
 
+    def _hide(self, held: Held, until: float) -> None:
+        held.hidden_until = until
+        self._hidden[held.number] = held
+        self._due_from = min(self._due_from, until)
+
+    def _free(self, held: Held) -> None:
+        if held.token is not None:
+            del self._leased[held.token]
+            held.token = None
+
     def _remove(self, held: Held) -> None:
+        self._free(held)
         del self._held[held.number], self._hidden[held.number]
 
     def _take(self, lanes: Sequence[Lane], limit: int, lease_s: float, now: float) -> list[Lease]:
         taken: list[int] = []
-        for lane in lanes:
-            self._promote(lane, now)
+        if now >= self._due_from:
+            self._promote(lanes, now)
         for lane in lanes:
             taken += self._shares[lane].take(limit - len(taken))
         return [self._lease(self._held[number], now + lease_s) for number in taken]
 
-    def _promote(self, lane: Lane, now: float) -> None:
-        hidden = [held for held in self._hidden.values() if held.message.lane == lane]
+    def _promote(self, lanes: Sequence[Lane], now: float) -> None:
+        hidden = [held for held in self._hidden.values() if held.message.lane in lanes]
         due = [held for held in hidden if held.due(now)]
         for held in sorted(due, key=attrgetter("number")):
             self._put(held, now, 0.0)
+        self._due_from = min(
+            (held.hidden_until or 0.0 for held in self._hidden.values()), default=math.inf
+        )
 
     def _lease(self, held: Held, until: float) -> Lease:
         held.token = LeaseToken(str(next(self._tokens)))
-        held.hidden_until = until
-        self._hidden[held.number] = held
+        self._leased[held.token] = held
+        self._hide(held, until)
         return Lease(held.message, held.token)
 
     def _still_held(self, leases: Sequence[Lease], now: float) -> Iterator[tuple[Lease, Held]]:
-        by_token = {
-            held.token: held for held in self._hidden.values() if held.token and not held.due(now)
-        }
         for lease in leases:
-            if held := by_token.pop(lease.token, None):
+            held = self._leased.get(lease.token)
+            if held is not None and not held.due(now):
                 yield lease, held
-
-    def _next_ready(self, lanes: Sequence[Lane]) -> float | None:
-        times = [
-            held.hidden_until
-            for held in self._hidden.values()
-            if held.message.lane in lanes and held.hidden_until is not None
-        ]
-        return min(times, default=None)
 
     async def _wake(self) -> None:
         async with self._changed:

@@ -19,9 +19,11 @@ from headpond.domain.facts import (
     DutyFailed,
     EndpointDisabled,
     EngineAnswered,
+    EngineBroken,
     EngineFailed,
     EngineHealth,
     EngineLoad,
+    EngineStarting,
     Fact,
     FirstToken,
     JobClaimed,
@@ -105,6 +107,9 @@ class PrometheusListener(Listener):
         self._engine_failures = self._counter(
             "headpond_engine_failures", "Deaths, and garbage to all.", "engine"
         )
+        self._engine_breaks = self._counter(
+            "headpond_engine_breaks", "Times that it failed with everybody.", "engine"
+        )
         self._convicted = self._counter(
             "headpond_jobs_convicted", "Jobs buried for taking engines down.", "pool", "team"
         )
@@ -155,6 +160,10 @@ class PrometheusListener(Listener):
                 self._hear_load(fact)
             case EngineHealth(engine, healthy):
                 self._engine_up[engine,].set(healthy)
+            case EngineStarting(engine):
+                self._engine_up[engine,].set(0)
+            case EngineBroken(engine):
+                self._engine_breaks[engine,].inc()
             case EngineFailed(engine):
                 self._engine_failures[engine,].inc()
             case JobConvicted(job):

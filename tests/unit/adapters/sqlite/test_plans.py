@@ -12,7 +12,8 @@ from headpond.adapters.sqlite.connection import connect, sql
 from headpond.adapters.sqlite.schema import migrate
 
 PLANS = {
-    "promote": ("messages_hidden (lane=? AND visible_at<?)", "INTEGER PRIMARY KEY (rowid=?)"),
+    "due_messages": ("messages_hidden (lane=? AND visible_at<?)",),
+    "promote": ("INTEGER PRIMARY KEY (rowid=?)",),
     "teams_in_turn": ("shares_in_turn (lane=? AND backlogged=?)",),
     "ready_of_team": ("messages_ready (lane=? AND team=? AND seq>?)",),
     "lease": ("INTEGER PRIMARY KEY (rowid=?)",),
@@ -30,6 +31,7 @@ PLANS = {
     "get_jobs_with_requests": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
     "get_bodies": ("sqlite_autoindex_jobs_1 (id=?)", "PRIMARY KEY (rowid=?)"),
     "rows_of": ("sqlite_autoindex_jobs_1 (id=?)",),
+    "begin_job": ("INTEGER PRIMARY KEY (rowid=?)",),
     "replace_job": ("INTEGER PRIMARY KEY (rowid=?)",),
     "teams_with_endpoints": ("webhook_endpoints_of_team (team=?)",),
     "endpoints_of_team": ("webhook_endpoints_of_team (team=?)",),

@@ -1,0 +1,41 @@
+"""The policies by name."""
+
+from typing import assert_never
+
+from headpond.domain.scaling.deadline import Deadline
+from headpond.domain.scaling.decision import Policy
+from headpond.domain.scaling.demand import demand_in_jobs, demand_in_tokens
+from headpond.domain.scaling.flow import Flow, Measure
+from headpond.domain.scaling.predictive import Predictive
+from headpond.domain.scaling.queue_depth import QueueDepth
+from headpond.domain.scaling.rules import ScalingRules
+
+
+def policy_of(rules: ScalingRules) -> Policy:
+    """The policy that the rules name, with its parameters from there."""
+    match rules.policy:
+        case "queue-depth":
+            return QueueDepth(rules.messages_per_worker)
+        case "flow":
+            return _flow(rules, demand_in_jobs)
+        case "work":
+            return _flow(rules, demand_in_tokens)
+        case "deadline":
+            return Deadline(
+                target_wait_s=rules.target_wait_s,
+                headroom=rules.headroom,
+                unmeasured=QueueDepth(rules.messages_per_worker),
+            )
+        case "predictive":
+            return Predictive(_flow(rules, demand_in_jobs))
+        case _:  # pragma: no cover
+            assert_never(rules.policy)
+
+
+def _flow(rules: ScalingRules, measure: Measure) -> Flow:
+    return Flow(
+        target_wait_s=rules.target_wait_s,
+        headroom=rules.headroom,
+        measure=measure,
+        unmeasured=QueueDepth(rules.messages_per_worker),
+    )

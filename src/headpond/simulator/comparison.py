@@ -1,0 +1,80 @@
+"""Several policies on one trace."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from headpond.simulator.fluid import Demand, Setting, demand_of, flow, warm_start
+from headpond.simulator.optimum import Bound, offline_bound
+from headpond.simulator.result import Result
+from headpond.simulator.scalers.naming import Bounds, contender
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What every policy made of the same requests, and what none can go below."""
+
+    trace: str
+    seed: int
+    days: float
+    requests: float
+    work_bound_h: float
+    warm: int
+    target_wait_s: float
+    late_allowed: float
+    bound: Bound | None
+    results: list[Result]
+
+    def over_optimum(self, result: Result) -> float | None:
+        """Paid hours over those of the bound; None where there is none."""
+        if self.bound is None or not self.bound.with_late_h:
+            return None
+        return result.hours.total / self.bound.with_late_h
+
+    def meets_target(self, result: Result) -> bool:
+        """Whether so few were late as is allowed."""
+        return result.late_share <= self.late_allowed
+
+
+def compare(
+    setting: Setting,
+    policies: Sequence[str],
+    bounds: Bounds,
+    *,
+    optimum: bool = False,
+    late_allowed: float = 0.005,
+    warm: int | None = None,
+    told: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Run each policy on the trace; all begin with the same warm machines.
+
+    Those are what the first ten minutes need unless `warm` says how many. `told` hears what is
+    under way. Raises InvalidRequest.
+    """
+    told(f"reading {setting.trace.name}")
+    demand = demand_of(setting)
+    begun = warm_start(demand.work_s) if warm is None else warm
+    setting = replace(setting, warm=min(begun, bounds.most))
+    results = [_run(name, setting, demand, bounds, told) for name in policies]
+    if optimum:
+        told("offline optimum")
+    return Comparison(
+        trace=setting.trace.name,
+        seed=setting.seed,
+        days=setting.trace.span_s / 86_400,
+        requests=sum(come.requests for come in demand.bins),
+        work_bound_h=sum(demand.work_s) / 3600,
+        warm=setting.warm,
+        target_wait_s=setting.target_wait_s,
+        late_allowed=late_allowed,
+        bound=offline_bound(setting, demand, late_allowed) if optimum else None,
+        results=results,
+    )
+
+
+def _run(
+    name: str, setting: Setting, demand: Demand, bounds: Bounds, told: Callable[[str], None]
+) -> Result:
+    told(name)
+    one = contender(name, setting, demand, bounds)
+    return flow(setting, demand, one.scaler, one.name, one.front)

@@ -1,0 +1,1 @@
+"""Engines, iteration by iteration: continuous batching, chunked prefill, a bounded KV cache."""

@@ -1,0 +1,116 @@
+"""The machines that there are, and what they were paid for."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+
+from headpond.domain.scaling.observation import Crew
+from headpond.simulator.machines import ColdStart, SpotMarket
+from headpond.simulator.product.machine import Machine, Surroundings
+from headpond.simulator.result import Hours
+
+
+class Machines:
+    """A fleet that grows by cold starts and shrinks by draining."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        cold_start: ColdStart,
+        *,
+        dice: random.Random,
+        on_demand: int = 0,
+        market: SpotMarket | None = None,
+    ) -> None:
+        self.starts = self.stops = self.interruptions = 0
+        self._around = around
+        self._cold_start = cold_start
+        self._dice = dice
+        self._on_demand = on_demand
+        self._market = market
+        self._machines: list[Machine] = []
+        self._gone: list[Machine] = []
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def ready(self) -> int:
+        """Machines that work."""
+        return sum(machine.ready_at is not None for machine in self._machines)
+
+    @property
+    def starting(self) -> int:
+        """Machines that are paid for and do not work yet."""
+        return len(self._machines) - self.ready
+
+    @property
+    def size(self) -> int:
+        """Both."""
+        return len(self._machines)
+
+    @property
+    def spot(self) -> int:
+        """Machines that the cloud may take away."""
+        return max(0, self.size - self._on_demand) if self._market is not None else 0
+
+    def crew(self, epoch: float) -> Crew:
+        """The machines as the autoscaler sees them."""
+        starting = [machine.asked_at for machine in self._machines if machine.ready_at is None]
+        return Crew(self.ready, tuple(epoch + at for at in starting), len(self._leaving))
+
+    def add(self, count: int, *, warm: bool = False) -> None:
+        """Ask for machines; `warm` ones work at once."""
+        for _ in range(count):
+            self.starts += not warm
+            seconds = 0.0 if warm else self._cold_start.draw(self._dice, self.starting)
+            name = f"machine-{len(self._machines) + len(self._gone) + 1}"
+            self._machines.append(Machine(name, seconds, self._around))
+
+    def resize(self, target: int) -> None:
+        """Ask for machines, or drain some: first those that start, then the idlest."""
+        if target > self.size and self._market is not None:
+            now = asyncio.get_running_loop().time()
+            target = min(target, self._on_demand + self._market.at(now))
+        self.add(max(0, target - self.size))
+        for machine in sorted(self._machines, key=_loss)[: max(0, self.size - target)]:
+            self.stops += 1
+            self._let_go(machine, machine.stop())
+
+    def check_market(self) -> None:
+        """Take away the spot machines that the cloud wants back, the last ones first."""
+        if self._market is None:
+            return
+        lost = max(0, self.spot - self._market.at(asyncio.get_running_loop().time()))
+        for machine in self._machines[len(self._machines) - lost :]:
+            self.interruptions += 1
+            self._let_go(machine, machine.take_away())
+
+    async def close(self) -> None:
+        """Stop all."""
+        self.resize(0)
+        while self._leaving:
+            await asyncio.wait(self._leaving)
+
+    def hours(self, until: float) -> Hours:
+        """What was paid for until a moment of the loop's time."""
+        starting = ready = busy = 0.0
+        for machine in (*self._machines, *self._gone):
+            end = until if machine.gone_at is None else machine.gone_at
+            began = end if machine.ready_at is None else machine.ready_at
+            starting += began - machine.asked_at
+            ready += end - began
+            busy += machine.busy_s
+        return Hours(busy=busy / 3600, idle=(ready - busy) / 3600, starting=starting / 3600)
+
+    def _let_go(self, machine: Machine, leaving: Coroutine[object, object, None]) -> None:
+        self._machines.remove(machine)
+        self._gone.append(machine)
+        task = asyncio.create_task(leaving, name=f"stop {machine.name}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+
+def _loss(machine: Machine) -> tuple[bool, float]:
+    """How much is lost with it: nothing while it starts, then what is in its hands."""
+    if machine.ready_at is None:
+        return False, -machine.asked_at
+    return True, machine.in_flight

@@ -1,0 +1,71 @@
+"""A comparison as rows of text."""
+
+from collections.abc import Iterator
+
+from headpond.simulator.comparison import Comparison
+from headpond.simulator.result import Result
+
+COLUMNS = (
+    "policy",
+    "cost",
+    "hours",
+    "busy",
+    "idle",
+    "starting",
+    "x work",
+    "x optimum",
+    "wait p50",
+    "p90",
+    "p99",
+    "late",
+    "errors",
+    "starts",
+    "crashes",
+)
+
+
+def rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """A row for each policy, in the order in which they were asked for."""
+    for result in comparison.results:
+        yield row(comparison, result)
+
+
+def row(comparison: Comparison, result: Result) -> tuple[str, ...]:
+    """One policy. Hours are machine hours, waits seconds."""
+    over = comparison.over_optimum(result)
+    hours = result.hours
+    return (
+        result.policy,
+        f"${result.cost_usd:,.2f}",
+        f"{hours.total:,.1f}",
+        f"{hours.busy:,.1f}",
+        f"{hours.idle:,.1f}",
+        f"{hours.starting:,.1f}",
+        f"{result.over_work:.2f}",
+        "" if over is None else f"{over:.2f}",
+        f"{result.wait_p50_s:,.0f} s",
+        f"{result.wait_p90_s:,.0f} s",
+        f"{result.wait_p99_s:,.0f} s",
+        f"{result.late_share:.2%}",
+        f"{result.errors:,.0f}",
+        f"{result.starts:,}",
+        f"{result.crashes:,}",
+    )
+
+
+def summary(comparison: Comparison) -> list[str]:
+    """What was simulated, and what bounds every policy."""
+    lines = [
+        (
+            f"{comparison.trace}: {comparison.requests:,.0f} requests in {comparison.days:.2f} days,"
+            f" seed {comparison.seed}, {comparison.warm} machines warm at the beginning"
+        ),
+        f"work of all requests: {comparison.work_bound_h:,.1f} machine hours",
+    ]
+    if comparison.bound is not None:
+        bound = comparison.bound
+        lines.append(
+            f"offline optimum: at least {bound.with_late_h:,.1f} hours with {bound.late_share:.1%} "
+            f"later than {comparison.target_wait_s:g} s, {bound.all_in_time_h:,.1f} with none"
+        )
+    return lines

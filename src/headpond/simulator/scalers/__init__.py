@@ -1,0 +1,1 @@
+"""What moves the fleet in a simulation: the product's policies, and what others do."""

@@ -1,0 +1,32 @@
+"""The product's own policies: the same pure decision that its autoscaler takes."""
+
+from typing_extensions import override
+
+from headpond.domain.scaling.decision import decide
+from headpond.domain.scaling.memory import Memory
+from headpond.domain.scaling.policies import policy_of
+from headpond.domain.scaling.rules import ScalingRules
+from headpond.simulator.scalers.scaler import Change, Scaler, Sight
+
+EVERY_S = 15.0
+
+
+class Ruled(Scaler):
+    """Decides as the rules say."""
+
+    def __init__(self, rules: ScalingRules, every_s: float = EVERY_S) -> None:
+        self._rules = rules
+        self._policy = policy_of(rules)
+        self._memory = Memory()
+        self._every_s = every_s
+
+    @property
+    @override
+    def every_s(self) -> float:
+        return self._every_s
+
+    @override
+    def look(self, sight: Sight, now: float) -> Change:
+        decision = decide(self._policy, self._rules, sight.seen, self._memory, now)
+        self._memory = decision.memory
+        return Change(decision.target, decision.why)
