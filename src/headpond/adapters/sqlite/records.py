@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from headpond.adapters.sqlite import dispatches
+from headpond.adapters.sqlite import dispatches, foreign
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
 from headpond.domain.stored import job_of, readable, record_of
@@ -108,7 +108,7 @@ def retried(connection: sqlite3.Connection, again: Try, now: float) -> Existing 
 
 
 def forget_keys(connection: sqlite3.Connection, now: float, limit: int) -> int:
-    """Drop expired keys and tries, at most `limit` of each; hold keys whose jobs have not ended."""
+    """Forget expired keys and tries, at most `limit` of each; hold those of jobs that go on."""
     expired = connection.execute(sql("expired_keys"), (now, limit)).fetchall()
     gone = [(team, key) for team, key, ended in expired if ended]
     held = [(now + HELD_ON_S, team, key) for team, key, ended in expired if not ended]
@@ -204,7 +204,15 @@ def replace_all(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[i
             standing[after.id, after.version] = seq
         seqs.append(seq)
     moving = zip(seqs, afters, strict=True)
-    rows = [_next_row(seq, after) for seq, after in moving if seq is not None]
+    if foreign.overtaken(connection):
+        for seq, after in moving:
+            if seq is not None:
+                record = foreign.with_foreign(connection, after, "get_job", after.id)
+                connection.execute(sql("replace_job"), _next_row(seq, after, record))
+        return seqs
+    rows = [
+        _next_row(seq, after, _encode(after).decode()) for seq, after in moving if seq is not None
+    ]
     connection.executemany(sql("replace_job"), rows)
     return seqs
 
@@ -232,11 +240,11 @@ def _tell(connection: sqlite3.Connection, ended: Sequence[Job]) -> None:
                 dispatches.publish(connection, event)
 
 
-def _next_row(seq: int, after: Job) -> tuple[object, ...]:
+def _next_row(seq: int, after: Job, record: str) -> tuple[object, ...]:
     return (
         after.version,
         after.state.value,
         after.finished_at,
-        record_of(after),
+        record,
         seq,
     )
