@@ -48,9 +48,9 @@ class Machines:
         return len(self._machines)
 
     @property
-    def spot(self) -> int:
-        """Machines that the cloud may take away."""
-        return max(0, self.size - self._on_demand) if self._market is not None else 0
+    def _spot(self) -> list[Machine]:
+        """Machines that the cloud may take away, in the order in which they were asked for."""
+        return [machine for machine in self._machines if machine.spot]
 
     def crew(self, epoch: float) -> Crew:
         """The machines as the autoscaler sees them."""
@@ -63,7 +63,9 @@ class Machines:
             self.starts += not warm
             seconds = 0.0 if warm else self._cold_start.draw(self._dice, self.starting)
             name = f"machine-{len(self._machines) + len(self._gone) + 1}"
-            self._machines.append(Machine(name, seconds, self._around))
+            lasting = self.size - len(self._spot)
+            spot = self._market is not None and lasting >= self._on_demand
+            self._machines.append(Machine(name, seconds, self._around, spot=spot))
 
     def resize(self, target: int) -> None:
         """Ask for machines, or drain some: first those that start, then the idlest."""
@@ -79,10 +81,15 @@ class Machines:
         """Take away the spot machines that the cloud wants back, the last ones first."""
         if self._market is None:
             return
-        lost = max(0, self.spot - self._market.at(asyncio.get_running_loop().time()))
-        for machine in self._machines[len(self._machines) - lost :]:
+        spot = self._spot
+        for machine in spot[self._market.at(asyncio.get_running_loop().time()) :]:
             self.interruptions += 1
             self._let_go(machine, machine.take_away())
+
+    def spot_h(self, until: float) -> float:
+        """Hours of spot machines until a moment of the loop's time."""
+        everything = (*self._machines, *self._gone)
+        return sum(machine.paid_s(until) for machine in everything if machine.spot) / 3600
 
     async def close(self) -> None:
         """Stop all."""
@@ -94,10 +101,10 @@ class Machines:
         """What was paid for until a moment of the loop's time."""
         starting = ready = busy = 0.0
         for machine in (*self._machines, *self._gone):
-            end = until if machine.gone_at is None else machine.gone_at
-            began = end if machine.ready_at is None else machine.ready_at
-            starting += began - machine.asked_at
-            ready += end - began
+            paid_s = machine.paid_s(until)
+            start_s = paid_s if machine.ready_at is None else machine.ready_at - machine.asked_at
+            starting += start_s
+            ready += paid_s - start_s
             busy += machine.busy_s
         return Hours(busy=busy / 3600, idle=(ready - busy) / 3600, starting=starting / 3600)
 

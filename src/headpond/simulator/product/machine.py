@@ -49,8 +49,11 @@ class Surroundings:
 class Machine:
     """One machine, from the moment at which it was asked for. Times are the loop's."""
 
-    def __init__(self, name: str, cold_start_s: float, around: Surroundings) -> None:
+    def __init__(
+        self, name: str, cold_start_s: float, around: Surroundings, *, spot: bool = False
+    ) -> None:
         self.name = name
+        self.spot = spot
         self.asked_at = asyncio.get_running_loop().time()
         self.ready_at: float | None = None
         self.gone_at: float | None = None
@@ -76,6 +79,10 @@ class Machine:
     def busy_s(self) -> float:
         """Seconds in which its engine had work."""
         return self._engine.busy_s
+
+    def paid_s(self, until: float) -> float:
+        """Seconds that it was there, until a moment of the loop's time."""
+        return (until if self.gone_at is None else self.gone_at) - self.asked_at
 
     @property
     def in_flight(self) -> int:

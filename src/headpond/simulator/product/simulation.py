@@ -39,7 +39,7 @@ from headpond.simulator.fluid import EPOCH, Setting
 from headpond.simulator.product.crew import Machines
 from headpond.simulator.product.engine import Prompt
 from headpond.simulator.product.machine import POOL, Surroundings
-from headpond.simulator.result import Decided, Hours, Moment, Result
+from headpond.simulator.result import Decided, Moment, Result
 from headpond.simulator.scalers.scaler import Scaler, Sight
 from headpond.simulator.traces.arrivals import Bin
 from headpond.testing.virtual_time import LoopClock, run_virtually
@@ -146,7 +146,7 @@ class _Simulation:
             chance=dice.random,
         )
         self._arrived = self._noted = self._tokens = 0
-        self._work_s = self._spot_s = 0.0
+        self._work_s = 0.0
         self._moments: list[Moment] = []
         self._decisions: list[Decided] = []
 
@@ -175,11 +175,11 @@ class _Simulation:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_S):
                 await self._heard.all_ended.wait()
-        hours = self._machines.hours(loop.time())
+        ended_at = loop.time()
         for duty in duties:
             await duty.stop()
         await self._machines.close()
-        return self._result(hours)
+        return self._result(ended_at)
 
     async def _feed(self) -> None:
         """Hand every request in at its time; those of one moment one after the other."""
@@ -236,7 +236,6 @@ class _Simulation:
 
     async def _check(self) -> None:
         self._machines.check_market()
-        self._spot_s += self._machines.spot * MARKET_EVERY_S
 
     async def _note(self) -> None:
         depths = [await self._queue.depth(lane) for lane in lanes_of(POOL)]
@@ -252,12 +251,12 @@ class _Simulation:
             )
         )
 
-    def _result(self, hours: Hours) -> Result:
+    def _result(self, ended_at: float) -> Result:
         setting, machines, heard = self._setting, self._machines, self._heard
         waits = list(heard.waits.values()) or [0.0]
         latencies = heard.latencies or [0.0]
         late = sum(wait > setting.target_wait_s for wait in waits) + heard.failed
-        spot_h = self._spot_s / 3600
+        hours, spot_h = machines.hours(ended_at), machines.spot_h(ended_at)
         return Result(
             policy=self._policy,
             trace=setting.trace.name,
