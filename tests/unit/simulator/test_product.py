@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from headpond.domain.outcome import Answered, Died, Refused
 from headpond.domain.scaling.rules import ScalingRules
+from headpond.simulator.capacity import of_engine
 from headpond.simulator.engine.core import Engine
 from headpond.simulator.engine.pace import Pace
 from headpond.simulator.fluid import Setting
 from headpond.simulator.machines import ColdStart, SpotMarket
-from headpond.simulator.capacity import of_engine
 from headpond.simulator.product.engine import ModelledEngine
 from headpond.simulator.product.simulation import run_product
 from headpond.simulator.scalers.fixed import Fixed

@@ -1,6 +1,6 @@
 """The report: everything in one file, and numbers that people can read."""
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from headpond.simulator.capacity import flat
 from headpond.simulator.comparison import compare
@@ -32,7 +32,7 @@ def test_the_page_loads_nothing_and_says_why_the_fleet_changed() -> None:
 
 
 def test_the_drawing_is_well_formed() -> None:
-    root = ElementTree.fromstring(drawing(COMPARISON))  # noqa: S314 - our own
+    root = ET.fromstring(drawing(COMPARISON))  # noqa: S314 - our own
     assert root.tag.endswith("svg")
     empty = chart([Panel(title="a < b", lines=[Line(name="x", colour="#000", points=[])])], 0.0)
     assert "a &lt; b" in empty

@@ -57,8 +57,8 @@ def summary(comparison: Comparison) -> list[str]:
     """What was simulated, and what bounds every policy."""
     lines = [
         (
-            f"{comparison.trace}: {comparison.requests:,.0f} requests in {comparison.days:.2f} days,"
-            f" seed {comparison.seed}, {comparison.warm} machines warm at the beginning"
+            f"{comparison.trace}: {comparison.requests:,.0f} requests in {comparison.days:.2f} days"
+            f", seed {comparison.seed}, {comparison.warm} machines warm at the beginning"
         ),
         f"work of all requests: {comparison.work_bound_h:,.1f} machine hours",
     ]
