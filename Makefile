@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test-vllm:  ## Run the end-to-end tests against a real vLLM on this CPU
 
 chaos:  ## Kill processes under load and count what became of every job
 	uv run python -m tests.chaos.kills
+
+chaos-postgres:  ## The same with two gateways on a PostgreSQL server, which crashes too
+	uv run python -m tests.chaos.kills --postgres
 
 chaos-full-disk:  ## The same on a small disk that is full now and then (Linux, user namespaces)
 	disk=$$(mktemp -d) && unshare --map-root-user --mount sh -c \

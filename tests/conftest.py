@@ -1,14 +1,18 @@
 """What all tests share."""
 
 import logging
-from collections.abc import Generator
+import os
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from headpond.adapters.logs.setup import StderrHandler
+from headpond.adapters.postgres.database import Database
 from tests.command_line import Headpond
+from tests.postgres import NoPostgresError, PostgresServer, emptied, running_server
+from tests.redis_server import Valkey, running
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("untimed", deadline=None)
@@ -29,6 +33,19 @@ def headpond(
     return Headpond(monkeypatch, capsys, tmp_path / "home")
 
 
+@pytest.fixture(scope="session")
+def valkey_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Generator[Valkey]:
+    """One server for every test of this process that does not restart it."""
+    with running(tmp_path_factory.mktemp("valkey"), "--appendonly", "no") as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_of_all_tests: Valkey) -> Valkey:
+    """A server with nothing in it."""
+    return valkey_of_all_tests.empty()
+
+
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Generator[None]:
     """What a test sets up for its process's logs ends with it: its stderr does too."""
@@ -38,3 +55,25 @@ def logging_as_before() -> Generator[None]:
     root.setLevel(level)
     for handler in [handler for handler in root.handlers if isinstance(handler, StderrHandler)]:
         root.removeHandler(handler)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer]:
+    """A server for all tests of this process; where none can be had they are skipped."""
+    try:
+        with running_server() as server:
+            yield server
+    except NoPostgresError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(f"no PostgreSQL: {error}")
+
+
+@pytest.fixture
+async def postgres_database(postgres: PostgresServer) -> AsyncGenerator[Database]:
+    """An open database with nothing in it."""
+    opened = Database(postgres.url)
+    await opened.open()
+    await emptied(opened)
+    yield opened
+    await opened.close()

@@ -164,15 +164,15 @@ QUEUE_BUGS: dict[str, Plant] = {
         lanes, "lease", "token = ?", "token = substr(?, 99) || token"
     ),
     "a leased message is handed out at once": statement(
-        lanes, "promote", "due.visible_at <= :now", "due.visible_at <= :now + 1.0"
+        lanes, "due_messages", "visible_at <= :now", "visible_at <= :now + 1.0"
     ),
     "a delayed message is handed out": replacing(lanes, "DELAYED", None),
     "a lease never lapses": both(
-        statement(lanes, "promote", "due.token IS NOT NULL", "due.token = ''"),
+        statement(lanes, "due_messages", "token IS NOT NULL", "token = ''"),
         statement(lanes, "next_visible", "token IS NOT NULL", "token = ''"),
     ),
     "a lease lapses a moment late": both(
-        statement(lanes, "promote", "visible_at <= :now", "visible_at < :now"),
+        statement(lanes, "due_messages", "visible_at <= :now", "visible_at < :now"),
         statement(lanes, "next_visible", "min(visible_at)", "min(visible_at) + 0.001"),
     ),
     "the newest goes first": statement(

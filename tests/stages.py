@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope
 from typing_extensions import override
 
 from headpond.adapters.memory.batches import MemoryBatchLines, MemoryBatchStore
+from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.files import MemoryBlobs, MemoryFileStore
@@ -69,6 +70,7 @@ from headpond.testing.faults import (
 
 LANES = lanes_of("default")
 MAX_FILE_BYTES = 100_000
+MAX_TEAM_BYTES = 4 * MAX_FILE_BYTES
 
 
 class Recorder(Listener):
@@ -165,8 +167,15 @@ class Stage:
         self.batch_store = MemoryBatchStore(self.outbox)
         self.batch_lines = MemoryBatchLines(self.jobs)
         self.file_store = MemoryFileStore()
+        self._blob_numbers = count()
         self.blobs: Blobs = blobs or MemoryBlobs(self.clock)
-        self.files = Files(self.file_store, self.blobs, self.batch_store, self.clock)
+        self.files = Files(
+            self.file_store,
+            self.blobs,
+            self.batch_store,
+            self.clock,
+            max_team_bytes=MAX_TEAM_BYTES,
+        )
         self.parts = Parts(
             settings=self.settings,
             submission=self.submission,
@@ -209,7 +218,6 @@ class Stage:
         lines = FaultyBatchLines(self.batch_lines, faults)
         submission = self._submission(jobs, queue)
         form = BatchLineFormat(self.settings)
-        names = count()
         source = BatchInput(
             files,
             blobs,
@@ -225,7 +233,7 @@ class Stage:
             blobs,
             form=form,
             clock=self.clock,
-            new_name=lambda: BlobName(f"{name}-{next(names)}"),
+            new_name=lambda: BlobName(f"{name}-{next(self._blob_numbers)}"),
         )
         return BatchRunner(
             FaultyBatchStore(self.batch_store, faults),
@@ -256,7 +264,7 @@ class Stage:
             jobs=jobs,
             pools={pool: PoolSettings() for pool in self._served.pools},
             catalogue=self._served,
-            limits=RateLimits(self._limits, self.clock),
+            limits=RateLimits(self._limits, MemoryBuckets(self.clock)),
             quotes=self.quotes,
             weights={"heavy": 3.0},
             clock=self.clock,

@@ -33,6 +33,7 @@ def _on_redis(name: str, subject: str, environment: Environment = MAIN) -> tuple
 QUEUES: Final = (
     QueueEntry("headpond", "headpond:Headpond", HEADPOND),
     QueueEntry("headpond/no-worker", "headpond:HeadpondDelivery", HEADPOND),
+    *_on_redis("headpond/redis", "headpond_redis:HeadpondRedis", HEADPOND),
     QueueEntry("bare_sqlite/claim-1", "bare_sqlite:BareSqlite"),
     QueueEntry("bare_sqlite/claim-64", "bare_sqlite:BareSqliteClaim64"),
     QueueEntry("huey", "huey:Huey"),

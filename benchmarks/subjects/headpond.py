@@ -20,7 +20,7 @@ from headpond.domain.identity import time_ordered_id
 from headpond.domain.job import Job, JobId, Ticket, Usage
 from headpond.domain.lane import Priority, lanes_of
 from headpond.domain.outcome import Answered, Outcome, Settlement
-from headpond.ports.delivery import Claim
+from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.engine import Engine, Gauges
 from headpond.ports.jobs import NewJob
 from headpond.services.broadcast import Broadcast
@@ -48,10 +48,10 @@ class Pond:
         self.clock = SystemClock()
         self.database = Database(directory / "headpond.db")
         self.database.open()
-        self.delivery = SqliteDelivery(
+        self.delivery: Delivery = SqliteDelivery(
             self.database,
             clock=self.clock,
-            new_ticket=lambda: Ticket(self._id()),
+            new_ticket=lambda: Ticket(self.new_id()),
             lease_s=LEASE_S,
             max_lost_leases=5,
         )
@@ -59,8 +59,8 @@ class Pond:
     async def submit(self, number: int) -> None:
         """Submit a job; returning means durable and queued."""
         job = Job(
-            id=JobId("job_" + self._id()),
-            ticket=Ticket(self._id()),
+            id=JobId("job_" + self.new_id()),
+            ticket=Ticket(self.new_id()),
             team="benchmark",
             pool="default",
             priority=Priority.BATCH,
@@ -70,7 +70,8 @@ class Pond:
         request = msgspec.json.encode(JobRequest(number, PROMPT))
         await self.delivery.submit(NewJob(job, request))
 
-    def _id(self) -> str:
+    def new_id(self) -> str:
+        """An id that sorts behind those before it."""
         return time_ordered_id(self.clock.now(), secrets.randbits(74))
 
 

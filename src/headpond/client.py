@@ -65,6 +65,7 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     confidence: float | None
     error: JobError | None
+    last_error: JobError | None = None
     text: str | None = None
     result: dict[str, object] | None = None
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 from headpond.domain.identity import Limits
 from headpond.domain.pricing import TokenPrice
 from headpond.domain.retry import RetryPolicy
+from headpond.domain.scaling.rules import ScalingRules
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -61,6 +62,7 @@ class PoolSettings(Section, frozen=True):
         Meta(description="After so long behind interactive work, batch work gets a share"),
     ] = 600.0
     retry: RetryPolicy = RetryPolicy()
+    scaling: ScalingRules = ScalingRules()
     price: Annotated[
         TokenPrice | None, Meta(description="What a quote charges; without it, it names no price")
     ] = None
@@ -107,6 +109,13 @@ class AuthSettings(Section, frozen=True):
 class LimitSettings(Section, frozen=True):
     """Rate limits. A key's own limits go before its team's, these before the default."""
 
+    shared: Annotated[
+        str | None,
+        Meta(
+            description="Where all gateways count together: redis://HOST:PORT/DB. "
+            "Without it, each counts for itself"
+        ),
+    ] = None
     default: Limits = Limits()
     teams: dict[str, Limits] = {}
 
@@ -139,6 +148,18 @@ class WorkerSettings(Section, frozen=True):
         Port | None,
         Meta(description="Serve the worker's metrics here; the next worker of `up` one higher"),
     ] = None
+    metrics_host: Annotated[str, Meta(description="Address to bind for that")] = "127.0.0.1"
+
+
+class ScalerSettings(Section, frozen=True):
+    """The process that decides how many workers pools have; the rules stand with each pool."""
+
+    every_s: Annotated[Seconds, Meta(description="Time between two decisions")] = 2.0
+    lease_s: Annotated[Seconds, Meta(description="Another scaler takes over from a silent one")] = (
+        30.0
+    )
+    keep_s: Annotated[Seconds, Meta(description="How long decisions are kept")] = 604_800
+    metrics_port: Annotated[Port | None, Meta(description="Serve the scaler's metrics here")] = None
     metrics_host: Annotated[str, Meta(description="Address to bind for that")] = "127.0.0.1"
 
 
@@ -203,6 +224,9 @@ class BatchSettings(Section, frozen=True):
     """Files and batches."""
 
     max_file_bytes: Annotated[Count, Meta(description="Largest file")] = 209_715_200
+    max_team_bytes: Annotated[
+        Count, Meta(description="All files of a team, those that its batches wrote included")
+    ] = 21_474_836_480
     max_lines: Annotated[int, Meta(ge=1, le=100_000, description="Most requests of one batch")] = (
         50_000
     )
@@ -213,6 +237,22 @@ class BatchSettings(Section, frozen=True):
         Seconds, Meta(description="Another gateway goes on with the batches of a silent one")
     ] = 30.0
     every_s: Annotated[Seconds, Meta(description="Time between two looks at a batch")] = 1.0
+
+
+class PostgresSettings(Section, frozen=True):
+    """How a process talks to a store on PostgreSQL."""
+
+    connections: Annotated[
+        Count,
+        Meta(
+            description="Connections for what must be on the disk, and as many for the rest; "
+            "one more listens"
+        ),
+    ] = 4
+    connect_timeout_s: Annotated[Seconds, Meta(description="Longest time to connect")] = 5.0
+    statement_timeout_s: Annotated[
+        Seconds, Meta(description="The server gives up a statement that takes longer")
+    ] = 15.0
 
 
 class LogSettings(Section, frozen=True):
@@ -231,8 +271,21 @@ class Settings(Section, frozen=True):
 
     home: Annotated[str, Meta(description="Folder for data")] = ".headpond"
     store: Annotated[
-        str, Meta(description="Queue, records, audit and keys; relative to `home`")
+        str,
+        Meta(
+            description="Everything durable: `sqlite:///FILE`, relative to `home`, "
+            "`postgresql://…` or `dynamodb://…`"
+        ),
     ] = "sqlite:///headpond.db"
+    queue: Annotated[
+        str | None,
+        Meta(description="A queue elsewhere than in the store, which may need one"),
+    ] = None
+    streams: Annotated[
+        str | None,
+        Meta(description="Where streamed tokens go, if not into the store: redis://HOST:PORT/DB"),
+    ] = None
+    postgres: PostgresSettings = PostgresSettings()
     idempotency_ttl_s: Annotated[Seconds, Meta(description="How long a key is remembered")] = 86_400
     sdk_retry_window_s: Annotated[
         Seconds,
@@ -246,6 +299,7 @@ class Settings(Section, frozen=True):
     ] = 3_600
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
+    scaler: ScalerSettings = ScalerSettings()
     reaper: ReaperSettings = ReaperSettings()
     retention: RetentionSettings = RetentionSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()

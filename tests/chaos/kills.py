@@ -2,9 +2,11 @@
 
     python -m tests.chaos.kills --seconds 60 --seed 1
     python -m tests.chaos.kills --seconds 60 --seed 1 --full-disk FOLDER
+    python -m tests.chaos.kills --seconds 60 --seed 1 --postgres
 
 The second form keeps the data in FOLDER, a small file system of its own, and fills it now and then
-(`make chaos-full-disk` mounts one).
+(`make chaos-full-disk` mounts one). The third has two gateways on a PostgreSQL server of its own, which
+crashes now and then too.
 
 Every job that was answered with 202 must end exactly once with one result, whatever was killed;
 a client that sends again under its Idempotency-Key must meet the same job. Exits 1 if not.
@@ -14,11 +16,12 @@ import argparse
 import asyncio
 import json
 import random
-import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +29,8 @@ import aiohttp
 
 from tests.chaos.disk import fill
 from tests.chaos.processes import Part, free_port
+from tests.chaos.stores import Look, PostgresLook, SqliteLook
+from tests.postgres import PostgresServer, running_server
 
 SUBMITTERS = 8
 WORKERS = 2
@@ -33,6 +38,7 @@ PAUSE_S = (0.5, 2.0)
 LEASE_S = 2
 FREEZE_SHARE = 0.25
 FULL_SHARE = 0.3
+CRASH_SHARE = 0.15
 FULL_S = 2.0
 FREEZE_S = 1.5 * LEASE_S
 """Long enough for a frozen worker to lose its leases and come back as a zombie."""
@@ -48,14 +54,27 @@ class Tally:
     refused: Counter[int] = field(default_factory=Counter)
     broken: int = 0
     times_full: int = 0
+    crashes: int = 0
 
 
-def parts_of(home: Path, gateway_port: int, engine_port: int) -> list[Part]:
-    """Engine, gateway and workers on one home."""
+@dataclass(frozen=True)
+class Stage:
+    """Where the data lies, and what can be broken beside the processes."""
+
+    home: Path
+    store: str
+    look: Look
+    disk: Path | None = None
+    server: PostgresServer | None = None
+
+
+def parts_of(stage: Stage, gateway_ports: Sequence[int], engine_port: int) -> list[Part]:
+    """Engine, gateways and workers on one store."""
+    home = stage.home
     config = home / "headpond.yaml"
     config.write_text(
         f"home: {home}\n"
-        f"gateway: {{port: {gateway_port}}}\n"
+        f"store: {stage.store}\n"
         "pools:\n"
         "  default:\n"
         f"    engine: {{url: 'http://127.0.0.1:{engine_port}'}}\n"
@@ -69,8 +88,10 @@ def parts_of(home: Path, gateway_port: int, engine_port: int) -> list[Part]:
     engine += ["--decode-ms", "5"]
     parts = [
         Part("engine", engine, home / "engine.log"),
-        Part("gateway", ["headpond", "gateway", "--config", str(config)], home / "gateway.log"),
     ]
+    for port in gateway_ports:
+        gateway = ["headpond", "gateway", "--config", str(config), "--port", str(port)]
+        parts.append(Part(f"gateway-{port}", gateway, home / f"gateway-{port}.log"))
     workers = ["headpond", "worker", "--config", str(config)]
     return parts + [Part(f"worker-{n}", workers, home / f"worker-{n}.log") for n in range(WORKERS)]
 
@@ -107,16 +128,21 @@ async def submit(session: aiohttp.ClientSession, url: str, tally: Tally, key: st
 
 
 async def break_on_and_on(
-    parts: list[Part], disk: Path | None, tally: Tally, dice: random.Random, until: float
+    parts: list[Part], stage: Stage, tally: Tally, dice: random.Random, until: float
 ) -> None:
-    """Kill one part after the other and start it again at once, or freeze it, or fill the disk."""
+    """Kill one part after the other and start it again at once, or freeze it, or harm the store."""
     while time.monotonic() < until:
         await asyncio.sleep(dice.uniform(*PAUSE_S))
         for part in parts:
             part.revive()
-        if disk is not None and dice.random() < FULL_SHARE:
-            await asyncio.to_thread(fill, disk, FULL_S)
+        if stage.disk is not None and dice.random() < FULL_SHARE:
+            await asyncio.to_thread(fill, stage.disk, FULL_S)
             tally.times_full += 1
+            continue
+        if stage.server is not None and dice.random() < CRASH_SHARE:
+            await asyncio.to_thread(stage.server.crash)
+            await asyncio.to_thread(stage.server.start)
+            tally.crashes += 1
             continue
         part = dice.choice(parts)
         if dice.random() < FREEZE_SHARE:
@@ -126,57 +152,51 @@ async def break_on_and_on(
             part.start()
 
 
-def states(database: Path) -> Counter[str]:
+async def states(look: Look) -> Counter[str]:
     """How many jobs are in which state."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        return Counter(
-            dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
-        )
+    rows = await look.rows("SELECT state, count(*) FROM jobs GROUP BY state")
+    return Counter({state: count for state, count in rows})
 
 
-async def until_all_ended(database: Path) -> Counter[str]:
+async def until_all_ended(look: Look) -> Counter[str]:
     """Wait for the pond to run empty; the states as they are then, or when patience ends."""
     until = time.monotonic() + PATIENCE_S
     while True:
-        counts = states(database)
+        counts = await states(look)
         open_jobs = counts["accepted"] + counts["queued"] + counts["running"]
         if not open_jobs or time.monotonic() > until:
             return counts
         await asyncio.sleep(0.2)
 
 
-def verdict(database: Path, tally: Tally, counts: Counter[str]) -> dict[str, object]:
+async def verdict(look: Look, tally: Tally, counts: Counter[str]) -> dict[str, object]:
     """Everything that was promised, as counts; `violations` must be empty."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
 
-        def one(query: str) -> int:
-            return connection.execute(query).fetchone()[0]
+    async def one(query: str) -> int:
+        return (await look.rows(query))[0][0]
 
-        stored = {row[0] for row in connection.execute("SELECT id FROM jobs")}
-        accepted = {job_id for ids in tally.jobs.values() for job_id in ids}
-        checks = {
-            "no job was accepted at all": int(not accepted),
-            "accepted jobs that are not in the store": len(accepted - stored),
-            "keys that were answered with two jobs": sum(
-                len(ids) > 1 for ids in tally.jobs.values()
-            ),
-            "jobs that have not ended": sum(
-                counts[state] for state in ("accepted", "queued", "running")
-            ),
-            "jobs that ended without a result": len(stored) - counts["succeeded"],
-            "results without a succeeded job, or doubled": one("SELECT count(*) FROM responses")
-            - counts["succeeded"],
-            "messages left over": one("SELECT count(*) FROM messages"),
-            "keys with more jobs than one": len(stored)
-            - one("SELECT count(DISTINCT job_id) FROM idempotency_keys"),
-            "broken pages": int(connection.execute("PRAGMA integrity_check").fetchone()[0] != "ok"),
-        }
-        lost_leases = one("SELECT coalesce(sum(lost_leases), 0) FROM job_records")
+    stored = {job_id for (job_id,) in await look.rows("SELECT id FROM jobs")}
+    accepted = {job_id for ids in tally.jobs.values() for job_id in ids}
+    checks = {
+        "no job was accepted at all": int(not accepted),
+        "accepted jobs that are not in the store": len(accepted - stored),
+        "keys that were answered with two jobs": sum(len(ids) > 1 for ids in tally.jobs.values()),
+        "jobs that have not ended": sum(
+            counts[state] for state in ("accepted", "queued", "running")
+        ),
+        "jobs that ended without a result": len(stored) - counts["succeeded"],
+        "results without a succeeded job, or doubled": await one("SELECT count(*) FROM responses")
+        - counts["succeeded"],
+        "messages left over": await one("SELECT count(*) FROM messages"),
+        "keys with more jobs than one": len(stored)
+        - await one("SELECT count(DISTINCT job_id) FROM idempotency_keys"),
+        "broken pages": int(not await look.sound()),
+    }
     return {
         "accepted": len(accepted),
         "stored": len(stored),
         "states": dict(counts),
-        "lost_leases": lost_leases,
+        "lost_leases": await one("SELECT coalesce(sum(lost_leases), 0) FROM job_records"),
         "requests_broken_off": tally.broken,
         "requests_refused": dict(tally.refused),
         "checks": checks,
@@ -184,31 +204,28 @@ def verdict(database: Path, tally: Tally, counts: Counter[str]) -> dict[str, obj
     }
 
 
-async def run(seconds: float, seed: int, disk: Path | None) -> dict[str, object]:
+async def run(seconds: float, seed: int, stage: Stage) -> dict[str, object]:
     """Load and kills for `seconds`, then the verdict."""
     dice = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="headpond-chaos-", dir=disk) as folder:
-        home = Path(folder)
-        port = free_port()
-        parts = parts_of(home, port, free_port())
+    ports = [free_port() for _ in range(1 if stage.server is None else 2)]
+    parts = parts_of(stage, ports, free_port())
+    for part in parts:
+        part.start()
+    try:
+        tally, until = Tally(), time.monotonic() + seconds
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            clients = [
+                submit_on_and_on(
+                    session, f"http://127.0.0.1:{ports[number % len(ports)]}", tally, number, until
+                )
+                for number in range(SUBMITTERS)
+            ]
+            await asyncio.gather(*clients, break_on_and_on(parts, stage, tally, dice, until))
         for part in parts:
-            part.start()
-        try:
-            tally, until = Tally(), time.monotonic() + seconds
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-                url = f"http://127.0.0.1:{port}"
-                clients = [
-                    submit_on_and_on(session, url, tally, number, until)
-                    for number in range(SUBMITTERS)
-                ]
-                await asyncio.gather(*clients, break_on_and_on(parts, disk, tally, dice, until))
-            database = home / "headpond.db"
-            for part in parts:
-                part.revive()
-            counts = await until_all_ended(database)
-        finally:
-            exits = {part.name: part.end() for part in reversed(parts)}
-        result = verdict(database, tally, counts)
+            part.revive()
+        counts = await until_all_ended(stage.look)
+    finally:
+        exits = {part.name: part.end() for part in reversed(parts)}
     return {
         "seed": seed,
         "seconds": seconds,
@@ -216,8 +233,9 @@ async def run(seconds: float, seed: int, disk: Path | None) -> dict[str, object]
         "freezes": {part.name: part.freezes for part in parts},
         "exits_by_themselves": {part.name: part.exits for part in parts},
         "times_full": tally.times_full,
+        "crashes_of_the_server": tally.crashes,
         "exits": exits,
-    } | result
+    } | await verdict(stage.look, tally, counts)
 
 
 def main() -> None:
@@ -226,8 +244,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--full-disk", type=Path, metavar="FOLDER")
+    parser.add_argument("--postgres", action="store_true")
     arguments = parser.parse_args()
-    result = asyncio.run(run(arguments.seconds, arguments.seed, arguments.full_disk))
+    with ExitStack() as stack:
+        folder = tempfile.TemporaryDirectory(prefix="headpond-chaos-", dir=arguments.full_disk)
+        home = Path(stack.enter_context(folder))
+        if arguments.postgres:
+            server = stack.enter_context(running_server(synced=True))
+            stage = Stage(home, server.url, PostgresLook(server.url), server=server)
+        else:
+            look = SqliteLook(home / "headpond.db")
+            stage = Stage(home, "sqlite:///headpond.db", look, arguments.full_disk)
+        result = asyncio.run(run(arguments.seconds, arguments.seed, stage))
     print(json.dumps(result, indent=2))  # noqa: T201
     sys.exit(1 if result["violations"] else 0)
 

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.batches import MemoryBatchLines, MemoryBatchStore
+from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.files import MemoryBlobs, MemoryFileStore
@@ -21,6 +22,7 @@ from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.blobs_suite import BlobsSuite
+from headpond.testing.buckets_suite import BucketsSuite, BucketStage
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
@@ -28,6 +30,8 @@ from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.message_lookup_suite import MessageLookupSuite
+from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.streams_suite import Stage as StreamStage
@@ -47,6 +51,31 @@ class TestMemoryJobStore(JobStoreSuite):
     @override
     async def jobs(self, clock: ManualClock) -> MemoryJobStore:
         return MemoryJobStore(clock)
+
+
+class TestMemoryMessageLookup(MessageLookupSuite):
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock) -> MemoryQueue:
+        return MemoryQueue(clock)
+
+
+class TestMemoryOpenJobs(OpenJobsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> OpenStage:
+        jobs = MemoryJobStore(ManualClock())
+        return OpenStage(jobs, jobs)
+
+
+class TestMemoryBuckets(BucketsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> BucketStage:
+        clock = ManualClock()
+        buckets = MemoryBuckets(clock)
+        # One process has one clock.
+        return BucketStage(buckets, buckets, clock, ManualClock())
 
 
 class TestMemoryDeadLetters(DeadLettersSuite):

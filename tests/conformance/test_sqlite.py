@@ -16,6 +16,7 @@ from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
 from headpond.adapters.sqlite.files import SqliteFileStore
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.keys import SqliteKeyStore
+from headpond.adapters.sqlite.open_jobs import SqliteOpenJobs
 from headpond.adapters.sqlite.outbox import SqliteOutbox
 from headpond.adapters.sqlite.queue import SqliteQueue
 from headpond.adapters.sqlite.retention import SqliteRetention
@@ -31,6 +32,7 @@ from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.streams_suite import Stage as StreamStage
@@ -58,6 +60,13 @@ class TestSqliteJobStore(JobStoreSuite):
     @override
     async def jobs(self, clock: ManualClock, database: Database) -> SqliteJobStore:  # pyright: ignore[reportIncompatibleMethodOverride]
         return SqliteJobStore(database, clock)
+
+
+class TestSqliteOpenJobs(OpenJobsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, database: Database) -> OpenStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return OpenStage(SqliteOpenJobs(database), SqliteJobStore(database, ManualClock()))
 
 
 class TestSqliteDeadLetters(DeadLettersSuite):

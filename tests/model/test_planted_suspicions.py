@@ -10,10 +10,10 @@ import pytest
 from headpond.domain.job import Job
 from headpond.domain.outcome import Broke
 from headpond.domain.suspects import Suspect, Suspects, Verdict
-from headpond.services import isolation
-from headpond.services.isolation import Isolation
+from headpond.services.worker import isolation
+from headpond.services.worker.isolation import Isolation
 from tests.unit.domain import test_suspects as trials
-from tests.unit.services import test_isolation as proofs
+from tests.unit.services.worker import test_isolation as proofs
 
 Proof = Callable[[], None]
 
@@ -78,7 +78,7 @@ BUGS: dict[str, tuple[object, str, Any, Proof]] = {
     ),
     "the accused are judged before the others are tried": (
         *(Suspects, "judged", _judge_too_early),
-        partial(proofs.test_one_poison_among_64_is_found_and_nobody_else_pays, 0, proofs.DEATH),
+        proofs.test_the_accused_are_judged_when_all_others_have_been_tried,
     ),
     "garbage is always charged": (
         *(isolation._Held, "charged", property(lambda held: isinstance(held.outcome, Broke))),

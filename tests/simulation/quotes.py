@@ -16,6 +16,7 @@ from random import Random
 
 from typing_extensions import override
 
+from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
@@ -191,7 +192,7 @@ class _Pond:
             jobs=self._jobs,
             pools={POOL: self._settings},
             catalogue=Catalogue({POOL: ["model"]}),
-            limits=RateLimits(LimitSettings(), self._clock),
+            limits=RateLimits(LimitSettings(), MemoryBuckets(self._clock)),
             quotes=self._quotes,
             weights={},
             clock=self._clock,

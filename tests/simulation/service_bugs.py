@@ -14,12 +14,12 @@ from headpond.domain.lane import Lane
 from headpond.domain.outcome import Broke, settle
 from headpond.ports.delivery import Claim
 from headpond.ports.jobs import Added, Idempotency, NewJob
-from headpond.services import gate, worker
 from headpond.services.desk import Desk
 from headpond.services.reaper import Reaper
 from headpond.services.submission import Submission
 from headpond.services.two_step_delivery import TwoStepDelivery
-from headpond.services.worker import Worker
+from headpond.services.worker import Worker, gate, worker
+from headpond.services.worker.heartbeat import Heartbeat
 from headpond.testing.faults import FaultyJobStore
 from tests.planted_bugs import Plant, replacing
 
@@ -134,21 +134,22 @@ async def _cancel_whatever_happened(self: Any, job_id: JobId, identity: Any) -> 
     return after
 
 
-async def _no_heartbeat(self: Worker) -> None:
+async def _no_heartbeat(self: Heartbeat) -> None:
     del self
 
 
 async def _heartbeat_that_lets_go_on(self: Any) -> None:
-    await self._delivery.renew([claim for claim, _ in self._running.values()])
+    await self._delivery.renew([*self._flight.claims, *self._settling.claims])
 
 
 async def _stop_without_duties(self: Any, grace_s: float) -> None:
-    self._stopping = True
-    self._freed.set()
-    if self._puller is not None:
-        await self._puller
-    await self._finish_within(grace_s)
+    until = asyncio.get_running_loop().time() + grace_s
+    self._alarm.stop()
+    if self._working is not None:
+        await self._working
+    await self._flight.finish_until(until)
     await self._hand_back()
+    await self._settling.finish_until(until)
 
 
 async def _hand_nothing_back(self: Any) -> None:
@@ -156,9 +157,9 @@ async def _hand_nothing_back(self: Any) -> None:
 
 
 async def _pull_until_it_fails(self: Any) -> None:
-    while not self._stopping:
+    while not self._alarm.stopping:
         if wait_s := await self._gate.wait_s():
-            await self._pause(wait_s)
+            await self._alarm.pause(wait_s)
         else:
             await self.pull()
 
@@ -208,9 +209,9 @@ SERVICE_BUGS: dict[str, Plant] = {
     "a cancel does not look whether it was written": replacing(
         Desk, "cancel", _cancel_whatever_happened
     ),
-    "the heart does not beat": replacing(Worker, "heartbeat", _no_heartbeat),
+    "the heart does not beat": replacing(Heartbeat, "tick", _no_heartbeat),
     "work goes on when its claim has fallen": replacing(
-        Worker, "heartbeat", _heartbeat_that_lets_go_on
+        Heartbeat, "tick", _heartbeat_that_lets_go_on
     ),
     "a stop leaves the duties running": replacing(Worker, "stop", _stop_without_duties),
     "a stop leaves the work running": replacing(Worker, "_hand_back", _hand_nothing_back),

@@ -15,6 +15,7 @@ import pytest
 
 from tests.chaos.kills import until_all_ended
 from tests.chaos.processes import free_port
+from tests.chaos.stores import SqliteLook
 
 PREVIOUS = Path(__file__).parent / "previous.zip"
 JOBS = 150
@@ -126,7 +127,7 @@ async def test_two_releases_share_the_work_on_one_file(tmp_path: Path) -> None:
                 assert await submit(session, previous, "new-0") == by_new[0]
                 new_worker.kill()
                 with current.part("worker"):
-                    counts = await until_all_ended(database)
+                    counts = await until_all_ended(SqliteLook(database))
                 async with session.get(f"{previous.url}/jobs/{by_new[0]}") as answer:
                     assert (await answer.json())["status"] == "succeeded"
         jobs = {*first, *by_old, *by_new}

@@ -2,10 +2,12 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from headpond.configuration.written import Path
+from headpond.domain.scaling.rules import ScalingRules
+from headpond.domain.scaling.schedule import hours_of, zone_of
 from headpond.settings import PoolSettings, Settings
 
 Complaint = tuple[Path, str]
@@ -14,12 +16,30 @@ Complaint = tuple[Path, str]
 POOL_NAME = re.compile(r"(?!.*__)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 """Not with `__`, which stands between the levels in variables."""
 
-STORES = ("sqlite",)
+STORES = {
+    "sqlite:///FILE": re.compile(r"sqlite:///.+"),
+    "postgresql://USER@HOST/DATABASE": re.compile(r"postgresql://.+"),
+    "dynamodb://REGION/TABLE": re.compile(
+        r"dynamodb://[a-z0-9-]+/[A-Za-z0-9_.-]{3,255}(\?endpoint=[^?&]+)?"
+    ),
+}
+QUEUES = {
+    "sqs://REGION/PREFIX": re.compile(r"sqs://[a-z0-9-]+/[A-Za-z0-9_-]{1,40}(\?endpoint=[^?&]+)?"),
+}
+WITHOUT_QUEUE = ("dynamodb",)
+"""Stores that have no queue of their own."""
+
+MAX_SQS_LEASE_S = 43_200
+
+REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
 def broken_rules(settings: Settings) -> Iterator[Complaint]:
     """Every rule that the settings break."""
-    yield from _store(settings)
+    yield from _place(("store",), "store", settings.store, STORES, ", ".join(STORES))
+    yield from _queue(settings)
+    yield from _redis(("streams",), settings.streams)
+    yield from _redis(("limits", "shared"), settings.limits.shared)
     yield from _pools(settings.pools)
     for name, pool in settings.pools.items():
         yield from _pool(("pools", name), name, pool)
@@ -27,11 +47,43 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
         yield from _network(("webhooks", "allowed_networks"), network)
 
 
-def _store(settings: Settings) -> Iterator[Complaint]:
-    scheme, separator, rest = settings.store.partition(":///")
-    if not separator or scheme not in STORES or not rest:
-        known = ", ".join(f"{store}:///FILE" for store in STORES)
-        yield ("store",), f"this names no store; it can be {known}"
+def _place(
+    path: Path, what: str, url: str, forms: Mapping[str, re.Pattern[str]], known: str
+) -> Iterator[Complaint]:
+    if not any(form.fullmatch(url) for form in forms.values()):
+        yield path, f"this names no {what}; it can be {known}"
+
+
+def _queue(settings: Settings) -> Iterator[Complaint]:
+    url, store = settings.queue, settings.store.partition("://")[0]
+    scheme = "" if url is None else url.partition("://")[0]
+    if store in WITHOUT_QUEUE and scheme != "sqs":
+        yield ("queue",), f"a store on {store} needs one: {', '.join(QUEUES)}"
+    elif scheme in REDIS:
+        yield from _redis(("queue",), url)
+    elif url is not None:
+        known = f"{', '.join(QUEUES)}, redis://HOST:PORT/DB"
+        yield from _place(("queue",), "queue", url, QUEUES, known)
+    for name, pool in settings.pools.items():
+        if scheme == "sqs" and pool.lease_s > MAX_SQS_LEASE_S:
+            yield ("pools", name, "lease_s"), "SQS leases nothing for longer than 12 hours"
+
+
+def _redis(path: Path, url: str | None) -> Iterator[Complaint]:
+    if url is not None and not _is_redis(url):
+        schemes = ", ".join(f"{scheme}://" for scheme in REDIS)
+        yield path, f"it must be like redis://HOST:PORT/DB; it can begin with {schemes}"
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        database = parts.path.removeprefix("/")
+        # A cluster has one database, which needs no name.
+        named = not database or (database.isdecimal() and "cluster" not in parts.scheme)
+        return parts.scheme in REDIS and bool(parts.hostname) and parts.port != 0 and named
+    except ValueError:
+        return False
 
 
 def _pools(pools: dict[str, PoolSettings]) -> Iterator[Complaint]:
@@ -68,6 +120,27 @@ def _pool(path: Path, name: str, pool: PoolSettings) -> Iterator[Complaint]:
         yield (*path, "engine", "url"), "it must begin with http:// or https:// and name a host"
     if pool.retry.first_delay_s > pool.retry.max_delay_s:
         yield (*path, "retry", "first_delay_s"), "it must not be more than max_delay_s"
+    yield from _scaling((*path, "scaling"), pool.scaling)
+
+
+def _scaling(path: Path, rules: ScalingRules) -> Iterator[Complaint]:
+    if rules.min > rules.max:
+        yield (*path, "min"), f"it must not be more than max, which is {rules.max}"
+    capped = rules.max_usd_per_hour is not None or rules.max_usd_per_day is not None
+    if capped and rules.usd_per_worker_hour is None:
+        words = "the caps on money need it: without a price nobody knows what workers cost"
+        yield (*path, "usd_per_worker_hour"), words
+    for name, window in rules.schedule.items():
+        place = (*path, "schedule", name)
+        yield from _refused((*place, "when"), lambda text=window.when: hours_of(text))
+        yield from _refused((*place, "zone"), lambda text=window.zone: zone_of(text))
+
+
+def _refused(path: Path, read: Callable[[], object]) -> Iterator[Complaint]:
+    try:
+        read()
+    except ValueError as error:
+        yield path, str(error)
 
 
 def _is_http(url: str) -> bool:

@@ -7,6 +7,7 @@ def room(
     *,
     limit: int,
     in_flight: int,
+    settling: int,
     waiting: int | None,
     kv_usage: float | None,
     kv_usage_limit: float,
@@ -16,10 +17,15 @@ def room(
     None above the limit of KV-cache use. Below it, each request that waits inside the engine
     takes a place of `limit`: it is in the engine, but does not run. A gauge that is None is not
     known and takes nothing; the worker says elsewhere that it is missing.
+
+    What is `settling` has left the engine and takes no place there, but memory: a worker has no
+    more than twice its limit in its hands, so that a slow store slows the pull.
     """
     if kv_usage is not None and kv_usage > kv_usage_limit:
         return 0
-    return max(0, limit - max(in_flight, 0) - (waiting or 0))
+    at_engine = limit - in_flight - (waiting or 0)
+    in_hands = 2 * limit - in_flight - settling
+    return max(0, min(at_engine, in_hands))
 
 
 def worth_pulling(*, limit: int, in_flight: int, room: int) -> bool:

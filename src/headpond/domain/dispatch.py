@@ -16,6 +16,7 @@ from typing import ClassVar, assert_never
 import msgspec
 from msgspec.structs import replace
 
+from headpond.domain.destination import Destination, destination_of
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId, callbacks_of
 from headpond.domain.webhook_event import Event
 
@@ -80,6 +81,11 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: float | None = None
     status: int | None = None
     error: str | None = None
+
+    @property
+    def destination(self) -> Destination:
+        """What it shares a window and a pause with."""
+        return destination_of(self.endpoint, self.url)
 
     def leased(self, now: float, lease_s: float) -> "Dispatch":
         """In a sender's hands; due again when the lease lapses."""

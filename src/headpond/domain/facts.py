@@ -8,6 +8,7 @@ import msgspec
 from headpond.domain.batch import Batch
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.job import Job, JobId
+from headpond.domain.scaling.state import ScalingStep
 from headpond.domain.webhook_endpoint import Endpoint
 
 
@@ -72,6 +73,12 @@ class EngineAnswered(msgspec.Struct, frozen=True):
     duration_s: float
 
 
+class EngineStarting(msgspec.Struct, frozen=True):
+    """An engine cannot take requests yet; it has time to become able to."""
+
+    engine: str
+
+
 class EngineHealth(msgspec.Struct, frozen=True):
     """An engine became able, or unable, to take requests."""
 
@@ -88,6 +95,17 @@ class EngineFailed(msgspec.Struct, frozen=True):
     engine: str
     in_flight: int
     suspects: int
+    reason: str
+
+
+class EngineBroken(msgspec.Struct, frozen=True):
+    """An engine failed `failures` times in a row and answered nobody: it fails with everybody.
+
+    Until it answers it gets one request at a time, and its jobs wait in their lanes.
+    """
+
+    engine: str
+    failures: int
     reason: str
 
 
@@ -148,6 +166,12 @@ class BatchEnded(msgspec.Struct, frozen=True):
     batch: Batch
 
 
+class PoolScaled(msgspec.Struct, frozen=True):
+    """The autoscaler decided; most often to leave things as they are."""
+
+    step: ScalingStep
+
+
 class DutyFailed(msgspec.Struct, frozen=True):
     """A background duty met an error in one of its ticks, and goes on."""
 
@@ -165,8 +189,10 @@ Fact = (
     | StreamOpened
     | StreamClosed
     | EngineAnswered
+    | EngineStarting
     | EngineHealth
     | EngineFailed
+    | EngineBroken
     | JobConvicted
     | EngineLoad
     | Reaped
@@ -174,5 +200,6 @@ Fact = (
     | EndpointDisabled
     | BatchAdvanced
     | BatchEnded
+    | PoolScaled
     | DutyFailed
 )

@@ -9,7 +9,8 @@ holds an old record can change nothing.
                               ▲                   │ ──────failed────▶ failed
                               └─────returned──────┘ ──────buried────▶ dead
                                (or interrupted)
-    any state before the end:  ──cancelled──▶ cancelled, ──expired──▶ expired
+    any state before the end:  ──cancelled──▶ cancelled, ──expired──▶ expired,
+                               ──reissued──▶ accepted (its message was lost)
     dead ──redriven──▶ accepted, ──discarded──▶ failed
 """
 
@@ -90,9 +91,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     told. `attempts` counts runs that are charged to the job, the present one included;
     `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
     the job's fault but has its own bound. `confidence` is the probability of the whole answer,
-    where the request asked for log-probabilities. `callback` is a URL to tell of
-    the end; `stream` is true of a job whose tokens are told while it runs. `deaths` has one for
-    each time that the job was redriven. `batch` is the one that the job is a line of.
+    where the request asked for log-probabilities; `cut_short` is true of one that a limit or a
+    filter of the engine ended. `last_error` is why the job last went back to its lane, until it
+    succeeds. `callback` is a URL to tell of the end; `stream` is true of a job whose tokens are
+    told while it runs; `background` of a response that nobody waits for, and None of what is no
+    response. `deaths` has one for each time that the job was redriven. `batch` is the one that the
+    job is a line of.
     """
 
     id: JobId
@@ -112,6 +116,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline: float | None = None
     callback: str | None = None
     stream: bool = False
+    background: bool | None = None
     accepted_at: float
 
     version: int = 1
@@ -125,7 +130,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: float | None = None
     usage: Usage | None = None
     confidence: float | None = None
+    cut_short: bool = False
     error: JobError | None = None
+    last_error: JobError | None = None
     deaths: tuple[Death, ...] = ()
     erased_at: float | None = None
 
@@ -149,9 +156,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self._next(state=JobState.QUEUED, queued_at=now)
 
     def reissued(self, ticket: Ticket) -> "Job":
-        """A new message will stand for the job; the old one, if it exists, counts no more."""
-        self._expect(JobState.ACCEPTED)
-        return self._next(ticket=ticket)
+        """A new message will stand for the job; the old one, if it exists, counts no more.
+
+        A worker that runs the job has lost it with the message, and nobody is charged for that.
+        """
+        self._expect(JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING)
+        attempts = self.attempts - (1 if self.state is JobState.RUNNING else 0)
+        return self._next(state=JobState.ACCEPTED, ticket=ticket, attempts=attempts, worker=None)
 
     def claimed(self, worker: str, now: float) -> "Job":
         """A worker begins to run the job and is charged one attempt for it.
@@ -170,13 +181,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             lost_leases=self.lost_leases + (1 if taken_over else 0),
         )
 
-    def returned(self, *, charged: bool) -> "Job":
+    def returned(self, *, charged: bool, why: JobError | None = None) -> "Job":
         """Back into the lane: after a failure (charged), or because it was not its turn."""
         self._expect(JobState.RUNNING)
-        attempts = self.attempts if charged else self.attempts - 1
-        return self._next(state=JobState.QUEUED, attempts=attempts, worker=None)
+        return self._next(
+            state=JobState.QUEUED,
+            attempts=self.attempts if charged else self.attempts - 1,
+            worker=None,
+            last_error=why or self.last_error,
+        )
 
-    def interrupted(self) -> "Job":
+    def interrupted(self, why: JobError | None = None) -> "Job":
         """Back into the lane, because its engine died: counted like a worker that vanished."""
         self._expect(JobState.RUNNING)
         return self._next(
@@ -184,10 +199,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             attempts=self.attempts - 1,
             lost_leases=self.lost_leases + 1,
             worker=None,
+            last_error=why or self.last_error,
         )
 
     def succeeded(
-        self, now: float, *, engine: str, usage: Usage, confidence: float | None = None
+        self,
+        now: float,
+        *,
+        engine: str,
+        usage: Usage,
+        confidence: float | None = None,
+        cut_short: bool = False,
     ) -> "Job":
         """The engine answered."""
         self._expect(JobState.RUNNING)
@@ -197,6 +219,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             engine=engine,
             usage=usage,
             confidence=confidence,
+            cut_short=cut_short,
+            last_error=None,
         )
 
     def failed(self, now: float, error: JobError, *, engine: str | None = None) -> "Job":
@@ -230,6 +254,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             started_at=None,
             finished_at=None,
             error=None,
+            last_error=None,
             deaths=(*self.deaths, death),
         )
 

@@ -8,8 +8,8 @@
     Died           the engine went while it ran         a lost lease back-off           closes
     Broke          failed on this request               an attempt   back-off           closes
 
-The last two are settled so only once `services/isolation.py` knows that the engine was not at fault
-(Broke), or could not find out whether the request was (Died).
+The last two are settled so only once `services/worker/isolation.py` knows that the engine was not
+at fault (Broke), or could not find out whether the request was (Died).
 
 A closed gate opens when the engine says that it is healthy; a paused one not before its time.
 """
@@ -23,11 +23,15 @@ from headpond.domain.retry import RetryPolicy, backoff_s
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine's response body, as JSON bytes, with what was counted."""
+    """The engine's response body, as JSON bytes, with what was counted.
+
+    `cut_short` when the engine ended the answer before the model did: by a limit or a filter.
+    """
 
     response: bytes
     usage: Usage
     confidence: float | None = None
+    cut_short: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -53,7 +57,8 @@ class Misconfigured(msgspec.Struct, frozen=True):
 class Died(msgspec.Struct, frozen=True):
     """The engine went away, or fell ill, while it ran the request.
 
-    Mostly nobody's fault, but a request can be what kills it: `services/isolation.py` finds out.
+    Mostly nobody's fault, but a request can be what kills it: `services/worker/isolation.py` finds
+    out.
     """
 
     reason: str
@@ -94,28 +99,36 @@ def settle(  # noqa: PLR0911 - an arm for each row of the table
     match outcome:
         case Answered():
             after = job.succeeded(
-                now, engine=engine, usage=outcome.usage, confidence=outcome.confidence
+                now,
+                engine=engine,
+                usage=outcome.usage,
+                confidence=outcome.confidence,
+                cut_short=outcome.cut_short,
             )
             return Settlement(job=after, response=outcome.response)
         case Refused():
             error = JobError(outcome.code, outcome.message)
             return Settlement(job=job.failed(now, error, engine=engine))
         case NotNow():
-            delay_s = pause_s(outcome, policy)
-            return Settlement(job=job.returned(charged=False), delay_s=delay_s)
+            after = job.returned(charged=False, why=JobError("engine_not_now", outcome.reason))
+            return Settlement(job=after, delay_s=pause_s(outcome, policy))
         case Misconfigured():
-            return Settlement(job=job.returned(charged=False), delay_s=policy.max_delay_s)
+            why = JobError("engine_misconfigured", outcome.reason)
+            after = job.returned(charged=False, why=why)
+            return Settlement(job=after, delay_s=policy.max_delay_s)
         case Died() if job.lost_leases >= policy.max_lost_leases:
             message = f"{outcome.reason} (it was lost {job.lost_leases + 1} times)"
             return Settlement(job=job.buried(now, JobError(outcome.code, message), engine=engine))
         case Died():
             delay_s = backoff_s(policy, job.lost_leases + 1, chance)
-            return Settlement(job=job.interrupted(), delay_s=delay_s)
+            after = job.interrupted(JobError(outcome.code, outcome.reason))
+            return Settlement(job=after, delay_s=delay_s)
         case Broke() if job.attempts >= job.max_attempts:
             error = JobError(outcome.code, f"{outcome.reason} (attempt {job.attempts})")
             return Settlement(job=job.buried(now, error, engine=engine))
         case Broke():
             delay_s = backoff_s(policy, job.attempts, chance)
-            return Settlement(job=job.returned(charged=True), delay_s=delay_s)
+            after = job.returned(charged=True, why=JobError(outcome.code, outcome.reason))
+            return Settlement(job=after, delay_s=delay_s)
         case _:  # pragma: no cover
             assert_never(outcome)

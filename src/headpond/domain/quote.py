@@ -22,6 +22,10 @@ HIGHER = {priority: tuple(Priority)[:place] for place, priority in enumerate(Pri
 """What goes first."""
 
 
+ANYBODY = ""
+"""In the place of a team: what a queue holds that cannot tell whose it is. No team is called so."""
+
+
 class Backlog(msgspec.Struct, frozen=True):
     """Work that waits: how many jobs, and their tokens together."""
 
@@ -71,8 +75,8 @@ def ahead(
     """What will be begun before a job of `team` that is sent now.
 
     All of its own team's work of the same priority, and of each other team the share that falls
-    due meanwhile; for batch work all interactive work too. `weights` are the teams' shares, 1 if
-    not named.
+    due meanwhile; for batch work all interactive work too. What is `ANYBODY`'s goes before it.
+    `weights` are the teams' shares, 1 if not named.
     """
     before = Backlog()
     for higher in HIGHER[priority]:
@@ -81,8 +85,9 @@ def ahead(
     own = waiting[priority].get(team, Backlog())
     before += own
     turn = (own.work_tokens + work_tokens) / weights.get(team, 1.0)
+    before += waiting[priority].get(ANYBODY, Backlog())
     for other, backlog in waiting[priority].items():
-        if other != team:
+        if other not in (team, ANYBODY):
             before += _share(backlog, turn * weights.get(other, 1.0))
     return before
 

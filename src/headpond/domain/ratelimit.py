@@ -19,9 +19,14 @@ class Bucket(msgspec.Struct, frozen=True):
     at: float
 
     def filled(self, now: float) -> "Bucket":
-        """The same bucket at `now`; a clock that jumped back adds nothing."""
+        """The same bucket at `now`.
+
+        A clock that is behind another gateway's adds nothing and takes nothing back; one that is
+        far behind has jumped, or the other had.
+        """
         gained = max(0.0, now - self.at) * self.per_minute / WINDOW_S
-        return Bucket(self.per_minute, min(self.per_minute, self.level + gained), now)
+        at = self.at if 0 < self.at - now <= WINDOW_S else now
+        return Bucket(self.per_minute, min(self.per_minute, self.level + gained), at)
 
     def wait_s(self, amount: int) -> float:
         """Seconds until `amount` fits, 0 if it fits now, infinity if it never will."""

@@ -33,3 +33,12 @@ def backoff_s(policy: RetryPolicy, attempts: int, chance: float) -> float:
     exponent = min(attempts - 1, 62)
     ceiling = min(policy.max_delay_s, policy.first_delay_s * 2.0**exponent)
     return ceiling * (0.5 + 0.5 * chance)
+
+
+def outage_s(policy: RetryPolicy, lost_leases: int) -> float:
+    """Seconds before a job is tried again that met an engine which fails with everybody.
+
+    An engine like that is tried every `max_delay_s`, and those that have tried it let others go
+    first. With the defaults a job that is alone is tried for half an hour.
+    """
+    return policy.max_delay_s * 2.0**lost_leases

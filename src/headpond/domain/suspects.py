@@ -66,7 +66,11 @@ def verdict(suspect: Suspect[T], *, others_answered: bool) -> Verdict:
 
 
 class Suspects(msgspec.Struct, Generic[T], frozen=True):
-    """All suspects of one engine: `groups` to be run, the last one first, and the `accused`."""
+    """All suspects of one engine: `groups` to be run, the first one first, and the `accused`.
+
+    Halves come after all groups that wait: breadth first. So innocents are cleared early, and an
+    engine that fails with everybody is known after few failures (`domain/breaker.py`).
+    """
 
     groups: tuple[tuple[Suspect[T], ...], ...] = ()
     accused: tuple[Suspect[T], ...] = ()
@@ -89,13 +93,13 @@ class Suspects(msgspec.Struct, Generic[T], frozen=True):
         if len(noted) == 1:
             return replace(self, accused=(*self.accused, *noted))
         half = (len(noted) + 1) // 2
-        return self.joined(noted[half:]).joined(noted[:half])
+        return self.joined(noted[:half]).joined(noted[half:])
 
     def next(self) -> tuple[tuple[Suspect[T], ...], "Suspects[T]"]:
         """The group to be run, empty if there is none, and the others."""
         if not self.groups:
             return (), self
-        return self.groups[-1], replace(self, groups=self.groups[:-1])
+        return self.groups[0], replace(self, groups=self.groups[1:])
 
     def judged(self) -> tuple[tuple[Suspect[T], ...], "Suspects[T]"]:
         """The accused, if everybody else has been tried, and the others."""

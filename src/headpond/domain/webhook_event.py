@@ -26,6 +26,10 @@ class EventType(StrEnum):
     JOB_CANCELLED = "job.cancelled"
     JOB_EXPIRED = "job.expired"
     JOB_DEAD = "job.dead"
+    RESPONSE_COMPLETED = "response.completed"
+    RESPONSE_INCOMPLETE = "response.incomplete"
+    RESPONSE_FAILED = "response.failed"
+    RESPONSE_CANCELLED = "response.cancelled"
     BATCH_COMPLETED = "batch.completed"
     BATCH_FAILED = "batch.failed"
     BATCH_EXPIRED = "batch.expired"
@@ -64,8 +68,26 @@ def event(
     )
 
 
+def job_events(job: Job) -> list[Event]:
+    """The end of a job that has ended; that of a response in the background in OpenAI's words too.
+
+    The job's own event comes first.
+    """
+    told = [job_event(job)]
+    if job.background:
+        response = event(
+            EventId(f"{told[0].id}_response"),
+            _response_type(job),
+            team=job.team,
+            occurred_at=told[0].occurred_at,
+            data={"id": "resp_" + job.id.removeprefix("job_")},
+        )
+        told.append(response)
+    return told
+
+
 def job_event(job: Job) -> Event:
-    """The end of a job that has ended.
+    """The end of a job as such.
 
     The id is made of the job's and its version, so one end has one id however often it is asked
     for, and a job that was redriven and ended again has another.
@@ -101,6 +123,18 @@ def batch_event(batch: Batch) -> Event:
         occurred_at=batch.ended_at or batch.created_at,
         data={"id": batch.id},
     )
+
+
+def _response_type(job: Job) -> EventType:
+    match job.state:
+        case JobState.SUCCEEDED if job.cut_short:
+            return EventType.RESPONSE_INCOMPLETE
+        case JobState.SUCCEEDED:
+            return EventType.RESPONSE_COMPLETED
+        case JobState.CANCELLED:
+            return EventType.RESPONSE_CANCELLED
+        case _:
+            return EventType.RESPONSE_FAILED
 
 
 _TYPES = {

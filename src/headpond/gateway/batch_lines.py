@@ -58,8 +58,7 @@ class BatchLineFormat(LineFormat):
             asked = self._readers[endpoint](bytes(line.body))
             order = self._inspection.order(_unstreamed(asked))
         except InvalidRequest as error:
-            param = "body" if error.param is None else f"body.{error.param}"
-            raise InvalidRequest(error.message, code=error.code, param=param) from error
+            return LineRequest(line.custom_id, error)
         return LineRequest(line.custom_id, order)
 
     @override

@@ -45,6 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float | None = None
     best_effort: bool = False
     callback: str | None = None
+    background: bool | None = None
 
 
 class Inspection:
@@ -67,6 +68,7 @@ class Inspection:
             deadline=asked.deadline,
             best_effort=asked.best_effort,
             callback=asked.callback,
+            background=asked.background,
             stream=bool(asked.stream),
             metadata=asked.metadata or {},
             idempotency_key=same.key,

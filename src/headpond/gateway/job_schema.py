@@ -71,7 +71,8 @@ class JobAccepted(msgspec.Struct, frozen=True):
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job as its owner sees it. Times are Unix seconds.
 
-    `result` is the engine's chat completion and `text` its first choice; lists leave both out.
+    `last_error` is why a job that has not succeeded last went back to its lane. `result` is the
+    engine's chat completion and `text` its first choice; lists leave both out.
     """
 
     job_id: str
@@ -96,6 +97,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     confidence: float | None
     error: JobError | None
+    last_error: JobError | None
     result: Raw | UnsetType | None = UNSET
     text: str | UnsetType | None = UNSET
 
@@ -132,6 +134,7 @@ def view(job: Job) -> JobView:
         usage=job.usage,
         confidence=job.confidence,
         error=job.error,
+        last_error=job.last_error,
     )
 
 

@@ -111,6 +111,7 @@ def response_view(job: Job, bodies: Bodies) -> ResponseView:
         created_at=job.accepted_at,
         completed_at=job.finished_at if job.state is JobState.SUCCEEDED else None,
         status=_status(job.state) if reason is None else "incomplete",
+        background=job.background is not False,
         error=_fault(job),
         incomplete_details=reason,
         max_output_tokens=stored.max_tokens if limit is None else limit,

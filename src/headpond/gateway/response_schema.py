@@ -159,8 +159,9 @@ class ResponseUsage(msgspec.Struct, frozen=True, kw_only=True):
 class ResponseView(msgspec.Struct, frozen=True, kw_only=True):
     """A response as the official client reads it.
 
-    `background` is true of every one: all of them wait in the queue, whether or not somebody holds
-    the line. `instructions` stay null: they are the first of the messages that the job keeps.
+    `background` is what was asked for, and true of a job that came in as something else: nobody
+    holds the line for it. `instructions` stay null: they are the first of the messages that the job
+    keeps.
     """
 
     id: str
@@ -168,7 +169,7 @@ class ResponseView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     completed_at: float | None
     status: Status
-    background: bool = True
+    background: bool
     error: ResponseFault | None
     incomplete_details: IncompleteDetails | None
     instructions: None = None

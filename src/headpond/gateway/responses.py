@@ -67,6 +67,7 @@ class ResponseReader:
             stream=request.stream,
             model=request.model,
             priority=priority_of(request.service_tier, default),
+            background=bool(request.background),
         )
 
 

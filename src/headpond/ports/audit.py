@@ -28,6 +28,16 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
     until: float | None = None
     limit: int | None = None
 
+    def covers(self, job: Job) -> bool:
+        """Whether a job that ended is asked for."""
+        finished_at = job.finished_at or 0.0
+        return (
+            (self.team is None or job.team == self.team)
+            and (self.model is None or job.model == self.model)
+            and (self.since is None or finished_at >= self.since)
+            and (self.until is None or finished_at < self.until)
+        )
+
 
 class Audit(Protocol):
     """Read side; whatever ends a job writes the entry in the same step."""

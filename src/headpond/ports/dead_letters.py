@@ -17,6 +17,17 @@ class DeadQuery(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
     until: float | None = None
 
+    def covers(self, dead: Job) -> bool:
+        """Whether this dead letter is asked for."""
+        died_at = dead.finished_at or 0.0
+        return (
+            (self.team is None or dead.team == self.team)
+            and (self.model is None or dead.model == self.model)
+            and (self.code is None or (dead.error is not None and dead.error.code == self.code))
+            and (self.since is None or died_at >= self.since)
+            and (self.until is None or died_at < self.until)
+        )
+
 
 class DeadLetters(Protocol):
     """Read side; to change one is to swap its record, or to redrive it."""

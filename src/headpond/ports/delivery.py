@@ -58,7 +58,7 @@ class Delivery(Protocol):
         ...
 
     async def reissue(self, job: Job) -> bool:
-        """Send a new message for an accepted job whose first one may be lost."""
+        """Send a new message for a job whose last one may be lost; False if it has changed."""
         ...
 
     async def redrive(self, job: Job, *, delay_s: float = 0.0) -> bool:

@@ -24,8 +24,8 @@ class FileQuery(msgspec.Struct, frozen=True, kw_only=True):
 class FileStore(Protocol):
     """Records of files. Every verb takes effect durably before it returns."""
 
-    async def put(self, file: File) -> None:
-        """Store a file, in place of the one that had its id."""
+    async def put(self, file: File) -> bool:
+        """Store a file, in place of the one that had its id; False if its blob is disowned."""
         ...
 
     async def get(self, file_id: FileId) -> File | None:
@@ -44,6 +44,10 @@ class FileStore(Protocol):
         """Forget a file; False if there is none. Its blob is left alone."""
         ...
 
-    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
-        """Those of the blobs that no file names."""
+    async def disown(self, blobs: list[BlobName]) -> list[BlobName]:
+        """Those of the blobs that no file names; from now on none will."""
+        ...
+
+    async def stored_bytes(self, team: str, now: float) -> int:
+        """The sizes of the team's files together, those that have expired left out."""
         ...

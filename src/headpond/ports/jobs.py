@@ -135,3 +135,14 @@ class JobStore(Protocol):
         Returns how many. A key whose job has not ended holds for another `HELD_ON_S` instead.
         """
         ...
+
+
+class OpenJobs(Protocol):
+    """What is asked of a job store whose queue may lose what it acknowledged."""
+
+    async def page(self, after: JobId | None, *, limit: int) -> list[Job]:
+        """Records in the states queued and running that were added after that one, in order.
+
+        There are no more once there are none; a page may be short all the same.
+        """
+        ...

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, DispatchState
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.domain.webhook_event import Event, EventId
@@ -30,6 +31,13 @@ class Untold(msgspec.Struct, frozen=True):
     oldest_at: float | None = None
 
 
+class Look(msgspec.Struct, frozen=True):
+    """What a look found, and the destination that it came to: None if there are no more."""
+
+    due: list[Destination]
+    end: Destination | None = None
+
+
 class Outbox(Protocol):
     """Dispatches under compare-and-set. Every verb takes effect durably before it returns."""
 
@@ -37,12 +45,12 @@ class Outbox(Protocol):
         """Add a dispatch for each endpoint that wants the event; once, however often called."""
         ...
 
-    async def due(self, now: float, *, limit: int) -> list[EndpointId]:
-        """Endpoints that have something due."""
+    async def look(self, now: float, *, limit: int, after: Destination | None = None) -> Look:
+        """Which destinations have something due, among the next `limit` with something pending."""
         ...
 
     async def lease(
-        self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+        self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
         """Hand out what is due there, longest due first; nobody else gets it for `lease_s`."""
         ...

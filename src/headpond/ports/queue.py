@@ -15,7 +15,7 @@ from typing import NewType, Protocol
 
 import msgspec
 
-from headpond.domain.job import JobId, Ticket
+from headpond.domain.job import Job, JobId, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 
@@ -36,6 +36,11 @@ class Message(msgspec.Struct, frozen=True):
     weight: float = 1.0
 
 
+def message_of(job: Job) -> Message:
+    """The message that stands for a job under its present ticket."""
+    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)
+
+
 class Lease(msgspec.Struct, frozen=True):
     """A message in somebody's hands. `token` is new with each receipt."""
 
@@ -44,7 +49,10 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """What a lane holds. `oldest_age_s` is the age of the ready message that was sent first."""
+    """What a lane holds. `oldest_age_s` is the age of the ready message that was sent first.
+
+    It is None where nothing is ready, and where the queue does not know.
+    """
 
     ready: int
     leased: int
@@ -94,9 +102,24 @@ class Queue(Protocol):
         ...
 
     async def depth(self, lane: Lane) -> Depth:
-        """Count the messages of a lane."""
+        """Count the messages of a lane.
+
+        A cloud's queue counts approximately and some seconds late. Raises Unavailable where it
+        cannot be counted: unknown is not zero.
+        """
         ...
 
     async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
-        """What waits in a lane by team, ready or delayed; teams with nothing are left out."""
+        """What waits in a lane by team, ready or delayed; teams with nothing are left out.
+
+        A queue that cannot tell teams apart says `ANYBODY` and reckons the work, from what it saw.
+        """
+        ...
+
+
+class MessageLookup(Protocol):
+    """A power of queues that may lose what they acknowledged, so that it can be sent again."""
+
+    async def missing(self, messages: Sequence[Message]) -> list[Message]:
+        """Those that the queue does not hold, neither ready nor leased nor delayed."""
         ...

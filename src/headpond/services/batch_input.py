@@ -69,7 +69,10 @@ class BatchInput:
             raise NotFound(message, code="file_not_found", param="input_file_id")
         group: list[InputLine] = []
         size = 0
-        async with aclosing(self._lines(file.blob, after or Cursor())) as lines:
+        # A file never changes. What was judged fit is read whatever the settings allow by now, so
+        # that each line can be told of under its custom id.
+        max_bytes = self._max_line_bytes if batch.in_progress_at is None else max(file.size, 1)
+        async with aclosing(self._lines(file.blob, after or Cursor(), max_bytes)) as lines:
             async for line in lines:
                 group.append(line)
                 size += len(line.text or b"")
@@ -82,7 +85,10 @@ class BatchInput:
     async def judged(
         self, batch: Batch, group: Sequence[InputLine]
     ) -> list[tuple[InputLine, Draft | LineError]]:
-        """The jobs of lines that nobody looked at yet, or what is wrong with them."""
+        """The jobs of lines that nobody looked at yet, or why they are no lines of a batch.
+
+        The job of a request that its endpoint refuses has failed.
+        """
         found: list[tuple[InputLine, Draft | LineError]] = []
         for index, line in enumerate(group):
             if index % BREATH == 0:
@@ -100,20 +106,27 @@ class BatchInput:
         One that is not any more, because other settings hold by now, is a job that has failed.
         """
         return [
-            self._stillborn(batch, line, draft) if isinstance(draft, LineError) else draft
+            self._stillborn(batch, line.number, self._custom_id(line), draft)
+            if isinstance(draft, LineError)
+            else draft
             for line, draft in await self.judged(batch, group)
         ]
 
     def names(self, batch: Batch, group: Sequence[InputLine]) -> dict[JobId, str]:
         """The custom ids of lines that were judged fit, by their jobs, in the lines' order."""
-        custom_ids = [(line.number, self._form.custom_id(line.text or b"")) for line in group]
+        custom_ids = [(line.number, self._custom_id(line)) for line in group]
         return {
             JobId("job_" + line_name(batch, number, custom_id)): custom_id
             for number, custom_id in custom_ids
         }
 
-    async def _lines(self, blob: BlobName, begin: Cursor) -> AsyncGenerator[InputLine]:
-        cutter = LineCutter(lines=begin.lines, offset=begin.offset, max_bytes=self._max_line_bytes)
+    def _custom_id(self, line: InputLine) -> str:
+        return self._form.custom_id(line.text or b"")
+
+    async def _lines(
+        self, blob: BlobName, begin: Cursor, max_bytes: int
+    ) -> AsyncGenerator[InputLine]:
+        cutter = LineCutter(lines=begin.lines, offset=begin.offset, max_bytes=max_bytes)
         async with aclosing(self._blobs.read(blob, begin.offset)) as pieces:
             async for piece in pieces:
                 for line in cutter.feed(piece):
@@ -122,20 +135,27 @@ class BatchInput:
             yield line
 
     def _draft(self, batch: Batch, line: InputLine) -> Draft:
-        if line.text is None:
+        if line.text is None or len(line.text) > self._max_line_bytes:
             message = f"The line is longer than {self._max_line_bytes} bytes."
             raise InvalidRequest(message, code="line_too_long")
         asked = self._form.request(batch.endpoint, line.text)
+        if isinstance(asked.order, InvalidRequest):
+            return self._stillborn(batch, line.number, asked.custom_id, asked.order)
         order = replace(
-            asked.order, priority=Priority.BATCH, deadline=batch.expires_at, batch=batch.id
+            asked.order,
+            priority=Priority.BATCH,
+            deadline=batch.expires_at,
+            background=None,
+            batch=batch.id,
         )
         name = line_name(batch, line.number, asked.custom_id)
         job = self._submission.draft(name, order, _owner(batch))
         return Draft(asked.custom_id, job, order.request)
 
-    def _stillborn(self, batch: Batch, line: InputLine, error: LineError) -> Draft:
-        custom_id = self._form.custom_id(line.text or b"")
-        name = line_name(batch, line.number, custom_id)
+    def _stillborn(
+        self, batch: Batch, number: int, custom_id: str, error: LineError | InvalidRequest
+    ) -> Draft:
+        name = line_name(batch, number, custom_id)
         now = self._clock.now()
         job = Job(
             id=JobId("job_" + name),

@@ -62,7 +62,8 @@ class _Tally:
                 self.errors.append(fault)
             case Draft(custom_id, job):
                 self._custom_ids.add(custom_id)
-                self._models.add(job.model)
+                if not job.state.terminal:
+                    self._models.add(job.model)
             case _:  # pragma: no cover
                 assert_never(draft)
 

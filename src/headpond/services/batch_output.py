@@ -13,6 +13,7 @@ from headpond.ports.clock import Clock
 from headpond.ports.files import FileStore
 from headpond.services.batch_hold import BatchHold
 from headpond.services.batch_input import BatchInput
+from headpond.services.files import swept
 from headpond.services.line_format import LineFormat
 
 
@@ -50,6 +51,8 @@ class BatchOutput:
                 async for group in groups:
                     await self._fill(hold.batch, self._source.names(hold.batch, group), sheets)
                     await hold.renew()
+        # What was written in a long sleep is not published in another's place.
+        await hold.renew()
         batch = hold.batch
         return Results(
             counts=counted(batch.counts.total, sheets.ends),
@@ -87,7 +90,8 @@ class BatchOutput:
             created_at=now,
             expires_at=None if batch.output_ttl_s is None else now + batch.output_ttl_s,
         )
-        await self._files.put(file)
+        if not await self._files.put(file):
+            raise swept(file)
         return file.id
 
 

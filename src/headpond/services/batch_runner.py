@@ -1,6 +1,7 @@
 """The runner: sees batches through, from the input file to the output file.
 
-    validating   every line is judged; if one is not fit, the batch has failed
+    validating   every line is judged; if one is none of a batch, the batch has failed; one whose
+                 request its endpoint would refuse is a line that failed
     in_progress  lines become jobs, group by group, until all have; then their ends are awaited
     cancelling   lines that are no jobs yet become ended ones, then the jobs that there are end
     finalizing   a line about each job is written to the output or the error file
@@ -21,6 +22,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from contextlib import aclosing
+
+import msgspec
 
 from headpond.domain.batch import (
     Batch,
@@ -51,6 +54,17 @@ SLICE_GROUPS = 16
 
 END_AT_ONCE = 256
 
+FIRST_REST_S = 1.0
+MAX_REST_S = 60.0
+"""How long a batch is left alone after an error, at first and at most."""
+
+
+class _Trouble(msgspec.Struct, frozen=True):
+    """A batch that ended in an error rests for `rest_s`, until then on the loop's clock."""
+
+    rest_s: float
+    until_s: float
+
 
 class BatchRunner:
     """One for each process that runs batches; `name` is its own and never used again."""
@@ -80,11 +94,16 @@ class BatchRunner:
         self._listener = listener
         self._settings = settings
         self._running: dict[BatchId, tuple[BatchHold, asyncio.Task[None]]] = {}
+        self._troubles: dict[BatchId, _Trouble] = {}
 
     async def tick(self) -> None:
         """Begin to run the batches that nobody runs; each goes on in a task of its own."""
-        for batch in await self._batches.due(self._name, self._clock.now(), DUE):
-            if batch.id not in self._running:
+        due = await self._batches.due(self._name, self._clock.now(), DUE)
+        self._troubles = {one.id: self._troubles[one.id] for one in due if one.id in self._troubles}
+        now_s = asyncio.get_running_loop().time()
+        for batch in due:
+            trouble = self._troubles.get(batch.id)
+            if batch.id not in self._running and (trouble is None or trouble.until_s <= now_s):
                 hold = self._hold(batch)
                 task = asyncio.create_task(self._keep(hold), name=batch.id)
                 self._running[batch.id] = hold, task
@@ -110,14 +129,29 @@ class BatchRunner:
         )
 
     async def _keep(self, hold: BatchHold) -> None:
+        before = hold.batch
         try:
             await self._run(hold)
         except LeaseLost:
             pass
-        except Exception as error:  # noqa: BLE001 - the next tick begins again
+        except Exception as error:  # noqa: BLE001 - a later tick begins again
             self._listener.hear(DutyFailed("batch", repr(error)))
+            self._rest(hold, before)
         finally:
             del self._running[hold.batch.id]
+
+    def _rest(self, hold: BatchHold, before: Batch) -> None:
+        """Leave the batch alone for a while, twice as long each time that nothing came of it."""
+        after = hold.batch
+        moved = (after.status, after.cursor, after.counts) != (
+            before.status,
+            before.cursor,
+            before.counts,
+        )
+        known = None if moved else self._troubles.get(after.id)
+        rest_s = FIRST_REST_S if known is None else min(2 * known.rest_s, MAX_REST_S)
+        until_s = asyncio.get_running_loop().time() + rest_s
+        self._troubles[after.id] = _Trouble(rest_s, until_s)
 
     async def _run(self, hold: BatchHold) -> None:
         await hold.take()

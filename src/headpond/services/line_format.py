@@ -4,22 +4,23 @@ from typing import Protocol
 
 import msgspec
 
+from headpond.errors import InvalidRequest
 from headpond.ports.batches import Line
 from headpond.services.submission import Order
 
 
 class LineRequest(msgspec.Struct, frozen=True):
-    """A line of an input file, checked as its endpoint would check it."""
+    """A line of an input file: what it orders, or why its endpoint would refuse that."""
 
     custom_id: str
-    order: Order
+    order: Order | InvalidRequest
 
 
 class LineFormat(Protocol):
     """Reads lines of input files, and writes those of output and error files."""
 
     def request(self, endpoint: str, text: bytes) -> LineRequest:
-        """What the line asks for. Raises RequestError."""
+        """What the line asks for. Raises RequestError for what is no line of such a file."""
         ...
 
     def custom_id(self, text: bytes) -> str:

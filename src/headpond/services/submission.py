@@ -46,6 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     best_effort: bool = False
     callback: str | None = None
     stream: bool = False
+    background: bool | None = None
     metadata: dict[str, str] = {}
     batch: BatchId | None = None
     idempotency_key: str | None = None
@@ -109,10 +110,10 @@ class Submission:
             order = replace(order, try_number=0)
         known = await self._known(order, identity)
         if known is not None:
-            return self._replayed(known, order, identity)
+            return await self._replayed(known, order, identity)
         now = self._clock.now()
         job = self._job(order, identity, now)
-        left = self._charge(order, identity, job.work_tokens)
+        left = await self._charge(order, identity, job.work_tokens)
         stored = await self._delivery.submit(
             NewJob(job, order.request, self._idempotency(order, now))
         )
@@ -122,8 +123,8 @@ class Submission:
                 self._listener.hear(JobSubmitted(stored.job))
                 return Receipt(stored.job, left)
             case Existing():  # the same key, or two tries, came at one moment
-                self._limits.give_back(identity, job.work_tokens)
-                return self._replayed(stored, order, identity)
+                await self._limits.give_back(identity, job.work_tokens)
+                return await self._replayed(stored, order, identity)
             case _:  # pragma: no cover
                 assert_never(stored)
 
@@ -151,7 +152,7 @@ class Submission:
             return await self._jobs.retried(self._try(order, order.try_number, self._clock.now()))
         return None
 
-    def _replayed(self, known: Existing, order: Order, identity: Identity) -> Receipt:
+    async def _replayed(self, known: Existing, order: Order, identity: Identity) -> Receipt:
         if known.fingerprint != order.fingerprint:
             message = (
                 f"Idempotency-Key {order.idempotency_key!r} came before with another body. "
@@ -159,11 +160,11 @@ class Submission:
             )
             raise InvalidRequest(message, code="idempotency_key_reused", status=422)
         self._listener.hear(JobSubmitted(known.job, replayed=True))
-        return Receipt(known.job, self._limits.allowance(identity), replayed=True)
+        return Receipt(known.job, await self._limits.allowance(identity), replayed=True)
 
-    def _charge(self, order: Order, identity: Identity, work_tokens: int) -> Allowance:
+    async def _charge(self, order: Order, identity: Identity, work_tokens: int) -> Allowance:
         try:
-            return self._limits.take(identity, work_tokens)
+            return await self._limits.take(identity, work_tokens)
         except RateLimited:
             if order.try_number is not None:
                 self._refused.refused(order.fingerprint)
@@ -214,6 +215,7 @@ class Submission:
             deadline=order.deadline,
             callback=order.callback,
             stream=order.stream,
+            background=order.background,
             accepted_at=self._clock.now(),
         )
 

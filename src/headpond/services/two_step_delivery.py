@@ -26,12 +26,7 @@ from headpond.domain.outcome import Settlement
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, JobStore, NewJob
-from headpond.ports.queue import Lease, Message, Queue
-
-
-def message_of(job: Job) -> Message:
-    """The message that stands for a job under its present ticket."""
-    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)
+from headpond.ports.queue import Lease, Queue, message_of
 
 
 class TwoStepDelivery(Delivery):

@@ -1,7 +1,7 @@
 """What dead letters must do. Subclass `DeadLettersSuite` and give it a `stage` fixture."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -26,7 +26,12 @@ def a_dead_job(died_at: float, code: str = "engine_error", **fields: Any) -> Job
 
 
 class DeadLettersSuite:
-    """The contract of `headpond.ports.dead_letters`. SPEC Q5."""
+    """The contract of `headpond.ports.dead_letters`. SPEC Q5.
+
+    `many` are more than a store reads at once.
+    """
+
+    many: ClassVar[int] = 1200
 
     @pytest.fixture
     async def stage(self) -> DeadStage:
@@ -65,7 +70,7 @@ class DeadLettersSuite:
         assert await self.found(stage) == []
 
     async def test_none_is_missed_while_others_leave(self, stage: DeadStage) -> None:
-        jobs = [a_dead_job(1_000_010.0 + number // 3) for number in range(1200)]
+        jobs = [a_dead_job(1_000_010.0 + number // 3) for number in range(self.many)]
         for job in jobs:
             await stage.jobs.add(new_job(job))
         seen: list[Job] = []

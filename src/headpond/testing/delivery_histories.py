@@ -31,14 +31,14 @@ from typing_extensions import override
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
-from headpond.domain.job import Job, JobId, JobState, Ticket, Usage
+from headpond.domain.job import Job, JobId, Ticket, Usage
 from headpond.domain.lane import Priority, lanes_of
 from headpond.domain.outcome import Answered, Broke, NotNow, Outcome, Refused, settle
 from headpond.domain.retry import RetryPolicy
 from headpond.ports.audit import AuditEntry, AuditQuery
 from headpond.ports.delivery import Claim
 from headpond.ports.jobs import Added, Idempotency, NewJob, Try
-from headpond.ports.queue import Message
+from headpond.ports.queue import message_of
 from headpond.services.broadcast import Broadcast
 from headpond.services.reaper import Reaper
 from headpond.services.two_step_delivery import TwoStepDelivery
@@ -142,7 +142,7 @@ class DeliveryHistories(Histories[Stage]):
         """As when the process dies between two steps, before or after the message is sent."""
         new = self.new("one", None, "x", Priority.BATCH, None)
         job = new.job
-        message = Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)
+        message = message_of(job)
         for stage in (self.model, self.real):
             self.wait(stage.jobs.add(new))
             if sent:
@@ -188,12 +188,16 @@ class DeliveryHistories(Histories[Stage]):
             self.swap(record, record.cancelled(self.clock.now()))
 
     @precondition(lambda self: self.records)
-    @rule(number=NUMBER)
-    def reissue(self, number: int) -> None:
+    @rule(number=NUMBER, reads=st.booleans())
+    def reissue(self, number: int, reads: bool) -> None:  # noqa: FBT001 - hypothesis gives it
         record = self.records[-1 - number % len(self.records)]
-        if record.state is JobState.ACCEPTED:
+        if reads:
+            record = self.wait(self.model.jobs.get(record.id)) or record
+        if not record.state.terminal:
             expected = self.wait(self.model.delivery.reissue(record))
             assert self.wait(self.real.delivery.reissue(self.as_real(record))) == expected
+            if expected:
+                self.holders.pop(record.id, None)
 
     @rule()
     def reap(self) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeVar
 from typing_extensions import override
 
 from headpond.domain.batch import Batch, RunnerName
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, Reaction
 from headpond.domain.file import BlobName, File, FileId
 from headpond.domain.job import BatchId, Job, JobId, JobState
@@ -27,7 +28,7 @@ from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.files import FileQuery, FileStore
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
-from headpond.ports.outbox import DispatchQuery, Outbox, Untold
+from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 from headpond.ports.queue import Depth, Lease, Message, Queue
 from headpond.ports.receiver import Receiver
 from headpond.ports.roster import Roster
@@ -194,15 +195,15 @@ class FaultyOutbox(Outbox):
         await self._line.through(self._outbox.publish(event))
 
     @override
-    async def due(self, now: float, *, limit: int) -> list[EndpointId]:
-        return await self._line.through(self._outbox.due(now, limit=limit))
+    async def look(self, now: float, *, limit: int, after: Destination | None = None) -> Look:
+        return await self._line.through(self._outbox.look(now, limit=limit, after=after))
 
     @override
     async def lease(
-        self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+        self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
         return await self._line.through(
-            self._outbox.lease(endpoint, now=now, limit=limit, lease_s=lease_s)
+            self._outbox.lease(destination, now=now, limit=limit, lease_s=lease_s)
         )
 
     @override
@@ -418,8 +419,8 @@ class FaultyFileStore(FileStore):
         self._line = line
 
     @override
-    async def put(self, file: File) -> None:
-        await self._line.through(self._files.put(file))
+    async def put(self, file: File) -> bool:
+        return await self._line.through(self._files.put(file))
 
     @override
     async def get(self, file_id: FileId) -> File | None:
@@ -438,8 +439,12 @@ class FaultyFileStore(FileStore):
         return await self._line.through(self._files.remove(file_id))
 
     @override
-    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
-        return await self._line.through(self._files.unnamed(blobs))
+    async def disown(self, blobs: list[BlobName]) -> list[BlobName]:
+        return await self._line.through(self._files.disown(blobs))
+
+    @override
+    async def stored_bytes(self, team: str, now: float) -> int:
+        return await self._line.through(self._files.stored_bytes(team, now))
 
 
 class FaultyBlobs(Blobs):

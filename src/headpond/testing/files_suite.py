@@ -90,8 +90,22 @@ class FileStoreSuite:
         assert not await files.remove(a_file(1).id)
         assert await files.get(a_file(1).id) is None
 
-    async def test_blobs_that_no_file_names(self, files: FileStore) -> None:
-        await files.put(a_file(1))
+    async def test_a_blob_that_is_disowned_is_never_named(self, files: FileStore) -> None:
+        assert await files.put(a_file(1))
         named, unnamed = BlobName("blob-1"), BlobName("blob-2")
-        assert await files.unnamed([named, unnamed]) == [unnamed]
-        assert await files.unnamed([]) == []
+        for _ in range(2):
+            assert await files.disown([named, unnamed]) == [unnamed]
+        assert await files.disown([]) == []
+        assert not await files.put(a_file(2))
+        assert not await files.put(a_file(1, blob=unnamed))
+        assert await files.find(FileQuery(team="team", now=NOW)) == [a_file(1)]
+        assert await files.put(a_file(1, size=5))
+
+    async def test_what_a_team_stores_is_counted(self, files: FileStore) -> None:
+        assert await files.stored_bytes("team", NOW) == 0
+        for number, fields in enumerate(
+            [{}, {"expires_at": NOW + 10}, {"purpose": Purpose.BATCH_OUTPUT}, {"team": "other"}], 1
+        ):
+            await files.put(a_file(number, **fields))
+        assert await files.stored_bytes("team", NOW + 9) == 1 + 2 + 3
+        assert await files.stored_bytes("team", NOW + 10) == 1 + 3

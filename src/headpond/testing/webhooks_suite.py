@@ -10,15 +10,24 @@ import pytest
 from msgspec.structs import replace
 
 from headpond.domain.batch import Batch, Results
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, DispatchState
-from headpond.domain.job import Job, JobError, Usage
+from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId, Signer, callbacks_of
-from headpond.domain.webhook_event import Event, EventId, EventType, batch_event, event, job_event
+from headpond.domain.webhook_event import (
+    Event,
+    EventId,
+    EventType,
+    batch_event,
+    event,
+    job_event,
+    job_events,
+)
 from headpond.domain.webhook_signature import Secret
 from headpond.ports.batches import BatchStore
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.jobs import JobStore
-from headpond.ports.outbox import DispatchQuery, Outbox, Untold
+from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.records import RESPONSE, a_job, new_job
 
@@ -119,7 +128,11 @@ class WebhookSuite:
         return await stores.outbox.find(DispatchQuery(endpoint=EndpointId(endpoint)))
 
     async def lease(self, stores: Stores, now: float = NOW, limit: int = 10) -> list[Dispatch]:
-        return await stores.outbox.lease(EndpointId("we_1"), now=now, limit=limit, lease_s=LEASE_S)
+        to = Destination(EndpointId("we_1"))
+        return await stores.outbox.lease(to, now=now, limit=limit, lease_s=LEASE_S)
+
+    async def due(self, stores: Stores, now: float = NOW) -> list[str]:
+        return [one.endpoint for one in (await stores.outbox.look(now, limit=10)).due]
 
     async def test_an_endpoint_is_added_once(self, stores: Stores) -> None:
         assert await stores.endpoints.add(an_endpoint())
@@ -171,6 +184,17 @@ class WebhookSuite:
         for endpoint in ("we_1", callbacks_of("team")):
             (dispatch,) = await self.all(stores, endpoint)
             assert dispatch.event == job_event(ended)
+
+    @pytest.mark.parametrize("name", ENDINGS)
+    async def test_a_response_in_the_background_leaves_two(self, stores: Stores, name: str) -> None:
+        await stores.endpoints.add(an_endpoint())
+        response = a_job(background=True, callback=CALLBACK)
+        ended = await self.end(stores, ENDINGS[name][0], response)
+        told = {dispatch.event.type: dispatch.event for dispatch in await self.all(stores)}
+        assert told == {event.type: event for event in job_events(ended)}
+        assert len(told) == 2
+        (called,) = await self.all(stores, callbacks_of("team"))
+        assert called.event == job_event(ended)
 
     async def test_a_job_that_goes_on_leaves_nothing(self, stores: Stores) -> None:
         await stores.endpoints.add(an_endpoint())
@@ -237,17 +261,40 @@ class WebhookSuite:
         assert await stores.outbox.get(EndpointId("we_1"), EventId("msg_1")) == leased
         assert await stores.outbox.get(EndpointId("we_1"), EventId("msg_2")) is None
 
-    async def test_endpoints_with_something_due_are_known(self, stores: Stores) -> None:
+    async def test_destinations_with_something_due_are_known(self, stores: Stores) -> None:
         for name in ("we_1", "we_2", "we_3"):
             await stores.endpoints.add(an_endpoint(name))
-        assert await stores.outbox.due(NOW, limit=10) == []
+        assert await stores.outbox.look(NOW, limit=10) == Look([])
         for number in range(3):
             await stores.outbox.publish(an_event(number, occurred_at=NOW + number))
-        assert await stores.outbox.due(NOW - 1, limit=10) == []
-        assert sorted(await stores.outbox.due(NOW, limit=10)) == ["we_1", "we_2", "we_3"]
-        assert len(await stores.outbox.due(NOW, limit=2)) == 2
+        assert await self.due(stores, NOW - 1) == []
+        assert await self.due(stores) == ["we_1", "we_2", "we_3"]
         await self.lease(stores, NOW)
-        assert sorted(await stores.outbox.due(NOW, limit=10)) == ["we_2", "we_3"]
+        assert await self.due(stores) == ["we_2", "we_3"]
+
+    async def test_destinations_are_looked_at_some_at_a_time(self, stores: Stores) -> None:
+        first, *_ = everybody = [Destination(EndpointId(f"we_{number}")) for number in (1, 2, 3)]
+        for one in everybody:
+            await stores.endpoints.add(an_endpoint(one.endpoint))
+        await stores.outbox.publish(an_event())
+        await self.lease(stores)
+        assert await stores.outbox.look(NOW, limit=1) == Look([], first)
+        look = await stores.outbox.look(NOW, limit=1, after=first)
+        assert look == Look([everybody[1]], everybody[1])
+        assert await stores.outbox.look(NOW, limit=1, after=look.end) == Look([everybody[2]])
+
+    async def test_callbacks_wait_apart_for_each_origin(self, stores: Stores) -> None:
+        urls = ["https://a.example/1", "https://A.example/2", "https://b.example?3"]
+        for number, url in enumerate(urls):
+            job = a_job(id=JobId(f"job_{number}"), ticket=Ticket(str(number)), callback=url)
+            await self.end(stores, ENDINGS["cancelled"][0], job)
+        to = callbacks_of("team")
+        first, second = Destination(to, "https://a.example"), Destination(to, "https://b.example")
+        assert await stores.outbox.look(NOW, limit=10) == Look([first, second])
+        leased = await stores.outbox.lease(first, now=NOW, limit=10, lease_s=LEASE_S)
+        assert [dispatch.url for dispatch in leased] == urls[:2]
+        assert await stores.outbox.look(NOW, limit=10) == Look([second])
+        assert await stores.outbox.look(NOW, limit=10, after=second) == Look([])
 
     async def test_a_lease_gives_a_dispatch_to_one(self, stores: Stores) -> None:
         await stores.endpoints.add(an_endpoint())

@@ -29,6 +29,7 @@ from headpond.services.desk import Desk
 from headpond.services.duty import Duty
 from headpond.services.files import Files
 from headpond.services.forgetting import Forgetting
+from headpond.services.lost_messages import LostMessages
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.reaper import Reaper
@@ -68,7 +69,13 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         offers = _quotes(settings, store)
         submission = _submission(settings, store, delivery, offers, heard.listener)
         desk = Desk(store.jobs, store.clock)
-        files = Files(store.files, store.blobs, store.batches, store.clock)
+        files = Files(
+            store.files,
+            store.blobs,
+            store.batches,
+            store.clock,
+            max_team_bytes=settings.batches.max_team_bytes,
+        )
         runner = _batch_runner(settings, store, submission, heard.listener)
         parts = Parts(
             settings=settings.gateway,
@@ -130,7 +137,7 @@ def _submission(
         jobs=store.jobs,
         pools=settings.pools,
         catalogue=catalogue_of(settings),
-        limits=RateLimits(settings.limits, store.clock),
+        limits=RateLimits(settings.limits, store.buckets),
         quotes=offers,
         weights=settings.fairness.weights,
         clock=store.clock,
@@ -155,10 +162,22 @@ def _duties(
     retainer = Retainer(store.retention, rules(kept.keep_s, kept.teams), store.clock)
     forgetting = Forgetting(store.streams, clock=store.clock, ttl_s=settings.stream_ttl_s)
     return (
+        *_search(settings, store, delivery, listener),
         Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=listener),
         Duty("retention", retainer.tick, every_s=kept.every_s, listener=listener),
         Duty("forgetting", forgetting.tick, every_s=SWEEP_EVERY_S, listener=listener),
     )
+
+
+def _search(
+    settings: Settings, store: Store, delivery: Delivery, listener: Listener
+) -> tuple[Duty, ...]:
+    """For what the queue lost, if it can lose something."""
+    if store.lookup is None or store.open_jobs is None:
+        return ()
+    search = LostMessages(store.open_jobs, store.lookup, delivery, listener)
+    every_s = settings.reaper.every_s
+    return (Duty("lost messages", search.tick, every_s=every_s, listener=listener),)
 
 
 def _webhook_sender(

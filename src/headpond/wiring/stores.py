@@ -1,40 +1,50 @@
 """The store: everything durable."""
 
-import secrets
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headpond.adapters.local.clock import SystemClock
-from headpond.domain.identity import time_ordered_id
-from headpond.domain.job import Ticket
-from headpond.errors import SettingsError
+from headpond.errors import MissingExtra, SettingsError
 from headpond.ports.audit import Audit
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.blobs import Blobs
+from headpond.ports.buckets import Buckets
 from headpond.ports.clock import Clock
 from headpond.ports.dead_letters import DeadLetters
 from headpond.ports.delivery import Delivery
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.files import FileStore
-from headpond.ports.jobs import JobStore
+from headpond.ports.jobs import JobStore, OpenJobs
 from headpond.ports.keys import KeyStore
 from headpond.ports.outbox import Outbox
-from headpond.ports.queue import Queue
+from headpond.ports.queue import MessageLookup, Queue
 from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
+from headpond.ports.scaling import ScalingStore
 from headpond.ports.streams import TokenStreams
+from headpond.ports.workload import Workload
+from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.settings import PoolSettings, Settings
+from headpond.wiring.elsewhere import ApartQueue, Elsewhere
+from headpond.wiring.tickets import tickets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Store:
-    """Everything durable. `delivery` connects a pool, whose leases have the pool's length."""
+    """Everything durable. `delivery` connects a pool, whose leases have the pool's length.
+
+    `lookup` is the queue's power to say what it lost, None for one that loses nothing; then
+    `open_jobs` are not needed, and a store may not have them. What the autoscaler needs is None
+    where it cannot run yet.
+    """
 
     clock: Clock
     jobs: JobStore
+    open_jobs: OpenJobs | None = None
     queue: Queue
+    lookup: MessageLookup | None = None
     audit: Audit
     dead_letters: DeadLetters
     keys: KeyStore
@@ -47,66 +57,75 @@ class Store:
     endpoints: EndpointStore
     outbox: Outbox
     streams: TokenStreams
+    buckets: Buckets
+    scaling: ScalingStore | None = None
+    workload: Workload | None = None
     delivery: Callable[[PoolSettings], Delivery]
 
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncGenerator[Store]:
-    """The store that `settings.store` names. Raises SettingsError."""
+    """The store, with what the settings put elsewhere. Raises SettingsError, MissingExtra."""
     clock = SystemClock()
-    scheme, _, place = settings.store.partition(":///")
-    match scheme:
-        case "sqlite":
-            from headpond.adapters.local.blobs import LocalBlobs
-            from headpond.adapters.sqlite.audit import SqliteAudit
-            from headpond.adapters.sqlite.batches import SqliteBatchLines, SqliteBatchStore
-            from headpond.adapters.sqlite.database import Database
-            from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
-            from headpond.adapters.sqlite.delivery import SqliteDelivery
-            from headpond.adapters.sqlite.endpoints import SqliteEndpointStore
-            from headpond.adapters.sqlite.files import SqliteFileStore
-            from headpond.adapters.sqlite.jobs import SqliteJobStore
-            from headpond.adapters.sqlite.keys import SqliteKeyStore
-            from headpond.adapters.sqlite.outbox import SqliteOutbox
-            from headpond.adapters.sqlite.queue import SqliteQueue
-            from headpond.adapters.sqlite.retention import SqliteRetention
-            from headpond.adapters.sqlite.roster import SqliteRoster
-            from headpond.adapters.sqlite.streams import SqliteTokenStreams
+    async with AsyncExitStack() as stack:
+        elsewhere = Elsewhere(settings, clock, stack)
+        apart = await elsewhere.queue()
+        store = await stack.enter_async_context(_open(settings, clock, apart))
+        if apart is not None:
+            store = replace(
+                store,
+                queue=apart.queue,
+                lookup=apart.lookup,
+                workload=None,
+                delivery=two_steps(store.jobs, apart.queue, clock),
+            )
+        yield replace(
+            store,
+            streams=await elsewhere.streams(store.jobs) or store.streams,
+            buckets=await elsewhere.buckets() or store.buckets,
+        )
 
-            database = Database(_home(settings) / place)
-            database.open()
+
+def _open(
+    settings: Settings, clock: Clock, apart: ApartQueue | None
+) -> AbstractAsyncContextManager[Store]:
+    """What `settings.store` names; a store without a queue of its own takes the one apart."""
+    match settings.store.partition("://")[0]:
+        case "sqlite":
+            from headpond.wiring.sqlite import sqlite_store
+
+            return sqlite_store(settings, clock)
+        case "postgresql":
             try:
-                yield Store(
-                    clock=clock,
-                    jobs=SqliteJobStore(database, clock),
-                    queue=SqliteQueue(database, clock),
-                    audit=SqliteAudit(database),
-                    dead_letters=SqliteDeadLetters(database),
-                    keys=SqliteKeyStore(database),
-                    retention=SqliteRetention(database),
-                    batches=SqliteBatchStore(database),
-                    lines=SqliteBatchLines(database),
-                    files=SqliteFileStore(database),
-                    blobs=LocalBlobs(_home(settings) / "files"),
-                    roster=SqliteRoster(database),
-                    endpoints=SqliteEndpointStore(database),
-                    outbox=SqliteOutbox(database),
-                    streams=SqliteTokenStreams(database),
-                    delivery=lambda pool: SqliteDelivery(
-                        database,
-                        clock=clock,
-                        new_ticket=lambda: _new_ticket(clock),
-                        lease_s=pool.lease_s,
-                        max_lost_leases=pool.retry.max_lost_leases,
-                    ),
-                )
-            finally:
-                await database.close()
+                from headpond.wiring.postgres import postgres_store
+            except ImportError as error:
+                raise MissingExtra("postgres", "A store in PostgreSQL") from error
+
+            return postgres_store(settings, clock)
+        case "dynamodb" if apart is not None:
+            try:
+                from headpond.wiring.aws import dynamodb_store
+            except ImportError as error:
+                raise MissingExtra("aws", "A store in DynamoDB") from error
+
+            return dynamodb_store(settings, clock, apart.queue)
         case _:
             raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
 
 
-def _home(settings: Settings) -> Path:
+def two_steps(jobs: JobStore, queue: Queue, clock: Clock) -> Callable[[PoolSettings], Delivery]:
+    """Delivery for pools, of a job store and a queue that is elsewhere."""
+    return lambda pool: TwoStepDelivery(
+        jobs,
+        queue,
+        clock=clock,
+        new_ticket=tickets(clock),
+        lease_s=pool.lease_s,
+        max_lost_leases=pool.retry.max_lost_leases,
+    )
+
+
+def home_of(settings: Settings) -> Path:
     """The data folder, made if need be for this user alone: there are prompts in it."""
     home = Path(settings.home).expanduser()
     try:
@@ -114,7 +133,3 @@ def _home(settings: Settings) -> Path:
     except OSError as error:
         raise SettingsError(f"home: cannot use {home}: {error.strerror}.") from error
     return home
-
-
-def _new_ticket(clock: Clock) -> Ticket:
-    return Ticket(time_ordered_id(clock.now(), secrets.randbits(74)))

@@ -146,7 +146,29 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("pools: {a: {models: [1]}}", "pools.a.models takes a list, each of it text, not [1]."),
         ("home: '${NOPE}'", "line 1: home: the environment variable NOPE is not set."),
         ("home: '${file:/no/such}'", "home: the file /no/such cannot be read: No such file"),
-        ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE"),
+        ("store: mysql://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
+        ("store: sqlite://x", "line 1: store: this names no store"),
+        ("store: postgresql://", "line 1: store: this names no store"),
+        ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
+        ("store: dynamodb://eu/x/y", "line 1: store: this names no store; it can be sqlite:///"),
+        ("store: dynamodb://eu-central-1/pond", "queue: a store on dynamodb needs one: sqs://"),
+        ("queue: kafka://x", "line 1: queue: this names no queue; it can be sqs://REGION/PREFIX"),
+        (
+            "store: dynamodb://eu-central-1/pond\nqueue: redis://h",
+            "queue: a store on dynamodb needs one: sqs://",
+        ),
+        (
+            "queue: sqs://eu-central-1/pond\npools: {a: {lease_s: 43201}}",
+            "line 2: pools.a.lease_s: SQS leases nothing for longer than 12 hours",
+        ),
+        ("streams: 'redis:///0'", "line 1: streams: it must be like redis://HOST:PORT/DB"),
+        ("queue: 'redis://h:port'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
+        ("queue: 'redis://h/one'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
+        ("queue: 'redis+cluster://h/1'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
+        (
+            "limits:\n  shared: http://h",
+            "headpond.yaml, line 2: limits.shared: it must be like redis://HOST:PORT/DB",
+        ),
         ("pools: {}", "line 1: pools: there must be at least one pool."),
         ("pools: {Big: {}}", "line 1: pools.Big: 'Big' cannot name a pool"),
         ("pools: {a__b: {}}", "use 1 to 63 of a-z, 0-9, '-' and '_', but not '__'."),
@@ -260,6 +282,12 @@ def test_a_url_is_shown_without_userinfo_and_query(file: Path, url: str, told: s
     assert line.value == told
 
 
+def test_the_password_of_a_redis_is_not_shown(file: Path) -> None:
+    file.write_text("queue: 'rediss+cluster://u:pw@host:6379'")
+    (line,) = (line for line in shown(load({}, str(file))) if line.setting == "queue")
+    assert line.value == "rediss+cluster://****@host:6379"
+
+
 @pytest.mark.parametrize(
     ("key", "told"),
     [
@@ -281,6 +309,7 @@ def test_a_secret_is_shown_only_where_it_is_one_reference(file: Path, key: str, 
     "text",
     [
         "store: 'postgres://u:${PW}@host/db'",
+        "queue: 'redes://u:${PW}@host'",
         "pools: {default: {engine: {url: 'ftp://u:${PW}@host'}}}",
         "gateway: {port: '${PW}'}",
         "log: {level: '${PW}'}",

@@ -15,6 +15,7 @@ ARROWS = {
     "succeeded": ({JobState.RUNNING}, JobState.SUCCEEDED),
     "failed": ({JobState.RUNNING}, JobState.FAILED),
     "buried": ({JobState.QUEUED, JobState.RUNNING}, JobState.DEAD),
+    "reissued": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.ACCEPTED),
     "redriven": ({JobState.DEAD}, JobState.ACCEPTED),
     "discarded": ({JobState.DEAD}, JobState.FAILED),
     "cancelled": ({JobState.ACCEPTED, JobState.QUEUED, JobState.RUNNING}, JobState.CANCELLED),
@@ -39,6 +40,8 @@ def follow(job: Job, arrow: str) -> Job:  # noqa: C901 - an arm for each arrow
             return job.failed(3.0, ERROR)
         case "buried":
             return job.buried(3.0, ERROR)
+        case "reissued":
+            return job.reissued(Ticket("new"))
         case "redriven":
             return job.redriven(Ticket("new"))
         case "discarded":
@@ -96,10 +99,17 @@ def test_a_death_is_counted_apart_from_attempts() -> None:
 
 
 def test_a_reissued_job_listens_to_its_new_ticket_only() -> None:
-    job = a_job()
-    assert job.reissued(Ticket("new")).ticket == "new"
-    with pytest.raises(ValueError, match="running"):
-        job.claimed("worker", 1.0).reissued(Ticket("new"))
+    for job in (a_job(), a_job().enqueued(1.0)):
+        reissued = job.reissued(Ticket("new"))
+        assert (reissued.ticket, reissued.state) == ("new", JobState.ACCEPTED)
+    with pytest.raises(ValueError, match="cancelled"):
+        a_job().cancelled(1.0).reissued(Ticket("new"))
+
+
+def test_nobody_is_charged_for_a_message_that_was_lost_under_a_run() -> None:
+    charged = a_job().claimed("w", 1.0).returned(charged=True)
+    reissued = charged.claimed("worker", 2.0).reissued(Ticket("new"))
+    assert (reissued.attempts, reissued.lost_leases, reissued.worker) == (1, 0, None)
 
 
 def test_only_a_living_job_can_be_overdue() -> None:

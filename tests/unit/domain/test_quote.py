@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from headpond.domain.calibration import Spread
 from headpond.domain.lane import Priority
 from headpond.domain.pace import Pace, Regime
-from headpond.domain.quote import Backlog, Forecast, ahead, eta, forecast
+from headpond.domain.quote import ANYBODY, Backlog, Forecast, ahead, eta, forecast
 
 BATCH, INTERACTIVE = Priority.BATCH, Priority.INTERACTIVE
 PACE = Pace(rate=100.0, token_s=0.1, free=0)
@@ -46,6 +46,12 @@ def test_all_interactive_work_comes_before_batch_work_and_not_the_other_way() ->
 def test_another_teams_long_backlog_delays_by_its_share_alone() -> None:
     # SPEC Q8: the newcomer's one job of 100 tokens waits for about as much of the other team.
     assert before(batch={"other": Backlog(100_000, 10_000_000)}) == Backlog(1, 100)
+
+
+def test_what_might_be_anybodys_comes_first() -> None:
+    waiting = {ANYBODY: Backlog(1_000, 100_000), "other": Backlog(5, 10_000)}
+    assert before(batch=waiting) == Backlog(1_000, 100_100)
+    assert before(batch={ANYBODY: Backlog(7, 70)}, priority=INTERACTIVE) == Backlog()
 
 
 def test_a_heavier_team_gets_more_in_the_same_time() -> None:

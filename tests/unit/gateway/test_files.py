@@ -162,6 +162,18 @@ async def test_a_file_of_the_largest_size_is_taken(stage: Stage) -> None:
     assert reply.status == 200
 
 
+async def test_a_teams_files_have_a_bound_together(stage: Stage) -> None:
+    """A third of what is left is too much once it was used thrice; another team has its own."""
+    for _ in range(4):
+        kept = await upload(stage, PURPOSE, ("form-data; name=file", b"x" * MAX_FILE_BYTES))
+        assert kept.status == 200
+    refused = await upload(stage, PURPOSE, ("form-data; name=file", b"x"))
+    assert (refused.status, refused.error["code"]) == (413, "file_quota_exceeded")
+    assert "batches.max_team_bytes" in refused.error["message"]
+    assert (await stage.request("DELETE", f"/v1/files/{kept.json['id']}")).status == 200
+    assert (await upload(stage, PURPOSE, ("form-data; name=file", b"x"))).status == 200
+
+
 async def test_a_client_that_leaves_in_mid_upload_leaves_nothing(stage: Stage) -> None:
     text = form(PURPOSE, ("form-data; name=file", b"x" * 50_000))
     messages: list[Message] = [

@@ -43,6 +43,7 @@ async def test_a_background_response_is_queued_at_once(stage: Stage) -> None:  #
 
     assert created["object"] == "response"
     assert created["status"] == "queued"
+    assert created["background"] is True
     assert created["metadata"] == {"a": "b"}
     assert created["output"] == []
     assert (await stage.depths())[1].ready == 1
@@ -63,6 +64,7 @@ async def test_without_background_the_answer_is_waited_for(stage: Stage) -> None
 
     assert claim.job.priority == "interactive"
     assert response["status"] == "completed"
+    assert response["background"] is False
     assert response["output"][0]["content"] == [
         {"type": "output_text", "text": "hi", "annotations": []}
     ]

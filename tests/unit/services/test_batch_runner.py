@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 
 from headpond.domain.batch import Batch, BatchStatus, Counts, Cursor
 from headpond.domain.facts import BatchAdvanced, BatchEnded, DutyFailed
-from headpond.domain.file import FileId, Purpose
+from headpond.domain.file import File, FileId, Purpose
 from headpond.domain.identity import Identity
 from headpond.domain.job import JobState
 from headpond.domain.outcome import Broke, Refused
@@ -20,6 +21,7 @@ from headpond.ports.files import FileQuery
 from headpond.ports.jobs import JobQuery
 from headpond.services import batch_input, batch_judge, batch_runner
 from headpond.services.batch_hold import LeaseLost
+from headpond.services.batch_runner import MAX_REST_S
 from headpond.services.batches import BatchOrder
 from headpond.services.duty import Duty
 from headpond.services.files import FORSAKEN_S, About
@@ -422,6 +424,106 @@ def test_lines_that_no_settings_take_any_more_have_failed() -> None:
         await asyncio.sleep(2)
         await world.runner(settings=SETTINGS).run(again)
         assert (await world.now(again)).counts == Counts(1, 0, 1)
+
+    run_virtually(experiment())
+
+
+def test_lines_that_are_too_long_by_now_have_failed() -> None:
+    """The settings were lowered when the batch had begun: each line is told of all the same."""
+
+    async def experiment() -> None:
+        world = World()
+        batch = await world.batch([line("short", "a"), line("long", "a" * 2_000)])
+        begun = batch.begun(world.clock.now(), 2, "model")
+        world.batch_store._batches[batch.id] = begun
+        world.settings = GatewaySettings(max_body_bytes=1_000)
+        async with world.working():
+            await world.runner(settings=SETTINGS).run(begun)
+        batch = await world.now(batch)
+        assert (batch.status, batch.counts) == (BatchStatus.COMPLETED, Counts(2, 1, 1))
+        [long] = await world.content(batch.error_file)
+        assert (long["custom_id"], long["response"]["status_code"]) == ("long", 400)
+        assert long["response"]["body"]["error"]["code"] == "line_too_long"
+
+    run_virtually(experiment())
+
+
+def test_a_request_that_its_endpoint_refuses_costs_the_others_nothing() -> None:
+    async def experiment() -> None:
+        world = World()
+        lines = [line("a"), line("b", temperature=7), line("c", max_tokens=10**6)]
+        batch = await world.batch(lines)
+        async with world.working():
+            await world.runner(settings=SETTINGS).run(batch)
+        batch = await world.now(batch)
+        assert (batch.status, batch.counts) == (BatchStatus.COMPLETED, Counts(3, 1, 2))
+        assert batch.model == "model"
+        told = await world.content(batch.error_file)
+        codes = [one["response"]["body"]["error"]["code"] for one in told]
+        assert codes == ["invalid_value", "too_many_tokens"]
+        assert [one["custom_id"] for one in told] == ["b", "c"]
+
+    run_virtually(experiment())
+
+
+def test_a_batch_that_cannot_go_on_is_tried_less_and_less_often() -> None:
+    async def experiment() -> None:
+        world = World()
+        batch = await world.batch([line("a")])
+        runner = world.runner(settings=SETTINGS)
+        tries: list[float] = []
+
+        async def fail(*_: object) -> bool:
+            tries.append(asyncio.get_running_loop().time())
+            raise Unavailable("away", code="store_unavailable")
+
+        store = runner._source._files
+        well, store.get = store.get, fail  # pyright: ignore[reportAttributeAccessIssue]
+        for _ in range(600):
+            await runner.tick()
+            await asyncio.sleep(1)
+        pauses = [later - earlier for earlier, later in pairwise(tries)]
+        assert pauses == sorted(pauses)
+        assert (pauses[0] < 3, pauses[-1]) == (True, MAX_REST_S)
+        store.get = well  # pyright: ignore[reportAttributeAccessIssue]
+        async with world.working():
+            while not (await world.now(batch)).status.ended:
+                await runner.tick()
+                await asyncio.sleep(1)
+        assert await world.told(await world.now(batch)) == ["a"]
+        await runner.tick()
+        assert runner._troubles == {}
+
+    run_virtually(experiment())
+
+
+def test_a_runner_that_slept_before_it_named_its_output_writes_it_again() -> None:
+    """The bytes are taken for forsaken meanwhile, and no file ever names what is gone."""
+
+    async def experiment() -> None:
+        world, faults = World(), Faults()
+        batch = await world.batch([line("a")])
+        runner = world.runner("first", BatchSettings(every_s=1.0, lease_s=2 * FORSAKEN_S), faults)
+        put, slept = world.file_store.put, False
+
+        async def sleep_and_put(file: File) -> bool:
+            nonlocal slept
+            if not slept:
+                slept = True
+                await asyncio.sleep(FORSAKEN_S + 1)
+                await world.files.sweep()
+            return await put(file)
+
+        world.file_store.put = sleep_and_put  # pyright: ignore[reportAttributeAccessIssue]
+        async with world.working():
+            while not (await world.now(batch)).status.ended:
+                await runner.tick()
+                await asyncio.sleep(1)
+        batch = await world.now(batch)
+        assert batch.status is BatchStatus.COMPLETED
+        assert await world.told(batch) == ["a"]
+        [failure] = [fact for fact in world.recorder.facts if isinstance(fact, DutyFailed)]
+        assert "removed before" in failure.error
 
     run_virtually(experiment())
 

@@ -1,16 +1,19 @@
 """Files are kept, expire, and leave nothing behind. SPEC G2."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from typing_extensions import override
 
-from headpond.domain.file import BlobName, Purpose
+from headpond.adapters.memory.files import MemoryFileStore
+from headpond.domain.file import BlobName, File, Purpose
 from headpond.domain.identity import Identity
-from headpond.errors import NotFound
+from headpond.errors import InvalidRequest, NotFound, Unavailable
 from headpond.services.files import FORSAKEN_S, About
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.files_suite import a_file
-from tests.stages import Stage
+from tests.stages import MAX_TEAM_BYTES, Stage
 
 TEAM = Identity("team")
 
@@ -50,6 +53,40 @@ async def test_an_input_outlives_its_time_while_a_batch_reads_it(stage: Stage) -
     await stage.batch_store.swap(batch.refused(stage.clock.now(), []))
     await stage.files.sweep()
     assert await stage.file_store.get(file.id) is None
+
+
+async def test_uploads_at_one_moment_do_not_pass_the_bound_together(stage: Stage) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * (MAX_TEAM_BYTES - 10)
+        begun.set()
+        await go_on.wait()
+
+    async def quick() -> AsyncIterator[bytes]:
+        yield b"x" * 11
+
+    about = About("input.jsonl", Purpose.BATCH)
+    uploading = asyncio.create_task(stage.files.store(slow(), lambda: about, TEAM))
+    await begun.wait()
+    with pytest.raises(InvalidRequest, match="max_team_bytes"):
+        await stage.files.store(quick(), lambda: about, TEAM)
+    await stage.files.store(quick(), lambda: about, Identity("other"))
+    go_on.set()
+    assert (await uploading).size == MAX_TEAM_BYTES - 10
+
+
+async def test_an_upload_that_slept_too_long_names_no_bytes_that_were_swept(stage: Stage) -> None:
+    class Sleepy(MemoryFileStore):
+        @override
+        async def put(self, file: File) -> bool:
+            stage.manual.advance(FORSAKEN_S + 1)
+            await stage.files.sweep()
+            return await super().put(file)
+
+    stage.files._store = Sleepy()  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(Unavailable, match="try again"):
+        await stage.files.store(pieces(), lambda: About("a", Purpose.BATCH), TEAM)
 
 
 async def test_bytes_that_nobody_names_are_swept_when_their_writer_must_be_gone(

@@ -22,10 +22,10 @@ from headpond.ports.audit import AuditQuery
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.jobs import Added, Bodies, Existing, JobStore, NewJob
-from headpond.ports.queue import Message, Queue
+from headpond.ports.queue import Message, Queue, message_of
 from headpond.services.broadcast import Broadcast
 from headpond.services.reaper import Reaper
-from headpond.services.two_step_delivery import TwoStepDelivery, message_of
+from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.faults import Crash, Faults, FaultyJobStore, FaultyQueue, When
 from headpond.testing.queue_suite import BATCH

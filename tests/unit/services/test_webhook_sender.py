@@ -1,17 +1,21 @@
 """The sender on virtual time: a schedule of days takes no time at all. SPEC G3."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.outbox import MemoryOutbox
+from headpond.domain.destination_health import LEAVE_ALONE_S
 from headpond.domain.dispatch import Dispatch, DispatchState, Reaction, Replied, Unreached
 from headpond.domain.facts import DutyFailed, EndpointDisabled, WebhookSent
+from headpond.domain.job import JobId
 from headpond.domain.public_address import AddressRule
 from headpond.domain.webhook_endpoint import EndpointId, callbacks_of
 from headpond.domain.webhook_event import EventId
@@ -21,12 +25,11 @@ from headpond.ports.outbox import DispatchQuery
 from headpond.ports.receiver import Receiver
 from headpond.services.teller import Teller
 from headpond.services.webhook_sender import (
-    AT_ONCE,
-    ENDPOINTS_AT_ONCE,
-    LEAVE_ALONE_S,
-    NOTE_S,
+    DESTINATIONS_AT_ONCE,
+    ORIGINS_AT_ONCE,
     WebhookSender,
 )
+from headpond.services.webhook_window import AT_ONCE, NOTE_S
 from headpond.services.webhooks import Webhooks
 from headpond.settings import WebhookSettings
 from headpond.testing.faults import (
@@ -117,6 +120,7 @@ class World:
         self.endpoints = MemoryEndpointStore(self.outbox)
         self.receiver = ScriptedReceiver()
         self.rule = AddressRule()
+        self.chance: Callable[[], float] = lambda: 0.0
 
     def sender(self, clock: Clock | None = None) -> WebhookSender:
         clock = clock or self.clock
@@ -132,7 +136,7 @@ class World:
             settings=SETTINGS,
             clock=clock,
             listener=self.ear,
-            chance=lambda: 0.0,
+            chance=self.chance,
         )
 
     async def publish(self, count: int = 1) -> None:
@@ -310,12 +314,154 @@ def test_many_that_hang_leave_room_in_the_end() -> None:
             return Replied(200)
 
         world.receiver.script = script
-        for number in range(ENDPOINTS_AT_ONCE):
+        for number in range(DESTINATIONS_AT_ONCE):
             await world.endpoints.add(an_endpoint(f"we_1_{number}"))
         await world.endpoints.add(an_endpoint("we_2", url=CALLBACK))
         await world.publish()
         await work(world.sender(), 2 * SETTINGS.timeout_s)
         assert await world.states("we_2") == {DispatchState.DELIVERED}
+
+    virtually(experiment)
+
+
+def test_callbacks_of_a_team_wait_for_nobody_elses_receiver() -> None:
+    """One receiver fails for minutes; those of another host hear of their jobs at once."""
+
+    async def experiment(world: World) -> None:
+        async def script(url: str) -> Reaction:
+            return Replied(500 if "bad" in url else 200)
+
+        def end(number: int, host: str) -> None:
+            job = a_job(
+                id=JobId(f"job_{host}{number}"), callback=f"https://{host}.example/{number}"
+            )
+            world.outbox.job_ended(replace(job.cancelled(world.clock.now()), team="alone"))
+
+        world.receiver.script = script
+        sender = world.sender()
+        sender.start()
+        for number in range(12):
+            for one in range(10):
+                end(10 * number + one, "bad")
+            end(number, "good")
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(60)
+            told = [
+                at
+                for at, url, *_ in world.receiver.arrived
+                if url.endswith(f"good.example/{number}")
+            ]
+            assert [at - began < 1 for at in told] == [True]
+        await sender.stop()
+
+    virtually(experiment)
+
+
+def test_a_slow_answer_holds_up_its_own_place_only() -> None:
+    """One attempt in nine takes three seconds: the others go on beside it."""
+
+    async def experiment(world: World) -> None:
+        posted = count()
+
+        async def script(url: str) -> Reaction:
+            del url
+            await asyncio.sleep(3.0 if next(posted) % 9 == 0 else 0.01)
+            return Replied(200)
+
+        world.receiver.script = script
+        await world.publish(1_000)
+        await work(world.sender(), 60)
+        assert world.receiver.most_at_once == AT_ONCE
+        assert len(world.receiver.arrived) == 1_000
+        # Eight places, and a third of a second for each post: 24 a second. In groups of eight
+        # that wait for their slowest it would be fewer than three.
+        assert world.receiver.times[-1] < 1_000 / 20
+
+    virtually(experiment)
+
+
+def test_what_comes_while_a_window_is_open_goes_through_it() -> None:
+    async def experiment(world: World) -> None:
+        async def script(url: str) -> Reaction:
+            del url
+            await asyncio.sleep(15.0 if len(world.receiver.arrived) == 1 else 0.0)
+            return Replied(200)
+
+        world.receiver.script = script
+        await world.publish()
+        sender = world.sender()
+        sender.start()
+        await asyncio.sleep(1)
+        await world.outbox.publish(an_event(7, occurred_at=world.clock.now()))
+        await asyncio.sleep(1)
+        await sender.stop()
+        assert world.receiver.ids == ["msg_0", "msg_7"]
+
+    virtually(experiment)
+
+
+def test_one_failure_among_successes_pauses_nothing() -> None:
+    async def experiment(world: World) -> None:
+        posted = count(1)
+
+        async def script(url: str) -> Reaction:
+            del url
+            await asyncio.sleep(0.01)
+            return Replied(500 if next(posted) % 20 == 0 else 200)
+
+        world.receiver.script = script
+        await world.publish(400)
+        await work(world.sender(), 4)
+        assert len(world.receiver.arrived) >= 400
+
+    virtually(experiment)
+
+
+def test_windows_take_turns_where_there_are_more_destinations_than_room() -> None:
+    """As many as there is room for never run dry; one more is told all the same."""
+
+    async def experiment(world: World) -> None:
+        world.chance = random.Random(1).random
+
+        async def script(url: str) -> Reaction:
+            await asyncio.sleep(0.0 if url == CALLBACK else 3.0)
+            return Replied(200)
+
+        world.receiver.script = script
+        for number in range(DESTINATIONS_AT_ONCE):
+            await world.endpoints.add(an_endpoint(f"we_0_{number}"))
+        await world.endpoints.add(an_endpoint("we_2", url=CALLBACK))
+        await world.publish(40)
+        sender = world.sender()
+        sender.start()
+        await asyncio.sleep(10)
+        await sender.stop()
+        assert DispatchState.DELIVERED in await world.states("we_2")
+
+    virtually(experiment)
+
+
+def test_callbacks_of_one_team_leave_room_whatever_their_hosts() -> None:
+    async def experiment(world: World) -> None:
+        async def script(url: str) -> Reaction:
+            if url != URL:
+                await asyncio.sleep(SETTINGS.timeout_s)
+            return Replied(200)
+
+        world.receiver.script = script
+        for number in range(DESTINATIONS_AT_ONCE):
+            job = a_job(id=JobId(f"job_{number}"), callback=f"https://{number}.example/")
+            world.outbox.job_ended(replace(job.cancelled(world.clock.now()), team="alone"))
+        sender = world.sender()
+        sender.start()
+        await asyncio.sleep(1)
+        assert world.receiver.at_once == ORIGINS_AT_ONCE
+        await world.publish()
+        await asyncio.sleep(1)
+        assert await world.states() == {DispatchState.DELIVERED}
+        await asyncio.sleep(100)
+        assert await world.states(callbacks_of("alone")) == {DispatchState.DELIVERED}
+        await sender.stop()
 
     virtually(experiment)
 

@@ -19,15 +19,18 @@ from headpond.domain.facts import (
     DutyFailed,
     EndpointDisabled,
     EngineAnswered,
+    EngineBroken,
     EngineFailed,
     EngineHealth,
     EngineLoad,
+    EngineStarting,
     Fact,
     FirstToken,
     JobClaimed,
     JobConvicted,
     JobSettled,
     JobSubmitted,
+    PoolScaled,
     Reaped,
     RequestRefused,
     StreamClosed,
@@ -77,15 +80,17 @@ def level_of(fact: Fact) -> int:
             | StreamClosed()
         ):
             return logging.DEBUG
+        case PoolScaled(step):
+            return logging.DEBUG if step.before == step.target else logging.INFO
         case JobSettled(job):
             return SETTLED_LEVELS.get(job.state, logging.DEBUG)
         case EngineHealth(healthy=healthy):
             return logging.INFO if healthy else logging.WARNING
-        case EngineFailed() | JobConvicted() | DutyFailed() | EndpointDisabled():
+        case EngineFailed() | EngineBroken() | JobConvicted() | DutyFailed() | EndpointDisabled():
             return logging.WARNING
         case WebhookSent(dispatch):
             return WEBHOOK_LEVELS[dispatch.state]
-        case ClaimLost() | Reaped() | BatchAdvanced() | BatchEnded():
+        case EngineStarting() | ClaimLost() | Reaped() | BatchAdvanced() | BatchEnded():
             return logging.INFO
         case _:  # pragma: no cover
             assert_never(fact)
@@ -116,6 +121,10 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
                 "outcome": outcome,
                 "duration_s": duration_s,
             }
+        case EngineStarting(engine):
+            return "engine starting", {"engine": engine}
+        case EngineBroken(engine, failures, reason):
+            return "engine broken", {"engine": engine, "failures": failures, "reason": reason}
         case EngineHealth(engine, healthy):
             return "engine healthy" if healthy else "engine unhealthy", {"engine": engine}
         case EngineFailed(engine, in_flight, suspects, reason):
@@ -156,6 +165,13 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
             }
         case BatchAdvanced(batch) | BatchEnded(batch):
             return f"batch {batch.status}", _batch(batch)
+        case PoolScaled(step):
+            return "pool scaled", {
+                "pool": step.pool,
+                "before": step.before,
+                "target": step.target,
+                "why": step.why,
+            }
         case DutyFailed(duty, error):
             return "duty failed", {"duty": duty, "error": error}
         case _:  # pragma: no cover

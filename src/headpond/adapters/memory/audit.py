@@ -6,7 +6,6 @@ from itertools import islice
 from typing_extensions import override
 
 from headpond.adapters.memory.jobs import MemoryJobStore
-from headpond.domain.job import Job
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 
 
@@ -18,20 +17,10 @@ class MemoryAudit(Audit):
 
     @override
     async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
-        matching = (job for job in self._jobs.ended() if _matches(job, query))
+        matching = (job for job in self._jobs.ended() if query.covers(job))
         for job in islice(matching, query.limit):
             bodies = await self._jobs.bodies(job.id)
             if bodies is None:
                 yield AuditEntry(job, b"")
             else:
                 yield AuditEntry(job, bodies.request, bodies.response)
-
-
-def _matches(job: Job, query: AuditQuery) -> bool:
-    finished_at = job.finished_at or 0.0
-    return (
-        (query.team is None or job.team == query.team)
-        and (query.model is None or job.model == query.model)
-        and (query.since is None or finished_at >= query.since)
-        and (query.until is None or finished_at < query.until)
-    )

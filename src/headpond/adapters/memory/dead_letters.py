@@ -18,16 +18,5 @@ class MemoryDeadLetters(DeadLetters):
     @override
     async def read(self, query: DeadQuery) -> AsyncIterator[Job]:
         for job in self._jobs.ended():
-            if job.state is JobState.DEAD and _matches(job, query):
+            if job.state is JobState.DEAD and query.covers(job):
                 yield job
-
-
-def _matches(job: Job, query: DeadQuery) -> bool:
-    died_at = job.finished_at or 0.0
-    return (
-        (query.team is None or job.team == query.team)
-        and (query.model is None or job.model == query.model)
-        and (query.code is None or (job.error is not None and job.error.code == query.code))
-        and (query.since is None or died_at >= query.since)
-        and (query.until is None or died_at < query.until)
-    )

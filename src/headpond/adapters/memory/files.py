@@ -19,10 +19,14 @@ class MemoryFileStore(FileStore):
 
     def __init__(self) -> None:
         self._files: dict[FileId, File] = {}
+        self._disowned: set[BlobName] = set()
 
     @override
-    async def put(self, file: File) -> None:
+    async def put(self, file: File) -> bool:
+        if file.blob in self._disowned:
+            return False
         self._files[file.id] = file
+        return True
 
     @override
     async def get(self, file_id: FileId) -> File | None:
@@ -58,9 +62,16 @@ class MemoryFileStore(FileStore):
         return self._files.pop(file_id, None) is not None
 
     @override
-    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
+    async def disown(self, blobs: list[BlobName]) -> list[BlobName]:
         named = {file.blob for file in self._files.values()}
-        return [blob for blob in blobs if blob not in named]
+        disowned = [blob for blob in blobs if blob not in named]
+        self._disowned.update(disowned)
+        return disowned
+
+    @override
+    async def stored_bytes(self, team: str, now: float) -> int:
+        files = self._files.values()
+        return sum(file.size for file in files if file.team == team and not file.expired(now))
 
 
 class MemoryBlobs(Blobs):

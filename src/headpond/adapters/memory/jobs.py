@@ -17,11 +17,12 @@ from headpond.ports.jobs import (
     JobQuery,
     JobStore,
     NewJob,
+    OpenJobs,
     Try,
 )
 
 
-class MemoryJobStore(JobStore):
+class MemoryJobStore(JobStore, OpenJobs):
     """Nothing survives the process. Jobs that end leave their notices in the outbox."""
 
     def __init__(self, clock: Clock, outbox: MemoryOutbox | None = None) -> None:
@@ -145,6 +146,13 @@ class MemoryJobStore(JobStore):
             del self._tries[job_id]
         return forgotten + len(tries[:limit])
 
+    @override
+    async def page(self, after: JobId | None, *, limit: int) -> list[Job]:
+        ids = list(self._records)
+        begin = 0 if after is None else ids.index(after) + 1
+        jobs = [self._records[job_id] for job_id in ids[begin:]]
+        return [job for job in jobs if job.state in {JobState.QUEUED, JobState.RUNNING}][:limit]
+
     def _replace(self, after: Job) -> bool:
         before = self._records.get(after.id)
         if before is None or before.version != after.version - 1:
@@ -180,6 +188,11 @@ class MemoryJobStore(JobStore):
     def of_batch(self, batch_id: BatchId) -> list[Job]:
         """The records of a batch's lines."""
         return [job for job in self._records.values() if job.batch == batch_id]
+
+    def waiting(self) -> list[Job]:
+        """Records of jobs that no worker has, and that have not ended."""
+        states = {JobState.ACCEPTED, JobState.QUEUED}
+        return [job for job in self._records.values() if job.state in states]
 
     def ended(self) -> list[Job]:
         """The records that have ended, in the order of their ends."""

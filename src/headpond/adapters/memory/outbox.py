@@ -1,15 +1,17 @@
 """What webhooks have to tell, in this process's memory."""
 
+from math import inf
 from operator import attrgetter
 
 from typing_extensions import override
 
 from headpond.domain.batch import Batch
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
-from headpond.domain.webhook_event import Event, EventId, batch_event, job_event
-from headpond.ports.outbox import DispatchQuery, Outbox, Untold
+from headpond.domain.webhook_event import Event, EventId, batch_event, job_events
+from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 
 
 class MemoryOutbox(Outbox):
@@ -21,7 +23,10 @@ class MemoryOutbox(Outbox):
 
     def job_ended(self, job: Job) -> None:
         """Called by the job store, with no await between the job's end and this."""
-        self._add(job_event(job), job.callback)
+        own, *more = job_events(job)
+        self._add(own, job.callback)
+        for event in more:
+            self._add(event)
 
     def batch_ended(self, batch: Batch) -> None:
         """Called by the batch store, in the same way."""
@@ -37,14 +42,20 @@ class MemoryOutbox(Outbox):
         self._add(event)
 
     @override
-    async def due(self, now: float, *, limit: int) -> list[EndpointId]:
-        return list(dict.fromkeys(dispatch.endpoint for dispatch in self._due(now)))[:limit]
+    async def look(self, now: float, *, limit: int, after: Destination | None = None) -> Look:
+        first_due: dict[tuple[EndpointId, str], float] = {}
+        for dispatch in self._due(inf):
+            first_due.setdefault(_key(dispatch.destination), dispatch.due_at or 0.0)
+        begin = ("", "") if after is None else _key(after)
+        keys = sorted(key for key in first_due if key > begin)
+        due = [Destination(*key) for key in keys[:limit] if first_due[key] <= now]
+        return Look(due, Destination(*keys[limit - 1]) if len(keys) > limit else None)
 
     @override
     async def lease(
-        self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+        self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
-        due = [dispatch for dispatch in self._due(now) if dispatch.endpoint == endpoint]
+        due = [dispatch for dispatch in self._due(now) if dispatch.destination == destination]
         leased = [dispatch.leased(now, lease_s) for dispatch in due[:limit]]
         for dispatch in leased:
             self._put(dispatch)
@@ -115,3 +126,7 @@ class MemoryOutbox(Outbox):
             if dispatch.due_at is not None and dispatch.due_at <= now
         ]
         return sorted(due, key=attrgetter("due_at"))
+
+
+def _key(destination: Destination) -> tuple[EndpointId, str]:
+    return destination.endpoint, destination.origin

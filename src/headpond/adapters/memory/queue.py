@@ -14,7 +14,7 @@ from headpond.adapters.memory.shares import Shares
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Queue
+from headpond.ports.queue import Depth, Lease, LeaseToken, Message, MessageLookup, Queue
 
 LEAST_SLEEP_S = 0.001
 """What is due may lie in a lane that is not asked for."""
@@ -35,8 +35,8 @@ class Held:
         return self.hidden_until is None or self.hidden_until <= now
 
 
-class MemoryQueue(Queue):
-    """Nothing survives the process."""
+class MemoryQueue(Queue, MessageLookup):
+    """Nothing survives the process. `sent` counts all that was ever sent to each lane."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -49,12 +49,14 @@ class MemoryQueue(Queue):
         self._numbers = count(1)
         self._tokens = count(1)
         self._changed = asyncio.Condition()
+        self.sent: defaultdict[Lane, Backlog] = defaultdict(Backlog)
 
     @override
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         now = self._clock.now()
         for message in messages:
             held = Held(next(self._numbers), message, now)
+            self.sent[message.lane] += Backlog(1, message.work_tokens)
             self._held[held.number] = held
             self._put(held, now, delay_s)
         await self._wake()
@@ -125,6 +127,11 @@ class MemoryQueue(Queue):
                 waiting = backlog.get(message.team, Backlog())
                 backlog[message.team] = waiting + Backlog(1, message.work_tokens)
         return backlog
+
+    @override
+    async def missing(self, messages: Sequence[Message]) -> list[Message]:
+        present = {held.message.ticket for held in self._held.values()}
+        return [message for message in messages if message.ticket not in present]
 
     def _put(self, held: Held, now: float, delay_s: float) -> None:
         """Ready, or hidden and in nobody's hands."""

@@ -24,6 +24,9 @@ NOT_NOW = frozenset({425, 429, 502, 503})
 
 TIMED_OUT = frozenset({408, 504})
 
+CUT_SHORT = ("length", "content_filter")
+"""Reasons for the end of an answer that are not its own end."""
+
 OPERATORS_FAULT = frozenset({401, 402, 403, 404, 405})
 """A wrong key, an unpaid bill, a model or a path that the server does not have."""
 
@@ -38,6 +41,7 @@ class _Logprobs(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     logprobs: _Logprobs | None = None
+    finish_reason: object = None
 
 
 class _Usage(msgspec.Struct):
@@ -114,6 +118,7 @@ def read_completion(body: bytes) -> Answered | Broke:
         response=body,
         usage=Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0),
         confidence=sequence_probability([token.logprob for token in tokens]),
+        cut_short=completion.choices[0].finish_reason in CUT_SHORT,
     )
 
 

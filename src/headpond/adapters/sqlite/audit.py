@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 from typing_extensions import override
 
-from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
+from headpond.domain.stored import job_of
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 
 PAGE = 500
@@ -39,7 +39,7 @@ class SqliteAudit(Audit):
             )
             for seq, finished_at, record, request, response in rows:
                 after_time, after_seq = finished_at, seq
-                yield AuditEntry(records.job_of(record), request or b"", response)
+                yield AuditEntry(job_of(record), request or b"", response)
             if len(rows) < PAGE:
                 return
             left = None if left is None else left - len(rows)

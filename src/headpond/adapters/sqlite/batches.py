@@ -9,12 +9,13 @@ from itertools import islice
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.sqlite import dispatches, records
+from headpond.adapters.sqlite import dispatches
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
 from headpond.domain.job import BatchId, Job, JobId, JobState
+from headpond.domain.stored import job_of, readable
 from headpond.domain.webhook_event import batch_event
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 from headpond.ports.jobs import Bodies
@@ -100,7 +101,7 @@ class SqliteBatchLines(BatchLines):
         rows = await self._database.read(
             lambda connection: connection.execute(sql("unended_of_batch"), parameters).fetchall()
         )
-        return [job for (record,) in rows if (job := records.readable(record)) is not None]
+        return [job for (record,) in rows if (job := readable(record)) is not None]
 
     @override
     async def present(self, job_ids: Sequence[JobId]) -> list[Line]:
@@ -110,8 +111,7 @@ class SqliteBatchLines(BatchLines):
             ).fetchall()
         )
         return [
-            Line(records.job_of(record), Bodies(request, response))
-            for record, request, response in rows
+            Line(job_of(record), Bodies(request, response)) for record, request, response in rows
         ]
 
 

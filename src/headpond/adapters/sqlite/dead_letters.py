@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.job import Job
+from headpond.domain.stored import readable
 from headpond.ports.dead_letters import DeadLetters, DeadQuery
 
 PAGE = 500
@@ -36,7 +36,7 @@ class SqliteDeadLetters(DeadLetters):
             )
             for seq, finished_at, record in rows:
                 after_time, after_seq = finished_at, seq
-                if job := records.readable(record):
+                if job := readable(record):
                     yield job
             if len(rows) < PAGE:
                 return

@@ -23,7 +23,9 @@ from headpond.domain.outcome import Settlement
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, NewJob
-from headpond.ports.queue import Lease, Message
+from headpond.ports.queue import Lease, message_of
+
+NOTHING = records.Found(0, None, b"")
 
 ASIDE_S = 600.0
 """How long the message of a record that cannot be read stays hidden."""
@@ -46,6 +48,7 @@ class SqliteDelivery(Delivery):
         self._new_ticket = new_ticket
         self._lease_s = lease_s
         self._max_lost_leases = max_lost_leases
+        self._more = False  # whether the last claim found all that it asked for
 
     @override
     async def submit(self, new: NewJob) -> Added | Existing:
@@ -58,9 +61,17 @@ class SqliteDelivery(Delivery):
         self, lanes: Sequence[Lane], *, worker: str, limit: int, wait_s: float = 0.0
     ) -> list[Claim]:
         until = asyncio.get_running_loop().time() + wait_s
+        if self._more:
+            # The look would cost more than it saves; and like this, the claim shares the commit
+            # of what is settled in the same moment.
+            claims = await self._claim_now(lanes, worker, limit)
+            if claims:
+                return claims
         if not await wait_until_ready(self._database, self._clock, lanes, until):
             return []
+        return await self._claim_now(lanes, worker, limit)
 
+    async def _claim_now(self, lanes: Sequence[Lane], worker: str, limit: int) -> list[Claim]:
         def claim(connection: sqlite3.Connection) -> list[Claim]:
             # Here, not before: the operation may have waited, and the lease must begin now.
             now = self._clock.now()
@@ -77,7 +88,9 @@ class SqliteDelivery(Delivery):
                 sweep = sweep.then(len(leases), len(begun))
             return claims
 
-        return await self._database.write(claim, synced=False)
+        claims = await self._database.write(claim, synced=False)
+        self._more = len(claims) == limit
+        return claims
 
     @override
     async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
@@ -113,7 +126,7 @@ class SqliteDelivery(Delivery):
         def enqueue(connection: sqlite3.Connection) -> bool:
             if not records.swap(connection, after) or not records.swap(connection, queued):
                 return False
-            messages.send(connection, [_message_of(queued)], now=now, delay_s=delay_s)
+            messages.send(connection, [message_of(queued)], now=now, delay_s=delay_s)
             return True
 
         return await self._database.write(enqueue)
@@ -123,7 +136,7 @@ class SqliteDelivery(Delivery):
     ) -> list[Added | Existing]:
         now = self._clock.now()
         stored = records.add(connection, news, now)
-        added = [_message_of(each.job) for each in stored if isinstance(each, Added)]
+        added = [message_of(each.job) for each in stored if isinstance(each, Added)]
         messages.send(connection, added, now=now)
         return stored
 
@@ -131,13 +144,14 @@ class SqliteDelivery(Delivery):
         self, connection: sqlite3.Connection, leases: Sequence[Lease], worker: str, now: float
     ) -> tuple[list[Claim], list[Lease]]:
         """What was begun, and the leases of messages that came to nothing."""
-        job_ids = [lease.message.job_id for lease in leases]
-        found = records.get_with_requests(connection, job_ids)
+        found = records.get_with_requests(connection, [lease.message.job_id for lease in leases])
         claims: list[Claim] = []
+        begun: list[tuple[int, Job]] = []
         done: list[Lease] = []
         for lease in leases:
-            job, request = found.get(lease.message.job_id, (None, b""))
-            if job is None and lease.message.job_id in found:
+            job_id = lease.message.job_id
+            seq, job, request = found.get(job_id, NOTHING)
+            if job is None and job_id in found:
                 # Of a newer release, or damaged: not dropped, and in nobody's way.
                 messages.give_back(connection, [lease], now=now, delay_s=ASIDE_S)
                 continue
@@ -151,7 +165,8 @@ class SqliteDelivery(Delivery):
             match verdict:
                 case Begin(after):
                     # There may be a second message of this job.
-                    found[after.id] = (after, request)
+                    found[job_id] = records.Found(seq, after, request)
+                    begun.append((seq, after))
                     claims.append(Claim(after, request, lease))
                 case End(after):
                     records.swap(connection, after)
@@ -160,7 +175,7 @@ class SqliteDelivery(Delivery):
                     done.append(lease)
                 case _:  # pragma: no cover
                     assert_never(verdict)
-        records.replace_all(connection, [claim.job for claim in claims])
+        records.begin_all(connection, begun)
         return claims, done
 
     def _settle(
@@ -181,7 +196,3 @@ class SqliteDelivery(Delivery):
             results.append(stands == after)
         messages.ack(connection, done, now=now)
         return results
-
-
-def _message_of(job: Job) -> Message:
-    return Message(job.id, job.ticket, job.lane, job.team, job.work_tokens, job.weight)

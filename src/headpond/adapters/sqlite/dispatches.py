@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import msgspec
 
 from headpond.adapters.sqlite.connection import sql
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
-from headpond.domain.webhook_endpoint import Endpoint, EndpointId
+from headpond.domain.webhook_endpoint import Endpoint
 from headpond.domain.webhook_event import Event
 
 _encode = msgspec.json.Encoder().encode
@@ -46,6 +47,7 @@ def publish(connection: sqlite3.Connection, event: Event, callback: str | None =
         [
             (
                 dispatch.endpoint,
+                dispatch.destination.origin,
                 event.id,
                 dispatch.version,
                 dispatch.state.value,
@@ -60,12 +62,21 @@ def publish(connection: sqlite3.Connection, event: Event, callback: str | None =
 
 
 def lease(
-    connection: sqlite3.Connection, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+    connection: sqlite3.Connection,
+    destination: Destination,
+    *,
+    now: float,
+    limit: int,
+    lease_s: float,
 ) -> list[Dispatch]:
     """Lease what is due, longest due first."""
-    due = connection.execute(
-        sql("due_dispatches"), {"endpoint": endpoint, "now": now, "limit": limit}
-    ).fetchall()
+    parameters = {
+        "endpoint": destination.endpoint,
+        "origin": destination.origin,
+        "now": now,
+        "limit": limit,
+    }
+    due = connection.execute(sql("due_dispatches"), parameters).fetchall()
     leased = [dispatch_of(record).leased(now, lease_s) for (record,) in due]
     for dispatch in leased:
         swap(connection, dispatch)

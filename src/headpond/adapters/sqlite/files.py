@@ -19,7 +19,7 @@ class SqliteFileStore(FileStore):
         self._database = database
 
     @override
-    async def put(self, file: File) -> None:
+    async def put(self, file: File) -> bool:
         row = (
             file.id,
             file.blob,
@@ -30,7 +30,10 @@ class SqliteFileStore(FileStore):
             file.created_at,
             file.expires_at,
         )
-        await self._database.write(lambda connection: connection.execute(sql("put_file"), row))
+        stored = await self._database.write(
+            lambda connection: connection.execute(sql("put_file"), row).rowcount
+        )
+        return stored > 0
 
     @override
     async def get(self, file_id: FileId) -> File | None:
@@ -68,13 +71,24 @@ class SqliteFileStore(FileStore):
         return removed > 0
 
     @override
-    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
-        rows = await self._database.read(
-            lambda connection: connection.execute(
-                sql("unnamed_blobs"), (json.dumps(blobs),)
-            ).fetchall()
+    async def disown(self, blobs: list[BlobName]) -> list[BlobName]:
+        if not blobs:
+            return []
+
+        def disown(connection: sqlite3.Connection) -> list[BlobName]:
+            rows = connection.execute(sql("unnamed_blobs"), (json.dumps(blobs),)).fetchall()
+            connection.executemany(sql("disown_blob"), rows)
+            return [BlobName(name) for (name,) in rows]
+
+        return await self._database.write(disown)
+
+    @override
+    async def stored_bytes(self, team: str, now: float) -> int:
+        parameters = {"team": team, "now": now}
+        (size,) = await self._database.read(
+            lambda connection: connection.execute(sql("stored_bytes"), parameters).fetchone()
         )
-        return [BlobName(name) for (name,) in rows]
+        return size
 
 
 def _files(cursor: sqlite3.Cursor) -> list[File]:

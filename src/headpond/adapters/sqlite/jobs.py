@@ -11,6 +11,7 @@ from headpond.adapters.sqlite.changes import Changes
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.job import Job, JobId
+from headpond.domain.stored import readable
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
 
@@ -114,5 +115,5 @@ def _jobs(
     connection: sqlite3.Connection, statement: str, parameters: Mapping[str, object]
 ) -> list[Job]:
     rows = connection.execute(statement, parameters)
-    found = (records.readable(record) for (record,) in rows)
+    found = (readable(record) for (record,) in rows)
     return [job for job in found if job is not None]

@@ -5,10 +5,11 @@ from typing_extensions import override
 from headpond.adapters.sqlite import dispatches as steps
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.domain.webhook_event import Event, EventId
-from headpond.ports.outbox import DispatchQuery, Outbox, Untold
+from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 
 
 class SqliteOutbox(Outbox):
@@ -22,21 +23,31 @@ class SqliteOutbox(Outbox):
         await self._database.write(lambda connection: steps.publish(connection, event))
 
     @override
-    async def due(self, now: float, *, limit: int) -> list[EndpointId]:
+    async def look(self, now: float, *, limit: int, after: Destination | None = None) -> Look:
+        begin = after or Destination(EndpointId(""))
+        parameters = {
+            "now": now,
+            # One more says whether there are more.
+            "limit": limit + 1,
+            "endpoint": begin.endpoint,
+            "origin": begin.origin,
+        }
         rows = await self._database.read(
-            lambda connection: connection.execute(
-                sql("due_endpoints"), {"now": now, "limit": limit}
-            ).fetchall()
+            lambda connection: connection.execute(sql("look"), parameters).fetchall()
         )
-        return [EndpointId(endpoint) for (endpoint,) in rows]
+        seen = [(Destination(endpoint, origin), due) for endpoint, origin, due in rows]
+        return Look(
+            due=[destination for destination, due in seen[:limit] if due],
+            end=seen[limit - 1][0] if len(seen) > limit else None,
+        )
 
     @override
     async def lease(
-        self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+        self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
         return await self._database.write(
             lambda connection: steps.lease(
-                connection, endpoint, now=now, limit=limit, lease_s=lease_s
+                connection, destination, now=now, limit=limit, lease_s=lease_s
             ),
             synced=False,
         )

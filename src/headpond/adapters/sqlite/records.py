@@ -1,36 +1,16 @@
 """Job records in rows, and every change to them, as steps of a transaction."""
 
 import json
-import logging
 import sqlite3
 from collections.abc import Sequence
-
-import msgspec
+from typing import NamedTuple
 
 from headpond.adapters.sqlite import dispatches
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
-from headpond.domain.webhook_event import job_event
+from headpond.domain.stored import job_of, readable, record_of
+from headpond.domain.webhook_event import job_events
 from headpond.ports.jobs import HELD_ON_S, Added, Existing, Idempotency, NewJob, Try
-
-log = logging.getLogger(__name__)
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Job).decode
-
-
-def job_of(record: str) -> Job:
-    """The record as it was stored."""
-    return _decode(record)
-
-
-def readable(record: str, job_id: str = "a job") -> Job | None:
-    """The record, None for one of a newer release or a damaged one: others are not to suffer."""
-    try:
-        return job_of(record)
-    except msgspec.MsgspecError:
-        log.exception("the record of %s cannot be read: %s", job_id, record[:200])
-        return None
 
 
 def add(
@@ -106,7 +86,7 @@ def _new_row(seq: int, job: Job) -> tuple[object, ...]:
         job.deadline,
         job.finished_at,
         job.batch,
-        _encode(job).decode(),
+        record_of(job),
     )
 
 
@@ -162,12 +142,30 @@ def stands(connection: sqlite3.Connection, job: Job) -> bool:
     return row is not None
 
 
-def get_with_requests(
-    connection: sqlite3.Connection, job_ids: Sequence[str]
-) -> dict[str, tuple[Job | None, bytes]]:
-    """The records that there are, each with its request body, by id; None cannot be read."""
+class Found(NamedTuple):
+    """A row of a job with its request body. A `job` that is None cannot be read."""
+
+    seq: int
+    job: Job | None
+    request: bytes
+
+
+def get_with_requests(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, Found]:
+    """What there is of them, by id."""
     rows = connection.execute(sql("get_jobs_with_requests"), (json.dumps(job_ids),))
-    return {job_id: (readable(record, job_id), request) for job_id, record, request in rows}
+    return {
+        job_id: Found(seq, readable(record, job_id), request)
+        for seq, job_id, record, request in rows
+    }
+
+
+def begin_all(connection: sqlite3.Connection, begun: Sequence[tuple[int, Job]]) -> None:
+    """Replace records, by the numbers of their rows, by those of jobs that run now.
+
+    Whoever calls has read them in the same transaction, so each stands where it is expected.
+    """
+    rows = [(after.version, record_of(after), seq) for seq, after in begun]
+    connection.executemany(sql("begin_job"), rows)
 
 
 def swap(connection: sqlite3.Connection, after: Job, response: bytes | None = None) -> bool:
@@ -228,7 +226,10 @@ def _tell(connection: sqlite3.Connection, ended: Sequence[Job]) -> None:
     teams = dispatches.with_endpoints(connection, {after.team for after in ended})
     for after in ended:
         if after.team in teams or after.callback is not None:
-            dispatches.publish(connection, job_event(after), after.callback)
+            own, *more = job_events(after)
+            dispatches.publish(connection, own, after.callback)
+            for event in more:
+                dispatches.publish(connection, event)
 
 
 def _next_row(seq: int, after: Job) -> tuple[object, ...]:
@@ -236,6 +237,6 @@ def _next_row(seq: int, after: Job) -> tuple[object, ...]:
         after.version,
         after.state.value,
         after.finished_at,
-        _encode(after).decode(),
+        record_of(after),
         seq,
     )

@@ -8,6 +8,7 @@ from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.retention import Rule
+from headpond.domain.stored import readable
 from headpond.ports.retention import Retention
 
 
@@ -72,6 +73,6 @@ def _erase(
     batch_ended_at: float | None,
     now: float,
 ) -> None:
-    job = records.readable(record)
+    job = readable(record)
     if job is not None and rule.erases(job, batch_ended_at, now):
         records.erase(connection, job.erased(now))

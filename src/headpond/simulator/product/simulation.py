@@ -11,6 +11,7 @@ import random
 import msgspec
 from typing_extensions import override
 
+from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
@@ -126,7 +127,7 @@ class _Simulation:
             jobs=self._jobs,
             pools={POOL: pool},
             catalogue=Catalogue({POOL: ("model",)}),
-            limits=RateLimits(LimitSettings(), clock),
+            limits=RateLimits(LimitSettings(), MemoryBuckets(clock)),
             quotes=quotes,
             weights={},
             clock=clock,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.domain.catalogue import Catalogue
 from headpond.domain.job import Ticket
 from headpond.domain.lane import lanes_of
@@ -79,7 +80,7 @@ class GatewayPart:
             jobs=ports.jobs,
             pools={POOL: fates.plan.pool},
             catalogue=CATALOGUE,
-            limits=RateLimits(LimitSettings(), clock),
+            limits=RateLimits(LimitSettings(), MemoryBuckets(clock)),
             quotes=quotes,
             weights={},
             clock=clock,

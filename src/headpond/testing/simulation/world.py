@@ -22,8 +22,7 @@ from headpond.domain.lane import lanes_of
 from headpond.ports.audit import AuditQuery
 from headpond.ports.events import Listener
 from headpond.ports.jobs import HELD_ON_S, JobQuery
-from headpond.ports.queue import Message
-from headpond.services.two_step_delivery import message_of
+from headpond.ports.queue import Message, message_of
 from headpond.testing.simulation.clients import Client
 from headpond.testing.simulation.engine import SimulatedEngine
 from headpond.testing.simulation.fates import Fates

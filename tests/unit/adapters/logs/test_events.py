@@ -11,9 +11,11 @@ from headpond.domain.facts import (
     DutyFailed,
     EndpointDisabled,
     EngineAnswered,
+    EngineBroken,
     EngineFailed,
     EngineHealth,
     EngineLoad,
+    EngineStarting,
     Fact,
     FirstToken,
     JobClaimed,
@@ -140,6 +142,7 @@ TOLD = {
             "engine answered",
             {"engine": "e", "outcome": "Broke", "duration_s": 0.5},
         ),
+        (EngineStarting("e"), "INFO", "engine starting", {"engine": "e"}),
         (EngineHealth("e", healthy=True), "INFO", "engine healthy", {"engine": "e"}),
         (EngineHealth("e", healthy=False), "WARNING", "engine unhealthy", {"engine": "e"}),
         (
@@ -147,6 +150,12 @@ TOLD = {
             "WARNING",
             "engine failed",
             {"engine": "e", "in_flight": 4, "suspects": 6, "reason": "gone"},
+        ),
+        (
+            EngineBroken("e", failures=7, reason="500"),
+            "WARNING",
+            "engine broken",
+            {"engine": "e", "failures": 7, "reason": "500"},
         ),
         (
             JobConvicted(RUNNING.buried(2.0, ERROR)),

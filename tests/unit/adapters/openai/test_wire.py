@@ -1,5 +1,6 @@
 import json
 
+import msgspec
 import pytest
 
 from headpond.adapters.openai.wire import (
@@ -172,3 +173,14 @@ def test_the_engine_may_say_when_to_come_back(headers: dict[str, str], seconds: 
 def test_models_are_listed_by_id():
     assert read_models(b'{"data":[{"id":"a","object":"model"},{"id":"b"}]}') == ["a", "b"]
     assert read_models(b"<html>") == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "cut_short"),
+    [("stop", False), ("length", True), ("content_filter", True), (None, False), (7, False)],
+)
+def test_an_answer_that_a_limit_ended_was_cut_short(reason: object, cut_short: bool) -> None:
+    choice = {"message": {"content": "and then"}, "finish_reason": reason}
+    outcome = read_response(200, {}, msgspec.json.encode({"choices": [choice]}))
+    assert isinstance(outcome, Answered)
+    assert outcome.cut_short is cut_short

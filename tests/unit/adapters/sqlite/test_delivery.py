@@ -230,3 +230,29 @@ async def test_an_end_and_a_return_share_a_commit(
     clock.advance(5.0)
     (again,) = await delivery.claim(lanes_of("default"), worker="w", limit=10)
     assert (again.job.id, again.job.attempts) == (returned.job.id, 2)
+
+
+async def test_after_a_full_claim_the_next_one_shares_the_commit_of_settlements(
+    database: Database, delivery: SqliteDelivery, clock: ManualClock
+) -> None:
+    for job in (a_job(), a_job()):
+        await delivery.submit(new_job(job))
+    lanes = lanes_of("default")
+    (first,) = await delivery.claim(lanes, worker="w", limit=1)
+    before = database.commits
+    settled, (second,) = await asyncio.gather(
+        delivery.settle(first, succeeded(first, clock)), delivery.claim(lanes, worker="w", limit=1)
+    )
+    assert (settled, second.job.id == first.job.id) == (True, False)
+    assert database.commits == before + 1
+
+
+async def test_after_a_full_claim_an_empty_lane_is_waited_for(
+    delivery: SqliteDelivery,
+) -> None:
+    await delivery.submit(new_job(a_job()))
+    lanes = lanes_of("default")
+    assert len(await delivery.claim(lanes, worker="w", limit=1)) == 1
+    waiting = asyncio.create_task(delivery.claim(lanes, worker="w", limit=1, wait_s=30.0))
+    stored = await delivery.submit(new_job(a_job()))
+    assert [claim.job.id for claim in await waiting] == [stored.job.id]

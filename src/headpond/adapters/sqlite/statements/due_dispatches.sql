@@ -1,5 +1,5 @@
 SELECT record
 FROM webhook_dispatches
-WHERE endpoint = :endpoint AND due_at <= :now
+WHERE endpoint = :endpoint AND origin = :origin AND due_at <= :now
 ORDER BY due_at, seq
 LIMIT :limit

@@ -1,4 +1,4 @@
 INSERT OR IGNORE INTO webhook_dispatches (
-    endpoint, event, version, state, occurred_at, due_at, ended_at, record
+    endpoint, origin, event, version, state, occurred_at, due_at, ended_at, record
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,43 @@
+"""The audit log in a table of DynamoDB: the records of jobs that ended.
+
+The order of ends comes from an index, which may lag behind by some moments.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from typing_extensions import override
+
+from headpond.adapters.aws import records
+from headpond.adapters.aws.agenda import agenda, jobs_at, up_to
+from headpond.adapters.aws.table import Table, at
+from headpond.domain.job import Job
+from headpond.ports.audit import Audit, AuditEntry, AuditQuery
+
+AT_ONCE = 25
+"""Entries whose bodies are read side by side."""
+
+
+class DynamoAudit(Audit):
+    """Reads on as it is read; entries that come meanwhile are read too."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @override
+    async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
+        left = query.limit
+        before = "" if query.until is None else at(query.until)
+        after = "" if query.since is None else at(query.since)
+        ended = agenda(self._table, *records.ENDS, after=after, before=before)
+        while (left is None or left > 0) and (keys := await up_to(ended, AT_ONCE)):
+            jobs = [job for job in await jobs_at(self._table, keys) if query.covers(job)]
+            for entry in await asyncio.gather(*(self._entry(job) for job in jobs[:left])):
+                yield entry
+            left = None if left is None else left - len(jobs)
+
+    async def _entry(self, job: Job) -> AuditEntry:
+        bodies = await records.read_bodies(self._table, job.id)
+        if bodies is None:
+            return AuditEntry(job, b"")
+        return AuditEntry(job, bodies.request, bodies.response)

@@ -1,0 +1,86 @@
+"""Dispatches as items, written in the transaction that ends what they tell of."""
+
+import msgspec
+
+from headpond.adapters.aws.records import agenda_of
+from headpond.adapters.aws.table import Change, Key, Put, Table, at, shard_of
+from headpond.adapters.aws.values import Item, Value, raw
+from headpond.domain.batch import Batch
+from headpond.domain.dispatch import Dispatch, dispatches
+from headpond.domain.job import Job
+from headpond.domain.webhook_endpoint import Endpoint, EndpointId
+from headpond.domain.webhook_event import Event, EventId, batch_event, job_event
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Dispatch).decode
+_decode_endpoint = msgspec.json.Decoder(Endpoint).decode
+
+
+async def job_notices(table: Table, ended: Job) -> list[Put]:
+    """What a job that ends with this record leaves, for its team's endpoints and its callback."""
+    return await notices(table, job_event(ended), ended.callback)
+
+
+async def batch_notices(table: Table, ended: Batch) -> list[Put]:
+    """What a batch that ends with this record leaves."""
+    return await notices(table, batch_event(ended))
+
+
+async def notices(table: Table, event: Event, callback: str | None = None) -> list[Put]:
+    """A dispatch for each who is to be told."""
+    told = dispatches(event, await endpoints_of(table, event.team), callback)
+    return [Put(_new_item(dispatch), absent=True) for dispatch in told]
+
+
+async def endpoints_of(table: Table, team: str) -> list[Endpoint]:
+    """A team's endpoints."""
+    return [endpoint_of(item) for item in await table.under(f"endpoints#{team}")]
+
+
+def endpoint_of(item: Item) -> Endpoint:
+    """The endpoint as it was stored."""
+    return _decode_endpoint(raw(item))
+
+
+def key_of(endpoint: EndpointId, event_id: EventId) -> Key:
+    """Where a dispatch is."""
+    return Key(f"endpoint#{endpoint}", f"dispatch#{event_id}")
+
+
+def dispatch_of(item: Item) -> Dispatch:
+    """The dispatch as it was stored."""
+    return _decode(raw(item))
+
+
+def changed(after: Dispatch) -> Change:
+    """The dispatch in the place of that one version below."""
+    return Change(
+        key_of(after.endpoint, after.event.id), _moving(after), {"version": after.version - 1}
+    )
+
+
+def _new_item(dispatch: Dispatch) -> Item:
+    key = key_of(dispatch.endpoint, dispatch.event.id)
+    return {
+        "pk": key.pk,
+        "sk": key.sk,
+        "family": f"dispatches#{dispatch.endpoint}",
+        "name": at(dispatch.event.occurred_at, dispatch.event.id),
+        **{name: value for name, value in _moving(dispatch).items() if value is not None},
+    }
+
+
+def _moving(dispatch: Dispatch) -> dict[str, Value | None]:
+    """Pending ones are in the agenda by when they are due, ended ones by their end."""
+    shard = shard_of(dispatch.endpoint)
+    happened = at(dispatch.event.occurred_at, dispatch.event.id)
+    if dispatch.due_at is not None:
+        kind, when = "dispatch", at(dispatch.due_at, happened)
+    else:
+        kind, when = "told", at(dispatch.ended_at or 0.0, happened)
+    return {
+        "version": dispatch.version,
+        "record": _encode(dispatch),
+        "agenda": agenda_of(kind, shard),
+        "at": when,
+    }

@@ -1,0 +1,114 @@
+"""Idempotency keys, and tries of SDKs, as items."""
+
+import msgspec
+
+from headpond.adapters.aws.records import agenda_of, job_of, key_of
+from headpond.adapters.aws.table import (
+    Change,
+    Delete,
+    Key,
+    Put,
+    Table,
+    Write,
+    at,
+    just_after,
+    shard_of,
+)
+from headpond.adapters.aws.values import Item
+from headpond.domain.job import Job, JobId
+from headpond.ports.jobs import HELD_ON_S, Existing, Idempotency, Try
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A key as it is stored, with the record of its job."""
+
+    item: Item
+    job: Job
+
+    def holds(self, now: float) -> bool:
+        """Until its time is over, and until its job has ended."""
+        return str(self.item["at"]) > just_after(now) or not self.job.state.terminal
+
+    @property
+    def existing(self) -> Existing:
+        return Existing(self.job, str(self.item["fingerprint"]))
+
+
+def key_item(team: str, idempotency: Idempotency, job_id: JobId) -> Item:
+    """What is stored for a key."""
+    pk = _pk(team, idempotency.key)
+    return {
+        "pk": pk,
+        "sk": "-",
+        "fingerprint": idempotency.fingerprint,
+        "job": job_id,
+        "agenda": agenda_of("key", shard_of(pk)),
+        "at": at(idempotency.expires_at, pk),
+    }
+
+
+def key_write(item: Item, stale: Known | None) -> Write:
+    """Store a key where there is none, or in the place of one that holds no more."""
+    if stale is None:
+        return Put(item, absent=True)
+    to = {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+    standing = {name: stale.item[name] for name in ("job", "at")}
+    return Change(Key(str(item["pk"])), to, standing)
+
+
+async def known(table: Table, team: str, key: str) -> Known | None:
+    """What is stored under a key, whether it holds or not."""
+    item = await table.get(Key(_pk(team, key)))
+    job = None if item is None else await table.get(key_of(JobId(str(item["job"]))))
+    return None if item is None or job is None else Known(item, job_of(job))
+
+
+def try_item(made: Try, job_id: JobId) -> Item:
+    """What is stored of a try beside its job."""
+    pk = f"try#{made.fingerprint}"
+    return {
+        "pk": pk,
+        "sk": job_id,
+        "number": made.number,
+        "agenda": agenda_of("try", shard_of(job_id)),
+        "at": at(made.expires_at, job_id),
+    }
+
+
+async def retried(table: Table, again: Try, now: float) -> Existing | None:
+    """Take over the job of an earlier try: as JobStore says."""
+    pk = f"try#{again.fingerprint}"
+    earlier = [
+        (int(item["number"]), str(item["sk"]))
+        for item in await table.under(pk)
+        if int(item["number"]) < again.number and str(item["at"]) > just_after(now)
+    ]
+    for number, job_id in sorted(earlier, reverse=True):
+        item = await table.get(key_of(JobId(job_id)))
+        if item is None or not job_of(item).answers_tries:
+            continue
+        to = {"number": again.number, "at": at(again.expires_at, job_id)}
+        if not await table.write(Change(Key(pk, job_id), to, {"number": number})):
+            return Existing(job_of(item), again.fingerprint)
+    return None
+
+
+async def forget_keys(table: Table, keys: list[Key], now: float) -> int:
+    """Drop these keys, or hold on to those whose jobs have not ended; how many were dropped."""
+    items = await table.get_many(keys)
+    jobs = await table.get_many(list({key_of(JobId(str(item["job"]))) for item in items.values()}))
+    forgotten = 0
+    for item in items.values():
+        key = Key(str(item["pk"]))
+        job = jobs.get(key_of(JobId(str(item["job"]))).pk)
+        if job is None or job_of(job).state.terminal:
+            await table.write(Delete(key))
+            forgotten += 1
+        else:
+            held_on = {"at": at(now + HELD_ON_S, key.pk)}
+            await table.write(Change(key, held_on, {"at": item["at"]}))
+    return forgotten
+
+
+def _pk(team: str, key: str) -> str:
+    return "key#" + msgspec.json.encode([team, key]).decode()

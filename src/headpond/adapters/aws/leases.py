@@ -1,0 +1,62 @@
+"""The leases of a process, as SQS does not keep them.
+
+SQS takes the handle of a lease that has lapsed, sometimes even of one whose message somebody else
+has by now. So the end of each is reckoned here, from before the call that began it: SQS's own end
+is never earlier. What is not known here does not hold.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from headpond.ports.clock import Clock
+from headpond.ports.queue import Lease, LeaseToken
+
+MAX_LEASE_S = 43_200
+"""A message is never hidden for longer after it was received, however often that is prolonged."""
+
+
+@dataclass(slots=True)
+class Span:
+    """From receipt to the end that is reckoned now, in Unix seconds."""
+
+    began: float
+    until: float
+
+
+class Leases:
+    """Those that hold."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._spans: dict[LeaseToken, Span] = {}
+
+    def begin(self, lease: Lease, began: float, until: float) -> None:
+        """The lease holds until then. Those that lapsed with nobody asking are forgotten."""
+        now = self._clock.now()
+        for token in [token for token, span in self._spans.items() if span.until <= now]:
+            del self._spans[token]
+        self._spans[lease.token] = Span(began, until)
+
+    def held(self, leases: Iterable[Lease]) -> list[Lease]:
+        """Those that hold at this moment."""
+        now = self._clock.now()
+        return [
+            lease
+            for lease in leases
+            if (span := self._spans.get(lease.token)) is not None and now < span.until
+        ]
+
+    def left_s(self, lease: Lease) -> float:
+        """How much longer a lease that holds may still be made to last."""
+        span = self._spans[lease.token]
+        return max(0.0, span.began + MAX_LEASE_S - self._clock.now())
+
+    def prolong(self, lease: Lease, until: float) -> None:
+        """It holds until then, unless it would last too long."""
+        span = self._spans[lease.token]
+        span.until = min(until, span.began + MAX_LEASE_S)
+
+    def forget(self, leases: Iterable[Lease]) -> None:
+        """They hold no more."""
+        for lease in leases:
+            self._spans.pop(lease.token, None)

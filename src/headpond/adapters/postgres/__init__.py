@@ -1,0 +1,1 @@
+"""One PostgreSQL database: the whole store, shared by processes on any number of machines."""

@@ -1,0 +1,1 @@
+INSERT INTO blobs (name, written_at) VALUES ($1, $2) RETURNING id

@@ -1,0 +1,1 @@
+DELETE FROM webhook_dispatches WHERE endpoint = $1

@@ -1,0 +1,1 @@
+SELECT record FROM webhook_dispatches WHERE endpoint = $1 AND event = $2

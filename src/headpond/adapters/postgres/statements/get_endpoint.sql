@@ -1,0 +1,1 @@
+SELECT record FROM webhook_endpoints WHERE id = $1

@@ -1,0 +1,3 @@
+SELECT id, blob, team, purpose, filename, size, created_at, expires_at
+FROM files
+WHERE id = $1

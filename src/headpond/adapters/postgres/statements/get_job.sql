@@ -1,0 +1,1 @@
+SELECT record FROM jobs WHERE id = $1

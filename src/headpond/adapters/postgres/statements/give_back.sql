@@ -1,0 +1,1 @@
+SELECT give_back($1, $2, $3, $4)

@@ -1,0 +1,1 @@
+SELECT record FROM batches WHERE ended_at IS NULL ORDER BY seq

@@ -1,0 +1,1 @@
+"""Redis or Valkey: lanes, token streams and rate limits, shared by processes on many machines."""

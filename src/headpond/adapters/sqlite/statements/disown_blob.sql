@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO disowned_blobs (name) VALUES (?)

@@ -1,0 +1,27 @@
+"""Where dispatches go together."""
+
+import re
+
+import msgspec
+
+from headpond.domain.webhook_endpoint import EndpointId
+
+_ORIGIN = re.compile(r"[^/?#]*(?://[^/?#]*)?")
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """An endpoint; that of callbacks is one for each `origin` (scheme, host, port) of their URLs.
+
+    So a receiver that fails delays what is for itself, and not the other callbacks of its team.
+    """
+
+    endpoint: EndpointId
+    origin: str = ""
+
+
+def destination_of(endpoint: EndpointId, callback: str | None) -> Destination:
+    """Where something goes; `callback` is the job's own URL, None where the endpoint's counts."""
+    if callback is None:
+        return Destination(endpoint)
+    # Asked while a job ends, so it finds something in any text.
+    return Destination(endpoint, _ORIGIN.findall(callback)[0].lower())

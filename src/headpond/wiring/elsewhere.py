@@ -1,0 +1,103 @@
+"""What the settings put elsewhere than in the store: the queue, token streams, rate limits."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from headpond.errors import MissingExtra, SettingsError
+from headpond.ports.buckets import Buckets
+from headpond.ports.clock import Clock
+from headpond.ports.jobs import JobStore
+from headpond.ports.queue import MessageLookup, Queue
+from headpond.ports.streams import TokenStreams
+from headpond.settings import Settings
+
+if TYPE_CHECKING:
+    from headpond.adapters.redis.server import RedisServer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApartQueue:
+    """A queue beside the store. `lookup` is that of one that may lose what it acknowledged."""
+
+    queue: Queue
+    lookup: MessageLookup | None = None
+
+
+class Elsewhere:
+    """Opens each when it is asked for, for as long as `stack` lives; None stays in the store.
+
+    Each raises SettingsError and MissingExtra.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._stack = stack
+        self._redis: dict[str, RedisServer] = {}
+
+    async def queue(self) -> ApartQueue | None:
+        """The queue, where it is not that of the store."""
+        url = self._settings.queue
+        match (url or "").partition("://")[0]:
+            case "":
+                return None
+            case "sqs":
+                return ApartQueue(queue=await self._sqs(str(url)))
+            case _:
+                server = await self._server(str(url))
+                from headpond.adapters.redis.queue import RedisQueue
+
+                redis = RedisQueue(server, self._clock)
+                return ApartQueue(queue=redis, lookup=redis)
+
+    async def streams(self, jobs: JobStore) -> TokenStreams | None:
+        """The token streams of the jobs."""
+        if self._settings.streams is None:
+            return None
+        server = await self._server(self._settings.streams)
+        from headpond.adapters.redis.streams import RedisTokenStreams
+
+        return RedisTokenStreams(server, jobs)
+
+    async def buckets(self) -> Buckets | None:
+        """The rate limits that gateways share."""
+        if self._settings.limits.shared is None:
+            return None
+        server = await self._server(self._settings.limits.shared)
+        from headpond.adapters.redis.buckets import RedisBuckets
+
+        return RedisBuckets(server, self._clock)
+
+    async def _sqs(self, url: str) -> Queue:
+        try:
+            from headpond.adapters.aws import calls, queue
+        except ImportError as error:
+            raise MissingExtra("aws", "A queue on SQS") from error
+        return await self._stack.enter_async_context(
+            queue.open_queue(calls.place_of(url), self._clock)
+        )
+
+    async def _server(self, url: str) -> "RedisServer":
+        """One connection for each server, however many of its powers are used."""
+        if url not in self._redis:
+            server = self._redis[url] = _redis_at(url)
+            self._stack.push_async_callback(server.close)
+            await server.refuse_eviction()
+        return self._redis[url]
+
+
+def _redis_at(url: str) -> "RedisServer":
+    try:
+        from headpond.adapters.redis.cluster import RedisClusterServer
+        from headpond.adapters.redis.server import RedisServer
+    except ImportError as error:
+        raise MissingExtra("redis", "What the settings put in Redis") from error
+    scheme, _, place = url.partition("://")
+    match scheme.partition("+"):
+        case ("redis" | "rediss" as plain, _, "cluster"):
+            return RedisClusterServer(f"{plain}://{place}")
+        case ("redis" | "rediss", _, ""):
+            return RedisServer(url)
+        case _:
+            raise SettingsError(f"{scheme}:// names nothing that Headpond has.")

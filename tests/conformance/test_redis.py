@@ -1,0 +1,63 @@
+"""The Redis adapters keep the contracts on a real server, over asyncio and inline."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.adapters.redis.buckets import RedisBuckets
+from headpond.adapters.redis.inline import InlineServer
+from headpond.adapters.redis.queue import RedisQueue
+from headpond.adapters.redis.server import RedisServer, Server
+from headpond.adapters.redis.streams import RedisTokenStreams
+from headpond.testing.buckets_suite import BucketsSuite, BucketStage
+from headpond.testing.clocks import ManualClock
+from headpond.testing.fair_queue_suite import FairQueueSuite
+from headpond.testing.message_lookup_suite import MessageLookupSuite
+from headpond.testing.streams_suite import Stage as StreamStage
+from headpond.testing.streams_suite import TokenStreamsSuite
+from tests.redis_server import Valkey
+
+
+@pytest.fixture(params=["asyncio", "inline"])
+async def server(valkey: Valkey, request: pytest.FixtureRequest) -> AsyncGenerator[Server]:
+    if request.param == "inline":
+        inline = InlineServer(valkey.url)
+        yield inline
+        inline.close()
+    else:
+        connected = RedisServer(valkey.url)
+        yield connected
+        await connected.close()
+
+
+class TestRedisQueue(FairQueueSuite):
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock, server: Server) -> RedisQueue:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return RedisQueue(server, clock)
+
+
+class TestRedisMessageLookup(MessageLookupSuite):
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock, server: Server) -> RedisQueue:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return RedisQueue(server, clock)
+
+
+class TestRedisBuckets(BucketsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, server: Server) -> BucketStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        clock, other_clock = ManualClock(), ManualClock()
+        one, other = RedisBuckets(server, clock), RedisBuckets(server, other_clock)
+        return BucketStage(one, other, clock, other_clock)
+
+
+class TestRedisTokenStreams(TokenStreamsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, server: Server) -> StreamStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        jobs = MemoryJobStore(ManualClock())
+        return StreamStage(RedisTokenStreams(server, jobs), jobs)

@@ -1,0 +1,124 @@
+"""AWS on this machine: moto's server in a thread, on a clock that tests can move.
+
+moto is a Python model of AWS's interfaces, spoken to over HTTP with the official SDK. Where it
+differs from AWS, the tests that show it say so.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from moto.backends import get_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.sqs import models as sqs
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from headpond.testing.clocks import ManualClock
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+class AtomicTables:
+    """DynamoDB does one thing at a time to an item; moto's threads need to be told."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if "DynamoDB" in environ.get("HTTP_X_AMZ_TARGET", ""):
+            with self._lock:
+                return self._app(environ, start_response)
+        return self._app(environ, start_response)
+
+
+@dataclass(frozen=True, slots=True)
+class Moto:
+    """A server that runs."""
+
+    url: str
+
+    def forget_tables(self) -> None:
+        """Begin anew: a transaction takes the longer, the more moto has."""
+        get_backend("dynamodb").reset()
+
+    @contextmanager
+    def on_clock(self, clock: ManualClock) -> Generator[None]:
+        """SQS's time goes on by itself and with every advance of `clock`; never back."""
+        began = clock.now()
+        ahead_s = 0.0
+
+        def unix_time_millis() -> float:
+            nonlocal ahead_s
+            ahead_s = max(ahead_s, clock.now() - began)
+            return (time.time() + ahead_s) * 1000
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sqs, "unix_time_millis", unix_time_millis)
+            yield
+
+
+@contextmanager
+def credentials() -> Generator[None]:
+    """Who this process is, and those that it starts, as far as AWS asks."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield
+
+
+@contextmanager
+def moto_server() -> Generator[Moto]:
+    """A server on a free port."""
+    with credentials():
+        server = _server()
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Moto(f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+@asynccontextmanager
+async def moto_process() -> AsyncGenerator[Moto]:
+    """A server in a process of its own, on the time of the machine."""
+    with credentials():
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.emulators.moto_server"), stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            assert process.stdout is not None
+            yield Moto((await process.stdout.readline()).decode().strip())
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+def _server() -> BaseWSGIServer:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    app = AtomicTables(DomainDispatcherApplication(create_backend_app))
+    return make_server("127.0.0.1", 0, app, threaded=True)
+
+
+if __name__ == "__main__":
+    served = _server()
+    sys.stdout.write(f"http://127.0.0.1:{served.server_port}\n")
+    sys.stdout.flush()
+    served.serve_forever()

