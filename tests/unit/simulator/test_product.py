@@ -10,7 +10,7 @@ from headpond.domain.scaling.rules import ScalingRules
 from headpond.simulator.capacity import of_engine
 from headpond.simulator.engine.core import Engine
 from headpond.simulator.engine.pace import Pace
-from headpond.simulator.fluid import Setting
+from headpond.simulator.fluid import Setting, demand_of, flow
 from headpond.simulator.machines import ColdStart, SpotMarket
 from headpond.simulator.product.engine import ModelledEngine
 from headpond.simulator.product.simulation import run_product
@@ -39,18 +39,26 @@ SETTING = Setting(
 
 
 def test_a_burst_from_zero_is_answered_and_the_fleet_goes_back_to_zero() -> None:
-    scaler = Ruled(ScalingRules(down_cooldown_s=60.0))
-    result = run_product(SETTING, MODEL, scaler, "flow", at_once=8)
+    rules = ScalingRules(down_cooldown_s=60.0)
+    result = run_product(SETTING, MODEL, rules, "flow", at_once=8)
     assert (result.requests, result.errors) == (300, 0)
     assert 20 <= result.wait_p99_s < 120
     assert result.latency_p50_s is not None
     assert result.latency_p50_s > result.wait_p50_s
-    assert result.decisions[0].before == 0
+    assert result.decisions[-1].after == 0
     assert result.moments[-1].ready == 0
     assert result.hours.busy > 0
-    assert result == run_product(
-        SETTING, MODEL, Ruled(ScalingRules(down_cooldown_s=60.0)), "flow", at_once=8
-    )
+    assert result == run_product(SETTING, MODEL, rules, "flow", at_once=8)
+
+
+def test_the_autoscaler_decides_as_the_fluid_model_has_it() -> None:
+    rules = ScalingRules(down_cooldown_s=60.0)
+    product = run_product(SETTING, MODEL, rules, "flow", at_once=8)
+    looked = run_product(SETTING, MODEL, Ruled(rules), "flow", at_once=8)
+    fluid = flow(SETTING, demand_of(SETTING), Ruled(rules), "flow")
+    for other in (looked, fluid):
+        assert other.hours.total == pytest.approx(product.hours.total, rel=0.3)
+        assert other.wait_p50_s == pytest.approx(product.wait_p50_s, abs=15)
 
 
 def test_enough_machines_let_nobody_wait() -> None:

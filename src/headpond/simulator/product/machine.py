@@ -22,7 +22,7 @@ DRAIN_S = 25.0
 
 
 class Surroundings:
-    """What every machine finds."""
+    """What every machine finds; the loop's time begins at `epoch`, in Unix seconds."""
 
     def __init__(
         self,
@@ -35,7 +35,9 @@ class Surroundings:
         clock: Clock,
         listener: Listener,
         chance: Callable[[], float],
+        epoch: float,
     ) -> None:
+        self.epoch = epoch
         self.delivery = delivery
         self.streams = streams
         self.roster = roster

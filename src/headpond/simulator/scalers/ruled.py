@@ -6,9 +6,12 @@ from headpond.domain.scaling.decision import decide
 from headpond.domain.scaling.memory import Memory
 from headpond.domain.scaling.policies import policy_of
 from headpond.domain.scaling.rules import ScalingRules
+from headpond.settings import ScalerSettings
+from headpond.simulator.fluid import STEP_S
 from headpond.simulator.scalers.scaler import Change, Scaler, Sight
 
-EVERY_S = 15.0
+EVERY_S = max(STEP_S, ScalerSettings().every_s)
+"""As the product's autoscaler looks, but no oftener than a step of the simulation."""
 
 
 class Ruled(Scaler):
