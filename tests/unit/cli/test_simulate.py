@@ -35,6 +35,16 @@ def test_the_same_as_json(headpond: Headpond) -> None:
     assert done.err == ""
 
 
+def test_the_product_itself_is_run(headpond: Headpond) -> None:
+    options = ("--trace", "burst:60", "--days", "0.02", "--product", "--json")
+    done = headpond("simulate", *options, "--policy", "flow", "--policy", "static")
+    found = json.loads(done.out)["results"]
+    assert [result["requests"] for result in found] == [60, 60]
+    assert all(result["latency_p50_s"] > 0 for result in found)
+    refused = headpond("simulate", *options, "--policy", "cpu")
+    assert (refused.status, "has no queue" in refused.err) == (2, True)
+
+
 def test_compare_runs_every_policy(headpond: Headpond) -> None:
     done = headpond("simulate", "--trace", "poisson:1", *DAY, "--compare", "--json")
     names = {result["policy"] for result in json.loads(done.out)["results"]}

@@ -18,7 +18,7 @@ class Ruled(Scaler):
     """Decides as the rules say."""
 
     def __init__(self, rules: ScalingRules, every_s: float = EVERY_S) -> None:
-        self._rules = rules
+        self.rules = rules
         self._policy = policy_of(rules)
         self._memory = Memory()
         self._every_s = every_s
@@ -30,6 +30,6 @@ class Ruled(Scaler):
 
     @override
     def look(self, sight: Sight, now: float) -> Change:
-        decision = decide(self._policy, self._rules, sight.seen, self._memory, now)
+        decision = decide(self._policy, self.rules, sight.seen, self._memory, now)
         self._memory = decision.memory
         return Change(decision.target, decision.why)
