@@ -62,7 +62,10 @@ def compare(
     demand = demand_of(setting)
     begun = warm_start(demand.work_s) if warm is None else warm
     setting = replace(setting, warm=min(begun, bounds.most))
-    results = [_run(name, setting=setting, demand=demand, bounds=bounds, model=model, told=told) for name in policies]
+    results = [
+        _run(name, setting=setting, demand=demand, bounds=bounds, model=model, told=told)
+        for name in policies
+    ]
     if optimum:
         told("offline optimum")
     return Comparison(

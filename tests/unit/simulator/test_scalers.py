@@ -107,7 +107,7 @@ def test_rules_may_stand_in_a_file(tmp_path: Path) -> None:
     one = contender(str(file), SETTING, DEMAND, Bounds())
     assert one.name == "mine"
     assert one.scaler.look(sight(0, 65), 0.0).target == 7
-    file.write_text("polcy: flow\n")
+    file.write_text("politics: flow\n")
     with pytest.raises(InvalidRequest, match="no scaling rules"):
         contender(str(file), SETTING, DEMAND, Bounds())
     with pytest.raises(InvalidRequest, match="no policy 'best'"):
