@@ -21,7 +21,7 @@ Three sparse indexes hold keys alone; what they lead to is read from the table, 
 change of an item that moves in no index costs no index anything.
 
     agenda   (agenda, at)    what waits for a time, or is read in the order of time:
-                             accepted, deadline, ended, dead (a job is in at most one of these),
+                             accepted, deadline, open, ended, dead (a job is in one of these),
                              key, try, stream, file, batch, batch-ended, dispatch, told
     family   (family, name)  lists: a team's jobs, batches, files; an endpoint's dispatches
     lines    (line_of, line) a batch's jobs by state
