@@ -6,6 +6,7 @@ from headpond.adapters.aws.records import agenda_of
 from headpond.adapters.aws.table import Change, Key, Put, Table, at, shard_of
 from headpond.adapters.aws.values import Item, Value, raw
 from headpond.domain.batch import Batch
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
@@ -14,6 +15,17 @@ from headpond.domain.webhook_event import Event, EventId, batch_event, job_event
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Dispatch).decode
 _decode_endpoint = msgspec.json.Decoder(Endpoint).decode
+
+
+BETWEEN, BEYOND = "\x01", "\x7f"
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """Times are Unix seconds."""
+
+    to: Destination
+    due_at: float
+    happened_at: float
 
 
 async def job_notices(table: Table, ended: Job) -> list[Put]:
@@ -52,6 +64,24 @@ def dispatch_of(item: Item) -> Dispatch:
     return _decode(raw(item))
 
 
+def place_of(to: Destination) -> str:
+    """Where the agenda has what is pending there: each destination's is together, by its time."""
+    return f"{to.endpoint}{BETWEEN}{to.origin}{BETWEEN}"
+
+
+def place_after(to: Destination) -> str:
+    """Beyond all that is pending there, before any other destination."""
+    return place_of(to) + BEYOND
+
+
+def pending_at(key: Key) -> Pending:
+    """What the agenda says of a pending dispatch."""
+    endpoint, _, rest = key.sort.partition(BETWEEN)
+    origin, _, when = rest.rpartition(BETWEEN)
+    due, happened, *_ = when.split("#")
+    return Pending(Destination(EndpointId(endpoint), origin), float(due), float(happened))
+
+
 def changed(after: Dispatch) -> Change:
     """The dispatch in the place of that one version below."""
     return Change(
@@ -71,11 +101,11 @@ def _new_item(dispatch: Dispatch) -> Item:
 
 
 def _moving(dispatch: Dispatch) -> dict[str, Value | None]:
-    """Pending ones are in the agenda by when they are due, ended ones by their end."""
+    """Pending ones are in the agenda by where they go and when, ended ones by their end."""
     shard = shard_of(dispatch.endpoint)
     happened = at(dispatch.event.occurred_at, dispatch.event.id)
     if dispatch.due_at is not None:
-        kind, when = "dispatch", at(dispatch.due_at, happened)
+        kind, when = "dispatch", place_of(dispatch.destination) + at(dispatch.due_at, happened)
     else:
         kind, when = "told", at(dispatch.ended_at or 0.0, happened)
     return {

@@ -1,7 +1,7 @@
 """Records that have not ended, for a queue that may lose messages.
 
-Those without a deadline are in the agenda by their ids. Those with one are there by their deadlines,
-so each page looks at all of them.
+Those without a deadline are in the agenda by their ids. Those with one are there by their
+deadlines, so each page looks at all of them.
 """
 
 from typing_extensions import override

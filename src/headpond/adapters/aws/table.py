@@ -199,8 +199,12 @@ class Table:
         before: str = "",
         begins: str = "",
         reverse: bool = False,
+        at_once: int | None = None,
     ) -> AsyncIterator[Key]:
-        """What an index has there, strictly between the two, as it was a moment ago."""
+        """What an index has there, strictly between the two, as it was a moment ago.
+
+        `at_once` are read in one call, for who may not want more.
+        """
         hash_key, sort_key = INDEXES[index]
         values: dict[str, Value] = {":partition": partition}
         names = {"#partition": hash_key}
@@ -220,7 +224,7 @@ class Table:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": marshalled(values),
             "ScanIndexForward": not reverse,
-        }
+        } | ({} if at_once is None else {"Limit": at_once})
         async for page in self._pages(query):
             for item in page:
                 sort = str(item[sort_key])

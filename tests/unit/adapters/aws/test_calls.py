@@ -63,7 +63,7 @@ async def test_a_job_costs_twelve_calls(
 
 
 async def test_a_write_that_was_tried_again_by_the_sdk_knows_itself(
-    table: Table, jobs: DynamoJobStore, monkeypatch: pytest.MonkeyPatch
+    jobs: DynamoJobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = a_job()
     await jobs.add(new_job(job))
