@@ -11,7 +11,7 @@ An item is found by `pk` and `sk`; what changes together lies under one `pk` or 
     endpoint#ID           -                 whose it is
                           dispatch#EVENT    what it is to be told, or was
     batch#ID  file#ID     -                 a record, JSON
-    blob#NAME             -                 that a file names it
+    blob#NAME             -                 the file that names it, or that none ever will
     apikeys               DIGEST            a key for the gateway
     roster                WORKER            a worker's last report
     stream#ID             0000000001 …      what a running job said; `head` says that there is one
