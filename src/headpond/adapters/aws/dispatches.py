@@ -1,5 +1,7 @@
 """Dispatches as items, written in the transaction that ends what they tell of."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from headpond.adapters.aws.records import agenda_of
@@ -10,7 +12,7 @@ from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
-from headpond.domain.webhook_event import Event, EventId, batch_event, job_event
+from headpond.domain.webhook_event import Event, EventId, batch_event, job_events
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Dispatch).decode
@@ -30,18 +32,22 @@ class Pending(msgspec.Struct, frozen=True):
 
 async def job_notices(table: Table, ended: Job) -> list[Put]:
     """What a job that ends with this record leaves, for its team's endpoints and its callback."""
-    return await notices(table, job_event(ended), ended.callback)
+    return await notices(table, job_events(ended), ended.callback)
 
 
 async def batch_notices(table: Table, ended: Batch) -> list[Put]:
     """What a batch that ends with this record leaves."""
-    return await notices(table, batch_event(ended))
+    return await notices(table, [batch_event(ended)])
 
 
-async def notices(table: Table, event: Event, callback: str | None = None) -> list[Put]:
-    """A dispatch for each who is to be told."""
-    told = dispatches(event, await endpoints_of(table, event.team), callback)
-    return [Put(_new_item(dispatch), absent=True) for dispatch in told]
+async def notices(table: Table, events: Sequence[Event], callback: str | None = None) -> list[Put]:
+    """A dispatch of each event of a team for each who is to be told; a callback of the first."""
+    endpoints = await endpoints_of(table, events[0].team)
+    return [
+        Put(_new_item(dispatch), absent=True)
+        for number, event in enumerate(events)
+        for dispatch in dispatches(event, endpoints, None if number else callback)
+    ]
 
 
 async def endpoints_of(table: Table, team: str) -> list[Endpoint]:

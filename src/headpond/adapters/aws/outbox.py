@@ -35,7 +35,7 @@ class DynamoOutbox(Outbox):
 
     @override
     async def publish(self, event: Event) -> None:
-        for notice in await notices(self._table, event):
+        for notice in await notices(self._table, [event]):
             await self._table.write(notice)
 
     @override
