@@ -155,10 +155,6 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("store: dynamodb://eu-central-1/pond", "queue: a store on dynamodb needs one: sqs://"),
         ("queue: kafka://x", "line 1: queue: this names no queue; it can be sqs://REGION/PREFIX"),
         (
-            "store: dynamodb://eu-central-1/pond\nqueue: redis://h",
-            "queue: a store on dynamodb needs one: sqs://",
-        ),
-        (
             "queue: sqs://eu-central-1/pond\npools: {a: {lease_s: 43201}}",
             "line 2: pools.a.lease_s: SQS leases nothing for longer than 12 hours",
         ),
