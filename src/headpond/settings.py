@@ -12,6 +12,7 @@ from msgspec import Meta
 from headpond.domain.identity import Limits
 from headpond.domain.pricing import TokenPrice
 from headpond.domain.retry import RetryPolicy
+from headpond.domain.scaling.rules import ScalingRules
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -61,6 +62,7 @@ class PoolSettings(Section, frozen=True):
         Meta(description="After so long behind interactive work, batch work gets a share"),
     ] = 600.0
     retry: RetryPolicy = RetryPolicy()
+    scaling: ScalingRules = ScalingRules()
     price: Annotated[
         TokenPrice | None, Meta(description="What a quote charges; without it, it names no price")
     ] = None
@@ -146,6 +148,18 @@ class WorkerSettings(Section, frozen=True):
         Port | None,
         Meta(description="Serve the worker's metrics here; the next worker of `up` one higher"),
     ] = None
+    metrics_host: Annotated[str, Meta(description="Address to bind for that")] = "127.0.0.1"
+
+
+class ScalerSettings(Section, frozen=True):
+    """The process that decides how many workers pools have; the rules stand with each pool."""
+
+    every_s: Annotated[Seconds, Meta(description="Time between two decisions")] = 2.0
+    lease_s: Annotated[Seconds, Meta(description="Another scaler takes over from a silent one")] = (
+        30.0
+    )
+    keep_s: Annotated[Seconds, Meta(description="How long decisions are kept")] = 604_800
+    metrics_port: Annotated[Port | None, Meta(description="Serve the scaler's metrics here")] = None
     metrics_host: Annotated[str, Meta(description="Address to bind for that")] = "127.0.0.1"
 
 
@@ -285,6 +299,7 @@ class Settings(Section, frozen=True):
     ] = 3_600
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
+    scaler: ScalerSettings = ScalerSettings()
     reaper: ReaperSettings = ReaperSettings()
     retention: RetentionSettings = RetentionSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()

@@ -23,7 +23,7 @@ from headpond.errors import Unavailable
 from headpond.processes.child import Exit
 from headpond.processes.loop import run
 from headpond.processes.stopping import Stopping
-from headpond.processes.supervisor import Supervisor
+from headpond.processes.supervisor import Plan, Supervisor
 
 LONGEST_S = 600.0
 """A demo that takes longer has something wrong with it."""
@@ -49,7 +49,7 @@ async def _demo(home: str, count: int, *, as_json: bool) -> Report:
     environ = _environ(home)
     stopping = Stopping()
     stopping.listen()
-    supervisor = Supervisor(load(environ).settings, environ, workers=1)
+    supervisor = Supervisor(load(environ).settings, environ, Plan())
     async with supervisor.running(stopping) as refused:
         measuring = asyncio.create_task(_measure(supervisor, titles, as_json=as_json))
         asked = asyncio.create_task(stopping.asked.wait())

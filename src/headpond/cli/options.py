@@ -14,6 +14,12 @@ ConfigOption = Annotated[
     str | None, typer.Option("--config", help="Settings file.", show_default="headpond.yaml")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ColdStartOption = Annotated[
+    float,
+    typer.Option(
+        "--cold-start", min=0, help="Seconds to wait before each start of a worker: for trials."
+    ),
+]
 SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
 
 

@@ -18,6 +18,7 @@ from headpond.errors import InvalidRequest
 from headpond.ports.audit import AuditQuery
 from headpond.processes.loop import run
 from headpond.simulator.comparison import compare
+from headpond.simulator.engine.profiles import profile
 from headpond.simulator.report.page import drawing, page
 from headpond.simulator.report.table import COLUMNS, rows, summary
 from headpond.simulator.scalers.naming import OTHERS, OURS, Bounds
@@ -64,6 +65,13 @@ OnDemandOption = Annotated[
 LeastOption = Annotated[int, typer.Option("--min", min=0, help="Fewest machines.")]
 MostOption = Annotated[int, typer.Option("--max", min=1, help="Most machines.")]
 TargetOption = Annotated[float, typer.Option(min=5, help="Later than so many seconds is late.")]
+ProductOption = Annotated[
+    bool,
+    typer.Option(
+        "--product",
+        help="Run the product's own services and every iteration of the engines, not a fluid.",
+    ),
+]
 OptimumOption = Annotated[
     bool, typer.Option("--optimum", help="Also what no schedule could go below (takes a while).")
 ]
@@ -86,6 +94,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds
     seed: int
     warm: int | None
+    product: bool
     optimum: bool
     html: Path | None
     svg: Path | None
@@ -110,6 +119,7 @@ def wanted_of(
     most: MostOption = 10,
     warm: WarmOption = None,
     target_wait_s: TargetOption = 60.0,
+    product: ProductOption = False,
     optimum: OptimumOption = False,
     html: HtmlOption = None,
     svg: SvgOption = None,
@@ -133,6 +143,7 @@ def wanted_of(
         bounds=Bounds(least=least, most=most),
         seed=seed,
         warm=warm,
+        product=product,
         optimum=optimum,
         html=html,
         svg=svg,
@@ -219,6 +230,7 @@ def _compare(trace: Trace, wanted: Wanted) -> None:
         setting_of(trace, wanted.seed, wanted.asked),
         wanted.policies,
         wanted.bounds,
+        model=profile(wanted.asked.engine).engine if wanted.product else None,
         optimum=wanted.optimum,
         warm=wanted.warm,
         told=(lambda _: None) if wanted.as_json else note,

@@ -10,14 +10,14 @@ import typer
 
 from headpond.cli.console import show_aside, show_line, show_text
 from headpond.cli.gateway import bound_to
-from headpond.cli.options import ConfigOption, JsonOption, load_settings
+from headpond.cli.options import ColdStartOption, ConfigOption, JsonOption, load_settings
 from headpond.configuration.environment import API_KEY, CONFIG, variable_of
 from headpond.demo.files import EXAMPLE_MODEL, EXAMPLE_PROMPT
 from headpond.errors import SettingsError
 from headpond.processes.child import Exit
 from headpond.processes.loop import run
 from headpond.processes.stopping import Stopping
-from headpond.processes.supervisor import Supervisor
+from headpond.processes.supervisor import Plan, Supervisor
 from headpond.settings import Settings
 from headpond.wiring.engines import catalogue_of, models_at
 from headpond.wiring.stores import open_store
@@ -41,6 +41,10 @@ def up(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="A GGUF file for the embedded engine.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes for each pool.")] = 1,
+    autoscale: Annotated[
+        bool, typer.Option("--autoscale", help="As many worker processes as there is work for.")
+    ] = False,
+    cold_start: ColdStartOption = 0.0,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +60,8 @@ def up(
         raise SettingsError(f"--engine and --model need a pool named {POOL!r}; there is none.")
     options |= engine_options
     settings = load_settings(config, options).settings
-    raise typer.Exit(run(_up(settings, options, workers, as_json=as_json)))
+    plan = Plan(workers, autoscale=autoscale, cold_start_s=cold_start)
+    raise typer.Exit(run(_up(settings, options, plan, as_json=as_json)))
 
 
 def _engine_options(url: str | None, gguf: Path | None) -> dict[str, str]:
@@ -72,12 +77,12 @@ def _engine_options(url: str | None, gguf: Path | None) -> dict[str, str]:
     }
 
 
-async def _up(settings: Settings, options: dict[str, str], workers: int, *, as_json: bool) -> Exit:
+async def _up(settings: Settings, options: dict[str, str], plan: Plan, *, as_json: bool) -> Exit:
     stopping = Stopping()
     stopping.listen()
     options = options | await _discovered(settings)
     settings = load_settings(None, options).settings
-    supervisor = Supervisor(settings, {**os.environ, **options}, workers=workers)
+    supervisor = Supervisor(settings, {**os.environ, **options}, plan)
     async with supervisor.running(stopping) as refused:
         asked = asyncio.create_task(stopping.asked.wait())
         ready = asyncio.create_task(supervisor.ready())

@@ -19,10 +19,11 @@ def worker(
     ] = None,
     config: ConfigOption = None,
     supervised: SupervisedOption = False,
+    name: Annotated[str | None, typer.Option("--name", hidden=True)] = None,
 ) -> None:
     """Run one worker with its engine, on the same settings as the gateway."""
     settings = load_settings(config).settings
-    run(_work(settings, pool_named(pool, settings), supervised=supervised))
+    run(_work(settings, pool_named(pool, settings), name, supervised=supervised))
 
 
 def pool_named(name: str | None, settings: Settings) -> str:
@@ -39,7 +40,7 @@ def pool_named(name: str | None, settings: Settings) -> str:
             return name
 
 
-async def _work(settings: Settings, pool: str, *, supervised: bool) -> None:
+async def _work(settings: Settings, pool: str, name: str | None, *, supervised: bool) -> None:
     stopping = Stopping()
     stopping.listen(supervised=supervised)
-    await run_worker(settings, pool, stopping)
+    await run_worker(settings, pool, stopping, name)

@@ -2,10 +2,12 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from headpond.configuration.written import Path
+from headpond.domain.scaling.rules import ScalingRules
+from headpond.domain.scaling.schedule import hours_of, zone_of
 from headpond.settings import PoolSettings, Settings
 
 Complaint = tuple[Path, str]
@@ -55,8 +57,8 @@ def _place(
 def _queue(settings: Settings) -> Iterator[Complaint]:
     url, store = settings.queue, settings.store.partition("://")[0]
     scheme = "" if url is None else url.partition("://")[0]
-    if store in WITHOUT_QUEUE and scheme != "sqs":
-        yield ("queue",), f"a store on {store} needs one: {', '.join(QUEUES)}"
+    if store in WITHOUT_QUEUE and url is None:
+        yield ("queue",), f"a store on {store} needs one: {', '.join(QUEUES)}, redis://HOST:PORT/DB"
     elif scheme in REDIS:
         yield from _redis(("queue",), url)
     elif url is not None:
@@ -118,6 +120,27 @@ def _pool(path: Path, name: str, pool: PoolSettings) -> Iterator[Complaint]:
         yield (*path, "engine", "url"), "it must begin with http:// or https:// and name a host"
     if pool.retry.first_delay_s > pool.retry.max_delay_s:
         yield (*path, "retry", "first_delay_s"), "it must not be more than max_delay_s"
+    yield from _scaling((*path, "scaling"), pool.scaling)
+
+
+def _scaling(path: Path, rules: ScalingRules) -> Iterator[Complaint]:
+    if rules.min > rules.max:
+        yield (*path, "min"), f"it must not be more than max, which is {rules.max}"
+    capped = rules.max_usd_per_hour is not None or rules.max_usd_per_day is not None
+    if capped and rules.usd_per_worker_hour is None:
+        words = "the caps on money need it: without a price nobody knows what workers cost"
+        yield (*path, "usd_per_worker_hour"), words
+    for name, window in rules.schedule.items():
+        place = (*path, "schedule", name)
+        yield from _refused((*place, "when"), lambda text=window.when: hours_of(text))
+        yield from _refused((*place, "zone"), lambda text=window.zone: zone_of(text))
+
+
+def _refused(path: Path, read: Callable[[], object]) -> Iterator[Complaint]:
+    try:
+        read()
+    except ValueError as error:
+        yield path, str(error)
 
 
 def _is_http(url: str) -> bool:

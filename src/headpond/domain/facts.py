@@ -8,6 +8,7 @@ import msgspec
 from headpond.domain.batch import Batch
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.job import Job, JobId
+from headpond.domain.scaling.state import ScalingStep
 from headpond.domain.webhook_endpoint import Endpoint
 
 
@@ -165,6 +166,12 @@ class BatchEnded(msgspec.Struct, frozen=True):
     batch: Batch
 
 
+class PoolScaled(msgspec.Struct, frozen=True):
+    """The autoscaler decided; most often to leave things as they are."""
+
+    step: ScalingStep
+
+
 class DutyFailed(msgspec.Struct, frozen=True):
     """A background duty met an error in one of its ticks, and goes on."""
 
@@ -193,5 +200,6 @@ Fact = (
     | EndpointDisabled
     | BatchAdvanced
     | BatchEnded
+    | PoolScaled
     | DutyFailed
 )

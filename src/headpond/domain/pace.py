@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from headpond.domain.calibration import Calibration, Spread, pooled
+from headpond.domain.throughput import Throughput
 
 FRESH_S = 10.0
 """A report older than this is of a worker that is gone; one comes each second."""
@@ -31,6 +32,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     of a run per token of its job's `work_tokens`, `cold_start_s` the seconds from the worker's
     start until the engine was healthy. None is not measured yet. A worker goes on with the
     calibrations of the one before it.
+
+    `run_s` is the mean seconds of a run, `full` what was done while the engine was full.
     """
 
     worker: str
@@ -41,6 +44,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int
     capacity: int
     token_s: float | None = None
+    run_s: float | None = None
+    full: Throughput = Throughput()
     cold_start_s: float | None = None
     calibrations: Mapping[Regime, Calibration] = {}
 

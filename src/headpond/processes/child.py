@@ -29,7 +29,7 @@ class Child:
     """`python -m headpond ARGUMENTS`; its standard input ends when it should.
 
     It has a session of its own, out of reach of the terminal's Ctrl-C: the supervisor decides who
-    stops when.
+    stops when. Without `own_session` it is in that of its parent, and is killed with it.
     """
 
     def __init__(
@@ -39,11 +39,13 @@ class Child:
         *,
         environ: Mapping[str, str],
         file_descriptors: Sequence[int] = (),
+        own_session: bool = True,
     ) -> None:
         self.name = name
         self._arguments = arguments
         self._environ = environ
         self._file_descriptors = file_descriptors
+        self._own_session = own_session
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -62,7 +64,7 @@ class Child:
         delay_s = FIRST_RESTART_DELAY_S
         while not self._stopping:
             began = loop.time()
-            status = await self._run()
+            status = await self.run()
             if self._stopping or status == Exit.REFUSED:
                 return
             if loop.time() - began >= STABLE_AFTER_S:
@@ -71,12 +73,14 @@ class Child:
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, MAX_RESTART_DELAY_S)
 
-    async def _run(self) -> int | str:
-        """How it ended, or why it could not be started."""
+    async def run(self) -> int | str:
+        """Start it once. Returns how it ended, or why it could not be started."""
         try:
             self._process = await self._spawn()
         except OSError as error:  # out of memory or of processes, say
             return str(error)
+        if self._stopping and self._process.stdin is not None:
+            self._process.stdin.close()
         return await self._process.wait()
 
     async def stop(self) -> None:
@@ -105,5 +109,5 @@ class Child:
             stdout=asyncio.subprocess.DEVNULL,
             env=self._environ,
             pass_fds=self._file_descriptors,
-            start_new_session=True,
+            start_new_session=self._own_session,
         )

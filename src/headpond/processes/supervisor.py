@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -28,16 +29,30 @@ KILL_AFTER_S = 15.0
 """On top of the grace that workers have: how long an end may take before it is enforced."""
 
 
-class Supervisor:
-    """`environ` is what the children load the same settings from; `workers` are per pool."""
+@dataclass(frozen=True)
+class Plan:
+    """So many workers for each pool; or as many as a scaler decides, each after a pause."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], *, workers: int) -> None:
+    workers: int = 1
+    autoscale: bool = False
+    cold_start_s: float = 0.0
+
+
+class Supervisor:
+    """`environ` is what the children load the same settings from.
+
+    With a scaler the workers are its children, and it drains them when it is asked to end.
+    """
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], plan: Plan) -> None:
         start_logging(settings)
         self._settings = settings
         self._environ = environ
         self._listening = listen(settings.gateway)
         self.gateway = self._gateway()
-        self.workers = self._workers(workers)
+        self.workers = (
+            [self._scaler(plan.cold_start_s)] if plan.autoscale else self._workers(plan.workers)
+        )
 
     @property
     def url(self) -> str:
@@ -102,6 +117,10 @@ class Supervisor:
             environ=self._environ,
             file_descriptors=[number],
         )
+
+    def _scaler(self, cold_start_s: float) -> Child:
+        arguments = ["scaler", "--supervised", "--cold-start", str(cold_start_s)]
+        return Child("scaler", arguments, environ=self._environ)
 
     def _workers(self, count: int) -> list[Child]:
         names = [pool for pool in self._settings.pools for _ in range(count)]

@@ -16,10 +16,15 @@ from headpond.wiring.observers import start_logging
 from headpond.wiring.workers import open_worker
 
 
-async def run_worker(settings: Settings, pool: str, stopping: Stopping) -> None:
-    """Work for the pool until asked to stop. Raises SettingsError, MissingExtra, Unavailable."""
+async def run_worker(
+    settings: Settings, pool: str, stopping: Stopping, name: str | None = None
+) -> None:
+    """Work for the pool until asked to stop. Raises SettingsError, MissingExtra, Unavailable.
+
+    `name` is what a fleet knows the worker by.
+    """
     start_logging(settings)
-    name = f"{socket.gethostname()}-{os.getpid()}"
+    name = name or f"{socket.gethostname()}-{os.getpid()}"
     async with open_worker(settings, pool, name=name) as worker:
         worker.start()
         await _first_of(stopping.asked, worker.gave_up)

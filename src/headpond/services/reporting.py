@@ -8,6 +8,7 @@ from headpond.domain.calibration import Calibration
 from headpond.domain.facts import EngineHealth, EngineLoad, Fact, JobClaimed, JobSettled
 from headpond.domain.job import Job, JobState
 from headpond.domain.pace import Regime, WorkerReport
+from headpond.domain.throughput import Throughput, is_full
 from headpond.ports.clock import Clock
 from headpond.ports.events import Listener
 from headpond.ports.roster import Roster
@@ -33,6 +34,9 @@ class Reporter(Listener):
         self._runs: deque[tuple[float, int]] = deque(maxlen=WINDOW)
         self._calibrations: dict[Regime, Calibration] = {}
         self._inherited = False
+        self._full = Throughput()
+        self._full_since: float | None = None
+        self._done_full = Throughput()
 
     @override
     def hear(self, fact: Fact) -> None:
@@ -42,6 +46,7 @@ class Reporter(Listener):
             case JobSettled(job, service_s) if job.state is JobState.SUCCEEDED:
                 self._in_flight -= 1
                 self._runs.append((service_s, job.work_tokens))
+                self._done_full += Throughput(0.0, 1, job.work_tokens)
                 self._learn(job)
             case EngineHealth(_, healthy):
                 self._healthy = healthy
@@ -50,6 +55,7 @@ class Reporter(Listener):
             case EngineLoad():
                 self._in_flight = fact.in_flight
                 self._capacity = max(self._capacity, fact.in_flight + fact.room)
+                self._measure(full=is_full(fact.in_flight, fact.room))
             case _:
                 pass
 
@@ -58,6 +64,7 @@ class Reporter(Listener):
         if not self._inherited:
             for report in (await self._roster.reports(self._pool))[:1]:
                 self._calibrations = {**report.calibrations, **self._calibrations}
+                self._full = (self._full + report.full).faded()
             self._inherited = True
         await self._roster.report(self.report())
 
@@ -74,9 +81,20 @@ class Reporter(Listener):
             in_flight=max(0, self._in_flight),
             capacity=self._capacity,
             token_s=run_s / tokens if tokens else None,
+            run_s=run_s / len(self._runs) if self._runs else None,
+            full=self._full,
             cold_start_s=self._cold_start_s,
             calibrations=dict(self._calibrations),
         )
+
+    def _measure(self, *, full: bool) -> None:
+        """Count what was done since the last look, if the engine was full then and still is."""
+        now = self._clock.now()
+        if full and self._full_since is not None and now > self._full_since:
+            span = Throughput(now - self._full_since)
+            self._full = (self._full + self._done_full + span).faded()
+        self._full_since = now if full else None
+        self._done_full = Throughput()
 
     def _learn(self, job: Job) -> None:
         quote, finished_at = job.quote, job.finished_at

@@ -5,10 +5,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from headpond.errors import InvalidRequest
+from headpond.simulator.direct import Balancer
+from headpond.simulator.engine.core import Engine as EngineModel
 from headpond.simulator.fluid import Demand, Setting, demand_of, flow, warm_start
 from headpond.simulator.optimum import Bound, offline_bound
+from headpond.simulator.product.simulation import run_product
 from headpond.simulator.result import Result
 from headpond.simulator.scalers.naming import Bounds, contender
+from headpond.simulator.scalers.ruled import Ruled
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +46,7 @@ def compare(
     policies: Sequence[str],
     bounds: Bounds,
     *,
+    model: EngineModel | None = None,
     optimum: bool = False,
     late_allowed: float = 0.005,
     warm: int | None = None,
@@ -48,14 +54,18 @@ def compare(
 ) -> Comparison:
     """Run each policy on the trace; all begin with the same warm machines.
 
-    Those are what the first ten minutes need unless `warm` says how many. `told` hears what is
-    under way. Raises InvalidRequest.
+    Those are what the first ten minutes need unless `warm` says how many. With the `model` of an
+    engine the product itself is run, without one the fluid model. `told` hears what is under way.
+    Raises InvalidRequest.
     """
     told(f"reading {setting.trace.name}")
     demand = demand_of(setting)
     begun = warm_start(demand.work_s) if warm is None else warm
     setting = replace(setting, warm=min(begun, bounds.most))
-    results = [_run(name, setting, demand, bounds, told) for name in policies]
+    results = [
+        _run(name, setting=setting, demand=demand, bounds=bounds, model=model, told=told)
+        for name in policies
+    ]
     if optimum:
         told("offline optimum")
     return Comparison(
@@ -73,8 +83,20 @@ def compare(
 
 
 def _run(
-    name: str, setting: Setting, demand: Demand, bounds: Bounds, told: Callable[[str], None]
+    name: str,
+    *,
+    setting: Setting,
+    demand: Demand,
+    bounds: Bounds,
+    model: EngineModel | None,
+    told: Callable[[str], None],
 ) -> Result:
     told(name)
     one = contender(name, setting, demand, bounds)
-    return flow(setting, demand, one.scaler, one.name, one.front)
+    if model is None:
+        return flow(setting, demand, one.scaler, one.name, one.front)
+    if isinstance(one.front, Balancer):
+        message = f"{name} has no queue, so the product cannot be run that way."
+        raise InvalidRequest(message, code="invalid_value", param="--policy")
+    scaler = one.scaler.rules if isinstance(one.scaler, Ruled) else one.scaler
+    return run_product(setting, model, scaler, name, at_once=setting.capacity.concurrency)

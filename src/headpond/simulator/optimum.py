@@ -29,9 +29,9 @@ from headpond.simulator.fluid import STEP_S, Demand, Setting
 GRAIN = 4
 """Units of work that a machine does in a step."""
 
-DEAREST = 4096.0
+DEAREST = 1024.0
 CHEAPEST = 1.0
-PROBES = 8
+PROBES = 6
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 

@@ -173,7 +173,7 @@ def _search(
     settings: Settings, store: Store, delivery: Delivery, listener: Listener
 ) -> tuple[Duty, ...]:
     """For what the queue lost, if it can lose something."""
-    if store.lookup is None or store.open_jobs is None:
+    if store.lookup is None:
         return ()
     search = LostMessages(store.open_jobs, store.lookup, delivery, listener)
     every_s = settings.reaper.every_s

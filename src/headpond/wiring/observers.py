@@ -12,7 +12,7 @@ from headpond.adapters.prometheus.events import PrometheusListener
 from headpond.errors import SettingsError
 from headpond.ports.events import Listener
 from headpond.services.broadcast import Broadcast
-from headpond.settings import Settings, WorkerSettings
+from headpond.settings import ScalerSettings, Settings, WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,10 @@ def start_logging(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def metrics_page(settings: WorkerSettings, metrics: PrometheusListener) -> Generator[None]:
-    """Serve a worker's metrics, if the settings name a port. Raises SettingsError."""
+def metrics_page(
+    settings: WorkerSettings | ScalerSettings, metrics: PrometheusListener
+) -> Generator[None]:
+    """Serve a process's metrics, if the settings name a port. Raises SettingsError."""
     if settings.metrics_port is None:
         yield
         return
@@ -45,7 +47,7 @@ def metrics_page(settings: WorkerSettings, metrics: PrometheusListener) -> Gener
             settings.metrics_port, settings.metrics_host, metrics.registry
         )
     except OSError as error:
-        message = f"worker.metrics_port: cannot listen on {settings.metrics_port}: {error}."
+        message = f"metrics_port: cannot listen on {settings.metrics_port}: {error}."
         raise SettingsError(message) from error
     try:
         yield

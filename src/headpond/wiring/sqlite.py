@@ -19,7 +19,9 @@ from headpond.adapters.sqlite.outbox import SqliteOutbox
 from headpond.adapters.sqlite.queue import SqliteQueue
 from headpond.adapters.sqlite.retention import SqliteRetention
 from headpond.adapters.sqlite.roster import SqliteRoster
+from headpond.adapters.sqlite.scaling import SqliteScalingStore
 from headpond.adapters.sqlite.streams import SqliteTokenStreams
+from headpond.adapters.sqlite.workload import SqliteWorkload
 from headpond.ports.clock import Clock
 from headpond.settings import Settings
 from headpond.wiring.stores import Store, home_of
@@ -51,6 +53,8 @@ async def sqlite_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store
             outbox=SqliteOutbox(database),
             streams=SqliteTokenStreams(database),
             buckets=MemoryBuckets(clock),
+            scaling=SqliteScalingStore(database),
+            workload=SqliteWorkload(database),
             delivery=lambda pool: SqliteDelivery(
                 database,
                 clock=clock,

@@ -22,7 +22,9 @@ from headpond.ports.outbox import Outbox
 from headpond.ports.queue import MessageLookup, Queue
 from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
+from headpond.ports.scaling import ScalingStore
 from headpond.ports.streams import TokenStreams
+from headpond.ports.workload import Workload
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.settings import PoolSettings, Settings
 from headpond.wiring.elsewhere import ApartQueue, Elsewhere
@@ -34,12 +36,13 @@ class Store:
     """Everything durable. `delivery` connects a pool, whose leases have the pool's length.
 
     `lookup` is the queue's power to say what it lost, None for one that loses nothing; then
-    `open_jobs` are not needed, and a store may not have them.
+    `open_jobs` are not needed, and a store may not have them. What the autoscaler needs is None
+    where it cannot run yet.
     """
 
     clock: Clock
     jobs: JobStore
-    open_jobs: OpenJobs | None = None
+    open_jobs: OpenJobs
     queue: Queue
     lookup: MessageLookup | None = None
     audit: Audit
@@ -55,6 +58,8 @@ class Store:
     outbox: Outbox
     streams: TokenStreams
     buckets: Buckets
+    scaling: ScalingStore | None = None
+    workload: Workload | None = None
     delivery: Callable[[PoolSettings], Delivery]
 
 
@@ -71,6 +76,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
                 store,
                 queue=apart.queue,
                 lookup=apart.lookup,
+                workload=None,
                 delivery=two_steps(store.jobs, apart.queue, clock),
             )
         yield replace(

@@ -30,6 +30,7 @@ from headpond.domain.facts import (
     JobConvicted,
     JobSettled,
     JobSubmitted,
+    PoolScaled,
     Reaped,
     RequestRefused,
     StreamClosed,
@@ -79,6 +80,8 @@ def level_of(fact: Fact) -> int:
             | StreamClosed()
         ):
             return logging.DEBUG
+        case PoolScaled(step):
+            return logging.DEBUG if step.before == step.target else logging.INFO
         case JobSettled(job):
             return SETTLED_LEVELS.get(job.state, logging.DEBUG)
         case EngineHealth(healthy=healthy):
@@ -162,6 +165,13 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
             }
         case BatchAdvanced(batch) | BatchEnded(batch):
             return f"batch {batch.status}", _batch(batch)
+        case PoolScaled(step):
+            return "pool scaled", {
+                "pool": step.pool,
+                "before": step.before,
+                "target": step.target,
+                "why": step.why,
+            }
         case DutyFailed(duty, error):
             return "duty failed", {"duty": duty, "error": error}
         case _:  # pragma: no cover

@@ -189,6 +189,11 @@ class MemoryJobStore(JobStore, OpenJobs):
         """The records of a batch's lines."""
         return [job for job in self._records.values() if job.batch == batch_id]
 
+    def waiting(self) -> list[Job]:
+        """Records of jobs that no worker has, and that have not ended."""
+        states = {JobState.ACCEPTED, JobState.QUEUED}
+        return [job for job in self._records.values() if job.state in states]
+
     def ended(self) -> list[Job]:
         """The records that have ended, in the order of their ends."""
         ended = (job for job in self._records.values() if job.state.terminal)

@@ -36,7 +36,7 @@ class Held:
 
 
 class MemoryQueue(Queue, MessageLookup):
-    """Nothing survives the process."""
+    """Nothing survives the process. `sent` counts all that was ever sent to each lane."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -49,12 +49,14 @@ class MemoryQueue(Queue, MessageLookup):
         self._numbers = count(1)
         self._tokens = count(1)
         self._changed = asyncio.Condition()
+        self.sent: defaultdict[Lane, Backlog] = defaultdict(Backlog)
 
     @override
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         now = self._clock.now()
         for message in messages:
             held = Held(next(self._numbers), message, now)
+            self.sent[message.lane] += Backlog(1, message.work_tokens)
             self._held[held.number] = held
             self._put(held, now, delay_s)
         await self._wake()

@@ -30,12 +30,15 @@ from headpond.domain.facts import (
     JobConvicted,
     JobSettled,
     JobSubmitted,
+    PoolScaled,
     Reaped,
     RequestRefused,
     StreamClosed,
     StreamOpened,
     WebhookSent,
 )
+from headpond.domain.scaling.observation import Crew
+from headpond.domain.scaling.state import ScalingStep
 from headpond.ports.events import Listener
 
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -127,6 +130,13 @@ class PrometheusListener(Listener):
         self._suspects = self._gauge(
             "headpond_engine_suspects", "Jobs that wait to be run in isolation.", "engine"
         )
+        self._target = self._gauge(
+            "headpond_scaling_target_workers", "Workers that a pool should have.", "pool"
+        )
+        self._crew = self._gauge("headpond_scaling_workers", "What there is.", "pool", "state")
+        self._scaled = self._counter(
+            "headpond_scaling_changes", "Times that the target changed.", "pool", "direction"
+        )
         self._webhooks = self._histogram(
             "headpond_webhook_attempt_seconds", "Attempts by what became of the delivery.", "result"
         )
@@ -186,6 +196,8 @@ class PrometheusListener(Listener):
                 self._batches[batch.team, batch.status].inc()
             case BatchEnded():
                 self._hear_batch_ended(fact)
+            case PoolScaled(step):
+                self._hear_scaled(step)
             case DutyFailed(duty):
                 self._duty_failures[duty,].inc()
             case _:  # pragma: no cover
@@ -219,6 +231,16 @@ class PrometheusListener(Listener):
         ends = {"completed": counts.completed, "failed": counts.failed, "stopped": counts.stopped}
         for end, count in ends.items():
             self._batch_lines[batch.team, end].inc(count)
+
+    def _hear_scaled(self, step: ScalingStep) -> None:
+        self._target[step.pool,].set(step.target)
+        crew = step.seen.crew or Crew()
+        counts = {"ready": crew.ready, "starting": len(crew.starting), "draining": crew.draining}
+        for state, count in counts.items():
+            self._crew[step.pool, state].set(count)
+        if step.target != step.before:
+            direction = "up" if step.target > step.before else "down"
+            self._scaled[step.pool, direction].inc()
 
     def _hear_load(self, fact: EngineLoad) -> None:
         engine = (fact.engine,)

@@ -164,7 +164,8 @@ def begin_all(connection: sqlite3.Connection, begun: Sequence[tuple[int, Job]]) 
 
     Whoever calls has read them in the same transaction, so each stands where it is expected.
     """
-    rows = [(after.version, record_of(after), seq) for seq, after in begun]
+    texts = _texts(connection, [after for _, after in begun])
+    rows = [(after.version, text, seq) for (seq, after), text in zip(begun, texts, strict=True)]
     connection.executemany(sql("begin_job"), rows)
 
 
@@ -203,16 +204,18 @@ def replace_all(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[i
         if seq is not None:
             standing[after.id, after.version] = seq
         seqs.append(seq)
-    moving = zip(seqs, afters, strict=True)
-    if foreign.overtaken(connection):
-        for seq, after in moving:
-            if seq is not None:
-                record = foreign.with_foreign(connection, after, "get_job", after.id)
-                connection.execute(sql("replace_job"), _next_row(seq, after, record))
-        return seqs
-    rows = [_next_row(seq, after, record_of(after)) for seq, after in moving if seq is not None]
+    moving = [(seq, after) for seq, after in zip(seqs, afters, strict=True) if seq is not None]
+    texts = _texts(connection, [after for _, after in moving])
+    rows = [_next_row(seq, after, text) for (seq, after), text in zip(moving, texts, strict=True)]
     connection.executemany(sql("replace_job"), rows)
     return seqs
+
+
+def _texts(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[str]:
+    """The records as they are to be stored."""
+    if foreign.overtaken(connection):
+        return [foreign.with_foreign(connection, after, "get_job", after.id) for after in afters]
+    return [record_of(after) for after in afters]
 
 
 def erase(connection: sqlite3.Connection, after: Job) -> bool:

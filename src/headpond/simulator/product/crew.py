@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 
+from headpond.domain.scaling.members import Member
 from headpond.domain.scaling.observation import Crew
 from headpond.simulator.machines import ColdStart, SpotMarket
 from headpond.simulator.product.machine import Machine, Surroundings
@@ -30,7 +31,7 @@ class Machines:
         self._market = market
         self._machines: list[Machine] = []
         self._gone: list[Machine] = []
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[Machine, asyncio.Task[None]] = {}
 
     @property
     def ready(self) -> int:
@@ -48,14 +49,15 @@ class Machines:
         return len(self._machines)
 
     @property
-    def spot(self) -> int:
-        """Machines that the cloud may take away."""
-        return max(0, self.size - self._on_demand) if self._market is not None else 0
+    def _spot(self) -> list[Machine]:
+        """Machines that the cloud may take away, in the order in which they were asked for."""
+        return [machine for machine in self._machines if machine.spot]
 
-    def crew(self, epoch: float) -> Crew:
-        """The machines as the autoscaler sees them."""
+    def crew(self) -> Crew:
+        """The machines as a scaler sees them."""
         starting = [machine.asked_at for machine in self._machines if machine.ready_at is None]
-        return Crew(self.ready, tuple(epoch + at for at in starting), len(self._leaving))
+        asked_at = tuple(self._around.epoch + at for at in starting)
+        return Crew(self.ready, asked_at, len(self._leaving))
 
     def add(self, count: int, *, warm: bool = False) -> None:
         """Ask for machines; `warm` ones work at once."""
@@ -63,15 +65,33 @@ class Machines:
             self.starts += not warm
             seconds = 0.0 if warm else self._cold_start.draw(self._dice, self.starting)
             name = f"machine-{len(self._machines) + len(self._gone) + 1}"
-            self._machines.append(Machine(name, seconds, self._around))
+            lasting = self.size - len(self._spot)
+            spot = self._market is not None and lasting >= self._on_demand
+            self._machines.append(Machine(name, seconds, self._around, spot=spot))
 
-    def resize(self, target: int) -> None:
-        """Ask for machines, or drain some: first those that start, then the idlest."""
+    def members(self) -> list[Member]:
+        """All that is paid for, the oldest first; those that drain say so."""
+        everything = [(machine, False) for machine in self._machines]
+        everything += [(machine, True) for machine in self._leaving]
+        return sorted(
+            (
+                Member(machine.name, self._around.epoch + machine.asked_at, draining)
+                for machine, draining in everything
+            ),
+            key=lambda member: member.asked_at,
+        )
+
+    def resize(self, target: int, first_to_go: Sequence[str] = ()) -> None:
+        """Ask for machines, or drain some: those that are named, those that start, the idlest."""
         if target > self.size and self._market is not None:
             now = asyncio.get_running_loop().time()
             target = min(target, self._on_demand + self._market.at(now))
         self.add(max(0, target - self.size))
-        for machine in sorted(self._machines, key=_loss)[: max(0, self.size - target)]:
+        order = {name: place for place, name in enumerate(first_to_go)}
+        going = sorted(
+            self._machines, key=lambda one: (order.get(one.name, len(order)), _loss(one))
+        )
+        for machine in going[: max(0, self.size - target)]:
             self.stops += 1
             self._let_go(machine, machine.stop())
 
@@ -79,25 +99,30 @@ class Machines:
         """Take away the spot machines that the cloud wants back, the last ones first."""
         if self._market is None:
             return
-        lost = max(0, self.spot - self._market.at(asyncio.get_running_loop().time()))
-        for machine in self._machines[len(self._machines) - lost :]:
+        spot = self._spot
+        for machine in spot[self._market.at(asyncio.get_running_loop().time()) :]:
             self.interruptions += 1
             self._let_go(machine, machine.take_away())
+
+    def spot_h(self, until: float) -> float:
+        """Hours of spot machines until a moment of the loop's time."""
+        everything = (*self._machines, *self._gone)
+        return sum(machine.paid_s(until) for machine in everything if machine.spot) / 3600
 
     async def close(self) -> None:
         """Stop all."""
         self.resize(0)
         while self._leaving:
-            await asyncio.wait(self._leaving)
+            await asyncio.wait(self._leaving.values())
 
     def hours(self, until: float) -> Hours:
         """What was paid for until a moment of the loop's time."""
         starting = ready = busy = 0.0
         for machine in (*self._machines, *self._gone):
-            end = until if machine.gone_at is None else machine.gone_at
-            began = end if machine.ready_at is None else machine.ready_at
-            starting += began - machine.asked_at
-            ready += end - began
+            paid_s = machine.paid_s(until)
+            start_s = paid_s if machine.ready_at is None else machine.ready_at - machine.asked_at
+            starting += start_s
+            ready += paid_s - start_s
             busy += machine.busy_s
         return Hours(busy=busy / 3600, idle=(ready - busy) / 3600, starting=starting / 3600)
 
@@ -105,8 +130,8 @@ class Machines:
         self._machines.remove(machine)
         self._gone.append(machine)
         task = asyncio.create_task(leaving, name=f"stop {machine.name}")
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._leaving[machine] = task
+        task.add_done_callback(lambda _: self._leaving.pop(machine))
 
 
 def _loss(machine: Machine) -> tuple[bool, float]:

@@ -22,7 +22,7 @@ DRAIN_S = 25.0
 
 
 class Surroundings:
-    """What every machine finds."""
+    """What every machine finds; the loop's time begins at `epoch`, in Unix seconds."""
 
     def __init__(
         self,
@@ -35,7 +35,9 @@ class Surroundings:
         clock: Clock,
         listener: Listener,
         chance: Callable[[], float],
+        epoch: float,
     ) -> None:
+        self.epoch = epoch
         self.delivery = delivery
         self.streams = streams
         self.roster = roster
@@ -49,8 +51,11 @@ class Surroundings:
 class Machine:
     """One machine, from the moment at which it was asked for. Times are the loop's."""
 
-    def __init__(self, name: str, cold_start_s: float, around: Surroundings) -> None:
+    def __init__(
+        self, name: str, cold_start_s: float, around: Surroundings, *, spot: bool = False
+    ) -> None:
         self.name = name
+        self.spot = spot
         self.asked_at = asyncio.get_running_loop().time()
         self.ready_at: float | None = None
         self.gone_at: float | None = None
@@ -76,6 +81,10 @@ class Machine:
     def busy_s(self) -> float:
         """Seconds in which its engine had work."""
         return self._engine.busy_s
+
+    def paid_s(self, until: float) -> float:
+        """Seconds that it was there, until a moment of the loop's time."""
+        return (until if self.gone_at is None else self.gone_at) - self.asked_at
 
     @property
     def in_flight(self) -> int:

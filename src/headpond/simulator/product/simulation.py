@@ -7,6 +7,7 @@ looks at the real queue. Nothing waits for real time.
 import asyncio
 import contextlib
 import random
+from functools import partial
 
 import msgspec
 from typing_extensions import override
@@ -15,9 +16,11 @@ from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
+from headpond.adapters.memory.scaling import MemoryScalingStore
 from headpond.adapters.memory.streams import MemoryTokenStreams
+from headpond.adapters.memory.workload import MemoryWorkload
 from headpond.domain.catalogue import Catalogue
-from headpond.domain.facts import Fact, JobClaimed, JobSettled
+from headpond.domain.facts import Fact, JobClaimed, JobSettled, PoolScaled
 from headpond.domain.identity import Identity, time_ordered_id
 from headpond.domain.job import Ticket
 from headpond.domain.lane import lanes_of
@@ -25,27 +28,31 @@ from headpond.domain.pace import pace_of
 from headpond.domain.quote import Backlog
 from headpond.domain.scaling.observation import ColdStart as SeenColdStart
 from headpond.domain.scaling.observation import Observation, Rate
+from headpond.domain.scaling.rules import ScalingRules
 from headpond.domain.statistics import percentile
 from headpond.domain.work import CHARS_PER_TOKEN
 from headpond.ports.events import Listener
+from headpond.services.autoscaler import Autoscaler
 from headpond.services.duty import Duty
 from headpond.services.quotes import EVERY_S as QUOTES_EVERY_S
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.submission import Order, Submission
 from headpond.services.two_step_delivery import TwoStepDelivery
-from headpond.settings import EngineSettings, LimitSettings, PoolSettings
+from headpond.settings import EngineSettings, LimitSettings, PoolSettings, ScalerSettings
 from headpond.simulator.engine.core import Engine as EngineModel
 from headpond.simulator.fluid import EPOCH, Setting
 from headpond.simulator.product.crew import Machines
 from headpond.simulator.product.engine import Prompt
+from headpond.simulator.product.fleet import SimulatedFleet
 from headpond.simulator.product.machine import POOL, Surroundings
-from headpond.simulator.result import Decided, Hours, Moment, Result
+from headpond.simulator.result import Decided, Moment, Result
 from headpond.simulator.scalers.scaler import Scaler, Sight
 from headpond.simulator.traces.arrivals import Bin
 from headpond.testing.virtual_time import LoopClock, run_virtually
 
 TEAM = Identity("team")
+SCALER = ScalerSettings()
 REAP_EVERY_S = 5.0
 LEASE_S = 30.0
 MARKET_EVERY_S = 5.0
@@ -55,12 +62,13 @@ LONGEST_S = 86_400.0
 
 
 class Heard(Listener):
-    """Counts waits and latencies of the jobs as they are claimed and settled."""
+    """Counts waits and latencies of jobs, and notes what the autoscaler changes."""
 
     def __init__(self) -> None:
         self.waits: dict[str, float] = {}
         self.latencies: list[float] = []
         self.failed = 0
+        self.decisions: list[Decided] = []
         self.all_ended = asyncio.Event()
         self._expected: int | None = None
 
@@ -79,6 +87,9 @@ class Heard(Listener):
                 self.latencies.append((job.finished_at or 0.0) - job.accepted_at)
                 self.failed += job.error is not None
                 self._count()
+            case PoolScaled(step) if step.before != step.target:
+                at_s = asyncio.get_running_loop().time()
+                self.decisions.append(Decided(at_s, step.before, step.target, step.why))
             case _:
                 pass
 
@@ -88,9 +99,14 @@ class Heard(Listener):
 
 
 def run_product(
-    setting: Setting, model: EngineModel, scaler: Scaler, policy: str, *, at_once: int = 16
+    setting: Setting,
+    model: EngineModel,
+    scaler: Scaler | ScalingRules,
+    policy: str,
+    *,
+    at_once: int = 16,
 ) -> Result:
-    """Run the trace to its last answer."""
+    """Run the trace to its last answer. Rules are carried out by the product's autoscaler."""
     return run_virtually(_Simulation(setting, model, scaler, policy, at_once).run())
 
 
@@ -98,7 +114,12 @@ class _Simulation:
     """One run."""
 
     def __init__(
-        self, setting: Setting, model: EngineModel, scaler: Scaler, policy: str, at_once: int
+        self,
+        setting: Setting,
+        model: EngineModel,
+        scaler: Scaler | ScalingRules,
+        policy: str,
+        at_once: int,
     ) -> None:
         self._setting = setting
         self._scaler = scaler
@@ -145,11 +166,11 @@ class _Simulation:
             clock=clock,
             listener=self._heard,
             chance=dice.random,
+            epoch=EPOCH,
         )
         self._arrived = self._noted = self._tokens = 0
-        self._work_s = self._spot_s = 0.0
+        self._work_s = 0.0
         self._moments: list[Moment] = []
-        self._decisions: list[Decided] = []
 
     async def run(self) -> Result:
         setting = self._setting
@@ -163,7 +184,7 @@ class _Simulation:
         self._machines.add(setting.warm, warm=True)
         duties = (
             self._quoting,
-            Duty("look", self._look, every_s=self._scaler.every_s, listener=self._heard),
+            self._scaling(),
             Duty("market", self._check, every_s=MARKET_EVERY_S, listener=self._heard),
             Duty("note", self._note, every_s=NOTE_EVERY_S, listener=self._heard),
         )
@@ -176,11 +197,11 @@ class _Simulation:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_S):
                 await self._heard.all_ended.wait()
-        hours = self._machines.hours(loop.time())
+        ended_at = loop.time()
         for duty in duties:
             await duty.stop()
         await self._machines.close()
-        return self._result(hours)
+        return self._result(ended_at)
 
     async def _feed(self) -> None:
         """Hand every request in at its time; those of one moment one after the other."""
@@ -202,14 +223,36 @@ class _Simulation:
             )
             await self._submission.submit(order, TEAM)
 
-    async def _look(self) -> None:
+    def _scaling(self) -> Duty:
+        """What moves the fleet: the product's autoscaler, or one of the others."""
+        scaler = self._scaler
+        if isinstance(scaler, ScalingRules):
+            autoscaler = Autoscaler(
+                POOL,
+                scaler,
+                queue=self._queue,
+                workload=MemoryWorkload(self._queue, self._jobs),
+                roster=self._roster,
+                store=MemoryScalingStore(),
+                fleet=SimulatedFleet(self._machines),
+                name="autoscaler",
+                lease_s=SCALER.lease_s,
+                keep_s=SCALER.keep_s,
+                clock=self._clock,
+                listener=self._heard,
+            )
+            return Duty("scaler", autoscaler.tick, every_s=SCALER.every_s, listener=self._heard)
+        look = partial(self._look, scaler)
+        return Duty("look", look, every_s=scaler.every_s, listener=self._heard)
+
+    async def _look(self, scaler: Scaler) -> None:
         """What the scaler sees, and what comes of it."""
         machines, size = self._machines, self._machines.size
-        change = self._scaler.look(await self._sight(), self._clock.now())
+        change = scaler.look(await self._sight(), self._clock.now())
         machines.resize(change.target)
         if machines.size != size:
             at_s = asyncio.get_running_loop().time()
-            self._decisions.append(Decided(at_s, size, machines.size, change.why))
+            self._heard.decisions.append(Decided(at_s, size, machines.size, change.why))
 
     async def _sight(self) -> Sight:
         depths = [await self._queue.depth(lane) for lane in lanes_of(POOL)]
@@ -221,7 +264,7 @@ class _Simulation:
             waiting=Backlog(waiting, waiting * mean),
             running=sum(depth.leased for depth in depths),
             arrived=Backlog(self._arrived, self._tokens),
-            crew=self._machines.crew(EPOCH),
+            crew=self._machines.crew(),
             rate=await self._rate(mean),
             cold_start=SeenColdStart(cold_start.median_s, cold_start.percentile_90_s),
         )
@@ -237,7 +280,6 @@ class _Simulation:
 
     async def _check(self) -> None:
         self._machines.check_market()
-        self._spot_s += self._machines.spot * MARKET_EVERY_S
 
     async def _note(self) -> None:
         depths = [await self._queue.depth(lane) for lane in lanes_of(POOL)]
@@ -253,12 +295,12 @@ class _Simulation:
             )
         )
 
-    def _result(self, hours: Hours) -> Result:
+    def _result(self, ended_at: float) -> Result:
         setting, machines, heard = self._setting, self._machines, self._heard
         waits = list(heard.waits.values()) or [0.0]
         latencies = heard.latencies or [0.0]
         late = sum(wait > setting.target_wait_s for wait in waits) + heard.failed
-        spot_h = self._spot_s / 3600
+        hours, spot_h = machines.hours(ended_at), machines.spot_h(ended_at)
         return Result(
             policy=self._policy,
             trace=setting.trace.name,
@@ -274,10 +316,10 @@ class _Simulation:
             latency_p50_s=percentile(latencies, 0.5),
             latency_p99_s=percentile(latencies, 0.99),
             errors=heard.failed,
-            changes=len(self._decisions),
+            changes=len(heard.decisions),
             starts=machines.starts,
             stops=machines.stops,
             interruptions=machines.interruptions,
             moments=self._moments,
-            decisions=self._decisions,
+            decisions=heard.decisions,
         )

@@ -21,6 +21,8 @@ COLUMNS = (
     "errors",
     "starts",
     "crashes",
+    "answer p50",
+    "p99",
 )
 
 
@@ -50,6 +52,8 @@ def row(comparison: Comparison, result: Result) -> tuple[str, ...]:
         f"{result.errors:,.0f}",
         f"{result.starts:,}",
         f"{result.crashes:,}",
+        "" if result.latency_p50_s is None else f"{result.latency_p50_s:,.1f} s",
+        "" if result.latency_p99_s is None else f"{result.latency_p99_s:,.1f} s",
     )
 
 
@@ -57,8 +61,8 @@ def summary(comparison: Comparison) -> list[str]:
     """What was simulated, and what bounds every policy."""
     lines = [
         (
-            f"{comparison.trace}: {comparison.requests:,.0f} requests in {comparison.days:.2f} days,"
-            f" seed {comparison.seed}, {comparison.warm} machines warm at the beginning"
+            f"{comparison.trace}: {comparison.requests:,.0f} requests in {comparison.days:.2f} days"
+            f", seed {comparison.seed}, {comparison.warm} machines warm at the beginning"
         ),
         f"work of all requests: {comparison.work_bound_h:,.1f} machine hours",
     ]

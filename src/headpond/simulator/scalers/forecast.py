@@ -1,7 +1,7 @@
 """A policy that knows what will come: a mean of the minute that a machine asked for now would meet.
 
-It is no bound: it looks ahead by one cold start and one minute only, and keeps a head-room. What
-bounds is `optimum.py`.
+What waits already is to be gone within a minute. It is no bound: it looks ahead by one cold start
+and one minute only, and keeps a head-room. What bounds is `optimum.py`.
 """
 
 import math
@@ -44,6 +44,8 @@ class Forecast(Scaler):
     @override
     def look(self, sight: Sight, now: float) -> Change:
         busy = max(self._busy(now), self._busy(now + self._cold_start_s))
+        if sight.seen.rate is not None:
+            busy += sight.visible / sight.seen.rate.jobs / AHEAD_S
         return Change(
             min(self._most, math.ceil(busy * self._headroom)), f"{busy:.2f} workers' work comes"
         )

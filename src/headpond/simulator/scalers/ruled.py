@@ -3,19 +3,25 @@
 from typing_extensions import override
 
 from headpond.domain.scaling.decision import decide
-from headpond.domain.scaling.memory import Memory
+from headpond.domain.scaling.memory import High, Memory
 from headpond.domain.scaling.policies import policy_of
 from headpond.domain.scaling.rules import ScalingRules
+from headpond.settings import ScalerSettings
+from headpond.simulator.fluid import STEP_S
 from headpond.simulator.scalers.scaler import Change, Scaler, Sight
 
-EVERY_S = 15.0
+EVERY_S = max(STEP_S, ScalerSettings().every_s)
+"""As the product's autoscaler looks, but no oftener than a step of the simulation."""
 
 
 class Ruled(Scaler):
-    """Decides as the rules say."""
+    """Decides as the rules say. Machines that are there at the first look were wanted until then.
+
+    So a simulation begins as if the scaler had been at work before.
+    """
 
     def __init__(self, rules: ScalingRules, every_s: float = EVERY_S) -> None:
-        self._rules = rules
+        self.rules = rules
         self._policy = policy_of(rules)
         self._memory = Memory()
         self._every_s = every_s
@@ -27,6 +33,8 @@ class Ruled(Scaler):
 
     @override
     def look(self, sight: Sight, now: float) -> Change:
-        decision = decide(self._policy, self._rules, sight.seen, self._memory, now)
+        if self._memory.target is None and sight.size:
+            self._memory = Memory(target=sight.size, changed_at=now, highs=(High(now, sight.size),))
+        decision = decide(self._policy, self.rules, sight.seen, self._memory, now)
         self._memory = decision.memory
         return Change(decision.target, decision.why)

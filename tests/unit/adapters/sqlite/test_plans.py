@@ -51,6 +51,7 @@ PLANS = {
     "overdue_jobs": ("jobs_with_deadline (",),
     "unqueued_jobs": ("jobs_not_queued (",),
     "find_jobs_in_state": ("jobs_in_state (team=? AND state=?",),
+    "open_jobs": ("jobs_open (seq>?)", "sqlite_autoindex_jobs_1 (id=?)"),
     "find_jobs_of_team": ("jobs_of_team (team=?)",),
     "read_ended": ("jobs_by_end (", "sqlite_autoindex_batches_1 (id=?)"),
     "read_lines": ("batches_by_end (", "lines_of_batch (batch=?)"),
@@ -92,6 +93,7 @@ def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
     path = tmp_path / "headpond.db"
     with closing(connect(path)) as opened:
         migrate(opened, path)
+        opened.execute(sql("index_open_jobs"))
         yield opened
 
 

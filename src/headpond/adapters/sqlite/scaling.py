@@ -1,0 +1,59 @@
+"""States and steps of scaling in a SQLite file."""
+
+import msgspec
+from typing_extensions import override
+
+from headpond.adapters.sqlite.connection import sql
+from headpond.adapters.sqlite.database import Database
+from headpond.domain.scaling.state import ScalingState, ScalingStep
+from headpond.ports.scaling import ScalingStore
+
+_encode = msgspec.json.Encoder().encode
+_state = msgspec.json.Decoder(ScalingState).decode
+_step = msgspec.json.Decoder(ScalingStep).decode
+
+
+class SqliteScalingStore(ScalingStore):
+    """Scalers and commands of every process that opens the file share it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @override
+    async def state(self, pool: str) -> ScalingState:
+        row = await self._database.read(
+            lambda connection: connection.execute(sql("get_scaling_state"), (pool,)).fetchone()
+        )
+        return ScalingState(pool=pool) if row is None else _state(row[0])
+
+    @override
+    async def swap(self, after: ScalingState) -> bool:
+        row = {"pool": after.pool, "version": after.version, "record": _encode(after).decode()}
+        changed = await self._database.write(
+            lambda connection: connection.execute(sql("swap_scaling_state"), row).rowcount,
+            synced=False,
+        )
+        return changed > 0
+
+    @override
+    async def note(self, step: ScalingStep) -> None:
+        row = (step.pool, step.at, _encode(step).decode())
+        await self._database.write(
+            lambda connection: connection.execute(sql("note_scaling_step"), row), synced=False
+        )
+
+    @override
+    async def steps(self, pool: str, limit: int) -> list[ScalingStep]:
+        return await self._database.read(
+            lambda connection: [
+                _step(record)
+                for (record,) in connection.execute(sql("scaling_steps"), (pool, limit))
+            ]
+        )
+
+    @override
+    async def forget(self, before: float) -> int:
+        return await self._database.write(
+            lambda connection: connection.execute(sql("forget_scaling_steps"), (before,)).rowcount,
+            synced=False,
+        )

@@ -1,0 +1,36 @@
+"""What comes to a pool, and when it has to be done, counted in a SQLite file."""
+
+import json
+
+from typing_extensions import override
+
+from headpond.adapters.sqlite.connection import sql
+from headpond.adapters.sqlite.database import Database
+from headpond.domain.lane import lanes_of
+from headpond.domain.quote import Backlog
+from headpond.domain.scaling.observation import Due
+from headpond.ports.workload import Workload
+
+
+class SqliteWorkload(Workload):
+    """Counts by a trigger on what is sent, whichever process sends it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @override
+    async def arrived(self, pool: str) -> Backlog:
+        lanes = json.dumps([str(lane) for lane in lanes_of(pool)])
+        jobs, work_tokens = await self._database.read(
+            lambda connection: connection.execute(sql("arrived"), (lanes,)).fetchone()
+        )
+        return Backlog(jobs, work_tokens)
+
+    @override
+    async def due(self, pool: str) -> list[Due]:
+        return await self._database.read(
+            lambda connection: [
+                Due(by, Backlog(jobs, work_tokens))
+                for by, jobs, work_tokens in connection.execute(sql("due_work"), (pool,))
+            ]
+        )

@@ -1,0 +1,155 @@
+"""`headpond scaler`: the process that scales pools, and what operators ask and tell it."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from headpond.cli.console import local_time, show_json, show_table, show_text
+from headpond.cli.options import (
+    ColdStartOption,
+    ConfigOption,
+    JsonOption,
+    SupervisedOption,
+    load_settings,
+)
+from headpond.cli.worker import pool_named
+from headpond.configuration.environment import CONFIG
+from headpond.domain.scaling.observation import Orders
+from headpond.domain.scaling.state import ScalingState, ScalingStep
+from headpond.processes.loop import run
+from headpond.processes.scaler import run_scaler
+from headpond.processes.stopping import Stopping
+from headpond.settings import Settings
+from headpond.wiring.scalers import scaling_of
+from headpond.wiring.stores import open_store
+
+app = typer.Typer(help="Scale pools between none and as many workers as there is work for.")
+
+PoolOption = Annotated[str | None, typer.Option(help="The pool.", show_default="the only one")]
+ForOption = Annotated[
+    float | None, typer.Option("--for", min=1, help="Seconds after which it ends by itself.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def scaler(
+    context: typer.Context,
+    *,
+    config: ConfigOption = None,
+    cold_start: ColdStartOption = 0.0,
+    supervised: SupervisedOption = False,
+) -> None:
+    """Without a command: scale worker processes on this machine, until stopped."""
+    if context.invoked_subcommand is None:
+        run(_scale(config, cold_start, supervised=supervised))
+
+
+@app.command()
+def status(
+    *, pool: PoolOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """How many workers there should be, and why."""
+    settings = load_settings(config).settings
+    state, steps = asyncio.run(_read(settings, pool_named(pool, settings), 1))
+    step = steps[0] if steps else None
+    if as_json:
+        show_json({"state": state, "last": step})
+    else:
+        show_text(in_words(state, step, time.time()))
+
+
+@app.command()
+def history(
+    *,
+    pool: PoolOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many decisions.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The last decisions, the newest first: those that changed something, and one a minute."""
+    settings = load_settings(config).settings
+    _, steps = asyncio.run(_read(settings, pool_named(pool, settings), limit))
+    if as_json:
+        show_json(steps)
+    else:
+        rows = [(local_time(s.at), f"{s.before} → {s.target}", s.why) for s in steps]
+        show_table(("at", "workers", "why"), rows)
+
+
+@app.command()
+def pause(
+    *, pool: PoolOption = None, lasting: ForOption = None, config: ConfigOption = None
+) -> None:
+    """Leave the pool at as many workers as it has. The caps on money and `max` go on."""
+    _order(config, pool, lambda until: Orders(paused=True, until=until), lasting)
+
+
+@app.command()
+def override(
+    workers: Annotated[int, typer.Argument(min=0, help="So many workers.")],
+    *,
+    pool: PoolOption = None,
+    lasting: ForOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Have so many workers, whatever comes. The caps on money and `max` go on."""
+    _order(config, pool, lambda until: Orders(workers=workers, until=until), lasting)
+
+
+@app.command()
+def resume(*, pool: PoolOption = None, config: ConfigOption = None) -> None:
+    """Let the policy decide again."""
+    _order(config, pool, lambda _: Orders(), None)
+
+
+def in_words(state: ScalingState, step: ScalingStep | None, now: float) -> str:
+    """Why so many workers? As of the last decision that was kept."""
+    if state.memory.target is None or step is None:
+        return f"No decision was taken for the pool {state.pool} yet."
+    lines = [f"{state.pool}: {state.memory.target} workers, because {step.why}."]
+    if step.seen.crew is not None:
+        crew = step.seen.crew
+        there = f"{crew.ready} ready, {len(crew.starting)} starting, {crew.draining} draining"
+        lines.append(f"At {local_time(step.at)} there were {there}.")
+    if state.leader is None or now >= state.leased_until:
+        lines.append("No scaler is at work.")
+    return "\n".join(lines)
+
+
+async def _scale(config: str | None, cold_start_s: float, *, supervised: bool) -> None:
+    settings = load_settings(config).settings
+    stopping = Stopping()
+    stopping.listen(supervised=supervised)
+    environ = {**os.environ, **({CONFIG: config} if config is not None else {})}
+    await run_scaler(settings, environ, stopping, cold_start_s=cold_start_s)
+
+
+async def _read(
+    settings: Settings, pool: str, limit: int
+) -> tuple[ScalingState, list[ScalingStep]]:
+    async with open_store(settings) as store:
+        scaling, _ = scaling_of(store)
+        return await scaling.state(pool), await scaling.steps(pool, limit)
+
+
+def _order(
+    config: str | None,
+    pool: str | None,
+    orders: Callable[[float | None], Orders],
+    lasting_s: float | None,
+) -> None:
+    settings = load_settings(config).settings
+    until = None if lasting_s is None else time.time() + lasting_s
+    asyncio.run(_give(settings, pool_named(pool, settings), orders(until)))
+
+
+async def _give(settings: Settings, pool: str, orders: Orders) -> None:
+    async with open_store(settings) as store:
+        scaling, _ = scaling_of(store)
+        # A scaler at work changes the state every few seconds: try until it is between two.
+        while not await scaling.swap((await scaling.state(pool)).ordered(orders)):
+            pass

@@ -1,0 +1,26 @@
+"""The fleet: machines or processes that each run one worker of a pool."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from headpond.domain.scaling.members import Member
+
+
+class Fleet(Protocol):
+    """Workers of one pool. None of them goes in the middle of its work: it drains first."""
+
+    async def members(self) -> list[Member]:
+        """Those that there are, starting and draining ones included, the oldest first."""
+        ...
+
+    async def scale(self, target: int, first_to_go: Sequence[str]) -> None:
+        """Have `target` workers that do not drain: start some, or drain some, those named first.
+
+        Returns at once; members tell how far it is. A member that ended by itself is gone, and the
+        next call starts another in its place.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Drain them all and wait until they are gone. Works twice."""
+        ...

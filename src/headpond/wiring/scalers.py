@@ -1,0 +1,83 @@
+"""Autoscalers with their fleets."""
+
+import os
+import platform
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from headpond.adapters.local.fleet import LocalFleet, Process
+from headpond.errors import SettingsError
+from headpond.ports.events import Listener
+from headpond.ports.scaling import ScalingStore
+from headpond.ports.workload import Workload
+from headpond.services.autoscaler import Autoscaler
+from headpond.services.duty import Duty
+from headpond.settings import Settings
+from headpond.wiring.observers import metrics_page, observers
+from headpond.wiring.stores import Store, open_store
+
+Launch = Callable[[str, str], Process]
+"""The process of a worker of a pool that reports under a name."""
+
+
+@asynccontextmanager
+async def open_scalers(
+    settings: Settings, launch: Launch, *, cold_start_s: float
+) -> AsyncGenerator[None]:
+    """An autoscaler for each pool, at work; at the end its fleet is drained.
+
+    Raises SettingsError.
+    """
+    heard = observers()
+    name = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    async with open_store(settings) as store, AsyncExitStack() as stack:
+        stack.enter_context(metrics_page(settings.scaler, heard.metrics))
+        for pool in settings.pools:
+            fleet = LocalFleet(
+                f"{pool}-{name}",
+                lambda worker, pool=pool: launch(pool, worker),
+                store.clock,
+                cold_start_s=cold_start_s,
+            )
+            scaler = _autoscaler(
+                settings, pool, store, fleet=fleet, name=name, listener=heard.listener
+            )
+            duty = Duty(
+                "scaler", scaler.tick, every_s=settings.scaler.every_s, listener=heard.listener
+            )
+            # In reverse: nothing is decided any more, the fleet drains, another may lead.
+            stack.push_async_callback(scaler.stop)
+            stack.push_async_callback(fleet.close)
+            stack.push_async_callback(duty.stop)
+            duty.start()
+        yield
+
+
+def scaling_of(store: Store) -> tuple[ScalingStore, Workload]:
+    """What the autoscaler keeps and counts by. Raises SettingsError where there is none."""
+    if store.scaling is None or store.workload is None:
+        raise SettingsError(
+            "store: the autoscaler needs a store in SQLite that also holds the queue."
+        )
+    return store.scaling, store.workload
+
+
+def _autoscaler(
+    settings: Settings, pool: str, store: Store, *, fleet: LocalFleet, name: str, listener: Listener
+) -> Autoscaler:
+    scaling, workload = scaling_of(store)
+    return Autoscaler(
+        pool,
+        settings.pools[pool].scaling,
+        queue=store.queue,
+        workload=workload,
+        roster=store.roster,
+        store=scaling,
+        fleet=fleet,
+        name=name,
+        lease_s=settings.scaler.lease_s,
+        keep_s=settings.scaler.keep_s,
+        clock=store.clock,
+        listener=listener,
+    )
