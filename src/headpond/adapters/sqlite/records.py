@@ -204,9 +204,7 @@ def replace_all(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[i
         if seq is not None:
             standing[after.id, after.version] = seq
         seqs.append(seq)
-    moving = [
-        (seq, after) for seq, after in zip(seqs, afters, strict=True) if seq is not None
-    ]
+    moving = [(seq, after) for seq, after in zip(seqs, afters, strict=True) if seq is not None]
     texts = _texts(connection, [after for _, after in moving])
     rows = [_next_row(seq, after, text) for (seq, after), text in zip(moving, texts, strict=True)]
     connection.executemany(sql("replace_job"), rows)
@@ -216,9 +214,7 @@ def replace_all(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[i
 def _texts(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[str]:
     """The records as they are to be stored."""
     if foreign.overtaken(connection):
-        return [
-            foreign.with_foreign(connection, after, "get_job", after.id) for after in afters
-        ]
+        return [foreign.with_foreign(connection, after, "get_job", after.id) for after in afters]
     return [record_of(after) for after in afters]
 
 
