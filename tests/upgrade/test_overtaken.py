@@ -10,6 +10,7 @@ import pytest
 
 from tests.chaos.kills import until_all_ended
 from tests.chaos.processes import free_port
+from tests.chaos.stores import SqliteLook
 from tests.unit.adapters.sqlite.test_foreign import upgrade
 from tests.upgrade.test_side_by_side import Release, running, submit, until_ready
 
@@ -33,9 +34,9 @@ async def test_fields_of_the_next_release_survive_processes_of_this_one(tmp_path
             for number in range(JOBS):
                 await submit(session, release, str(number))
             upgrade(database)
-            assert await until_all_ended(database) == {"succeeded": JOBS}
+            assert await until_all_ended(SqliteLook(database)) == {"succeeded": JOBS}
             after = await submit(session, release, "after-the-upgrade")
-            await until_all_ended(database)
+            await until_all_ended(SqliteLook(database))
     with closing(sqlite3.connect(database)) as connection:
         records = dict(connection.execute("SELECT id, record FROM jobs"))
     assert "hue" not in json.loads(records.pop(after))
