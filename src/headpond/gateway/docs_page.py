@@ -173,21 +173,19 @@ def _fields(schema: Schema) -> str:
 
 def _kind(schema: Schema) -> str:
     """What a value is, in words; another type is a link to it."""
-    match schema:
-        case {"$ref": str(reference)}:
-            name = escape(reference.rpartition("/")[2])
-            return f'<a href="#{name}"><code>{name}</code></a>'
-        case {"anyOf": list(options)}:
-            return " or ".join(_kind(one) for one in cast("list[Schema]", options))
-        case {"enum": list(values)}:
-            shown = cast("list[object]", values)
-            return ", ".join(f"<code>{escape(str(value))}</code>" for value in shown)
-        case {"type": "array", "items": dict(items)}:
-            return f"list of {_kind(cast('Schema', items))}"
-        case {"type": "object", "additionalProperties": dict(values)}:
-            return f"map to {_kind(cast('Schema', values))}"
-        case _:
-            return escape(str(schema.get("type", "anything")))
+    if "$ref" in schema:
+        name = escape(str(schema["$ref"]).rpartition("/")[2])
+        return f'<a href="#{name}"><code>{name}</code></a>'
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in cast("list[Schema]", schema["anyOf"]))
+    if "enum" in schema:
+        values = cast("list[object]", schema["enum"])
+        return ", ".join(f"<code>{escape(str(value))}</code>" for value in values)
+    if "items" in schema:
+        return f"list of {_kind(cast('Schema', schema['items']))}"
+    if "additionalProperties" in schema:
+        return f"map to {_kind(cast('Schema', schema['additionalProperties']))}"
+    return escape(str(schema.get("type", "anything")))
 
 
 def _said(schema: Schema) -> str:

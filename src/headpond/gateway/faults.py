@@ -24,9 +24,12 @@ def choices(kind: type, path: str) -> list[str]:
 def guilty_key(kind: type, field: str, plain: object) -> str | None:
     """Which key of a map in this field the decoder stumbled over, None if that cannot be told."""
     entries = cast("Mapping[str, object]", plain).get(field) if isinstance(plain, dict) else None
-    if not isinstance(entries, dict) or len(entries) > MOST_KEYS:
+    if not isinstance(entries, dict):
         return None
-    for key, value in cast("Mapping[str, object]", entries).items():
+    named = cast("Mapping[str, object]", entries)
+    if len(named) > MOST_KEYS:
+        return None
+    for key, value in named.items():
         try:
             msgspec.convert({field: {key: value}}, kind)
         except msgspec.ValidationError as error:

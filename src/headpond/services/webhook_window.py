@@ -160,14 +160,16 @@ class Window:
         """Note on the endpoint how it did. That for callbacks stands for many: it is not judged."""
         while self._endpoint is not None and self._endpoint.url is not None:
             own = [one for one in told if one.url == self._endpoint.url]
-            after = own and self._endpoint.judged(
+            if not own:
+                return
+            after = self._endpoint.judged(
                 self._sending.clock.now(),
                 gone=any(one.reaction.gone for one in own),
                 delivered=any(one.reaction.ok for one in own),
                 gave_up=any(one.dispatch.state is DispatchState.FAILED for one in own),
                 disable_after_s=self._sending.settings.disable_after_s,
             )
-            if not after:
+            if after is None:
                 return
             if await self._sending.endpoints.swap(after):
                 self._endpoint = after
