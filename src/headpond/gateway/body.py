@@ -193,7 +193,7 @@ def _invalid_field(text: str, kind: type, body: bytes) -> InvalidRequest:
         what = f"{what}; it is one of {', '.join(allowed)}"
     field = path.removesuffix("[...]")
     if found and (found["key"] or field != path):
-        key = guilty_key(kind, field, _decode_anything(body))
+        key = guilty_key(kind, field, body)
         path = path if key is None else _join(field, key[:64])
     where = f"{path}: " if path else ""
     return InvalidRequest(f"{where}{what}.", code="invalid_value", param=path or None)

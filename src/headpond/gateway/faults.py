@@ -21,8 +21,13 @@ def choices(kind: type, path: str) -> list[str]:
     return [str(value) for one in found for plain in _plain(one) for value in _values(plain)]
 
 
-def guilty_key(kind: type, field: str, plain: object) -> str | None:
+def guilty_key(kind: type, field: str, body: bytes) -> str | None:
     """Which key of a map in this field the decoder stumbled over, None if that cannot be told."""
+    try:
+        plain = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        # It has another fault, further on.
+        return None
     entries = cast("Mapping[str, object]", plain).get(field) if isinstance(plain, dict) else None
     if not isinstance(entries, dict):
         return None

@@ -53,6 +53,14 @@ def test_an_error_names_the_key_at_fault(body: dict[str, Any], param: str) -> No
     assert error.message.startswith(param)
 
 
+def test_a_body_with_another_fault_further_on_is_refused_for_the_first() -> None:
+    reader = BodyReader(GatewaySettings())
+    body = b'{"prompt": "a", "metadata": {"a": 3}, "audio": {"x": 1e999}}'
+    with pytest.raises(InvalidRequest) as raised:
+        reader.decode(body, msgspec.json.Decoder(JobRequest))
+    assert raised.value.param == "metadata[...]"
+
+
 def test_a_map_with_too_many_keys_is_at_fault_as_a_whole() -> None:
     error = refused(prompt="a", metadata={str(number): "x" for number in range(17)})
     assert error.param == "metadata"

@@ -59,10 +59,10 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"prompt": "a", "model": ""}, "model"),
     ({"prompt": "a", "model": "a\x00"}, "model"),
     ({"prompt": "a", "task_type": "a\x00"}, "task_type"),
-    ({"prompt": "a", "metadata": {"a": 1}}, "metadata[...]"),
-    ({"prompt": "a", "metadata": {"a": "\x00"}}, "metadata[...]"),
-    ({"prompt": "a", "metadata": {"a" * 65: "b"}}, "metadata"),
-    ({"prompt": "a", "metadata": {"a": "b" * 513}}, "metadata[...]"),
+    ({"prompt": "a", "metadata": {"a": 1}}, "metadata.a"),
+    ({"prompt": "a", "metadata": {"a": "\x00"}}, "metadata.a"),
+    ({"prompt": "a", "metadata": {"a" * 65: "b"}}, "metadata." + "a" * 64),
+    ({"prompt": "a", "metadata": {"a": "b" * 513}}, "metadata.a"),
     ({"prompt": "a", "metadata": {str(i): "b" for i in range(17)}}, "metadata"),
     ({"prompt": "a", "priority": "urgent"}, "priority"),
     ({"prompt": "a", "deadline": "tomorrow"}, "deadline"),
@@ -71,7 +71,7 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"prompt": "a", "deadline": 999_999}, "deadline"),
     ({"prompt": "a", "expires_in": 0}, "expires_in"),
     ({"prompt": "a", "expires_in": 5, "deadline": 2_000_000}, "expires_in"),
-    ({"prompt": "a", "logit_bias": {"1": 101}}, "logit_bias[...]"),
+    ({"prompt": "a", "logit_bias": {"1": 101}}, "logit_bias.1"),
 ]
 
 

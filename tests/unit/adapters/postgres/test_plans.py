@@ -187,4 +187,4 @@ async def test_every_statement_is_understood_by_the_server(postgres_database: Da
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
-    assert len(migrations()) == 5
+    assert len(migrations()) == 6
