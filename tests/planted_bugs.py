@@ -52,6 +52,11 @@ def replacing(where: object, name: str, new: Any) -> Plant:
     return lambda patch: patch.setattr(where, name, new)
 
 
+def changing(where: Any, name: str, change: Callable[[Any], Any]) -> Plant:
+    """The function that is there, wrapped."""
+    return lambda patch: patch.setattr(where, name, change(getattr(where, name)))
+
+
 def both(*plants: Plant) -> Plant:
     """One bug in two places."""
 

@@ -9,7 +9,9 @@ The second form keeps the data in FOLDER, a small file system of its own, and fi
 which crashes now and then too.
 
 Every job that was answered with 202 must end exactly once with one result, whatever was killed;
-a client that sends again under its Idempotency-Key must meet the same job. Exits 1 if not.
+a client that sends again under its Idempotency-Key must meet the same job. Every batch must have
+one line for each of its requests, and every job with a callback must be told, under one
+`webhook-id`. Exits 1 if not.
 """
 
 import argparse
@@ -27,8 +29,10 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.chaos.batches import BatchClient, BatchTally
 from tests.chaos.disk import fill
 from tests.chaos.processes import Part, free_port
+from tests.chaos.receiver import Inbox, receiving
 from tests.chaos.stores import Look, PostgresLook, SqliteLook
 from tests.postgres import PostgresServer, running_server
 
@@ -40,6 +44,9 @@ FREEZE_SHARE = 0.25
 FULL_SHARE = 0.3
 CRASH_SHARE = 0.15
 FULL_S = 2.0
+CALLS = 300
+"""Attempts of a webhook: more than fit into any run."""
+
 FREEZE_S = 1.5 * LEASE_S
 """Long enough for a frozen worker to lose its leases and come back as a zombie."""
 
@@ -48,9 +55,14 @@ PATIENCE_S = 180.0
 
 @dataclass
 class Tally:
-    """What clients were told. `jobs` maps each key to the ids that were answered for it."""
+    """What clients were told. `jobs` maps each key to the ids that were answered for it.
+
+    The jobs of `called_back` have a callback.
+    """
 
     jobs: dict[str, set[str]] = field(default_factory=dict)
+    called_back: set[str] = field(default_factory=set)
+    batches: BatchTally = field(default_factory=BatchTally)
     refused: Counter[int] = field(default_factory=Counter)
     broken: int = 0
     times_full: int = 0
@@ -82,6 +94,11 @@ def parts_of(stage: Stage, gateway_ports: Sequence[int], engine_port: int) -> li
         f"    lease_s: {LEASE_S}\n"
         "    retry: {max_lost_leases: 100, not_now_s: 0.2}\n"
         "reaper: {every_s: 1, accepted_grace_s: 2}\n"
+        "batches: {every_s: 0.5, lease_s: 3}\n"
+        "webhooks:\n"
+        "  allow_http: true\n"
+        "  allowed_networks: [127.0.0.0/8]\n"
+        f"  schedule_s: {[1] * CALLS}\n"
         "log: {level: warning}\n"
     )
     engine = ["headpond.testing.engine_server", "--port", str(engine_port), "--model", "model"]
@@ -97,21 +114,31 @@ def parts_of(stage: Stage, gateway_ports: Sequence[int], engine_port: int) -> li
 
 
 async def submit_on_and_on(
-    session: aiohttp.ClientSession, url: str, tally: Tally, number: int, until: float
+    session: aiohttp.ClientSession,
+    url: str,
+    tally: Tally,
+    number: int,
+    *,
+    callback: str | None,
+    until: float,
 ) -> None:
     """One client: each key is sent until it is answered, and one in three once more."""
     sent = 0
     while time.monotonic() < until:
         key = f"{number}-{sent}"
+        body: dict[str, object] = {"prompt": f"prompt {key}", "model": "model", "max_tokens": 8}
+        if callback is not None:
+            body["callback"] = {"url": callback}
         times = 2 if sent % 3 == 0 else 1
         for _ in range(times):
-            await submit(session, url, tally, key)
+            await submit(session, url, tally, key, body)
         sent += 1
 
 
-async def submit(session: aiohttp.ClientSession, url: str, tally: Tally, key: str) -> None:
+async def submit(
+    session: aiohttp.ClientSession, url: str, tally: Tally, key: str, body: dict[str, object]
+) -> None:
     """Send until there is an answer, as a client with retries does."""
-    body = {"prompt": f"prompt {key}", "model": "model", "max_tokens": 8}
     for _ in range(1000):
         try:
             async with session.post(
@@ -120,6 +147,8 @@ async def submit(session: aiohttp.ClientSession, url: str, tally: Tally, key: st
                 answer = await response.json()
                 if response.status == 202:
                     tally.jobs.setdefault(key, set()).add(answer["job_id"])
+                    if "callback" in body:
+                        tally.called_back.add(answer["job_id"])
                     return
                 tally.refused[response.status] += 1
         except (aiohttp.ClientError, OSError, TimeoutError, json.JSONDecodeError):
@@ -158,18 +187,29 @@ async def states(look: Look) -> Counter[str]:
     return Counter(dict(rows))
 
 
+async def untold(look: Look) -> int:
+    """How many batches have not ended, and webhooks are not told."""
+    ((count,),) = await look.rows(
+        "SELECT (SELECT count(*) FROM batches WHERE ended_at IS NULL)"
+        " + (SELECT count(*) FROM webhook_dispatches WHERE due_at IS NOT NULL)"
+    )
+    return count
+
+
 async def until_all_ended(look: Look) -> Counter[str]:
     """Wait for the pond to run empty; the states as they are then, or when patience ends."""
     until = time.monotonic() + PATIENCE_S
     while True:
         counts = await states(look)
-        open_jobs = counts["accepted"] + counts["queued"] + counts["running"]
-        if not open_jobs or time.monotonic() > until:
+        left = counts["accepted"] + counts["queued"] + counts["running"] + await untold(look)
+        if not left or time.monotonic() > until:
             return counts
         await asyncio.sleep(0.2)
 
 
-async def verdict(look: Look, tally: Tally, counts: Counter[str]) -> dict[str, object]:
+async def verdict(
+    look: Look, tally: Tally, inbox: Inbox, counts: Counter[str], batch_faults: dict[str, int]
+) -> dict[str, object]:
     """Everything that was promised, as counts; `violations` must be empty."""
 
     async def one(query: str) -> int:
@@ -179,6 +219,7 @@ async def verdict(look: Look, tally: Tally, counts: Counter[str]) -> dict[str, o
     accepted = {job_id for ids in tally.jobs.values() for job_id in ids}
     checks = {
         "no job was accepted at all": int(not accepted),
+        "no batch was made at all": int(not tally.batches.made),
         "accepted jobs that are not in the store": len(accepted - stored),
         "keys that were answered with two jobs": sum(len(ids) > 1 for ids in tally.jobs.values()),
         "jobs that have not ended": sum(
@@ -188,16 +229,23 @@ async def verdict(look: Look, tally: Tally, counts: Counter[str]) -> dict[str, o
         "results without a succeeded job, or doubled": await one("SELECT count(*) FROM responses")
         - counts["succeeded"],
         "messages left over": await one("SELECT count(*) FROM messages"),
-        "keys with more jobs than one": len(stored)
+        "keys with more jobs than one": await one("SELECT count(*) FROM jobs WHERE batch IS NULL")
         - await one("SELECT count(DISTINCT job_id) FROM idempotency_keys"),
+        "batches or webhooks that have not ended": await untold(look),
+        "jobs that nobody was told of": len(tally.called_back - inbox.told.keys()),
+        "jobs told under two ids": sum(len(ids) > 1 for ids in inbox.told.values()),
+        **batch_faults,
         "broken pages": int(not await look.sound()),
     }
     return {
         "accepted": len(accepted),
         "stored": len(stored),
+        "batches": len(tally.batches.made),
+        "called_back": len(tally.called_back),
+        "callbacks_refused": inbox.refused,
         "states": dict(counts),
         "lost_leases": await one("SELECT coalesce(sum(lost_leases), 0) FROM job_records"),
-        "requests_broken_off": tally.broken,
+        "requests_broken_off": tally.broken + tally.batches.broken,
         "requests_refused": dict(tally.refused),
         "checks": checks,
         "violations": [name for name, count in checks.items() if count],
@@ -212,18 +260,34 @@ async def run(seconds: float, seed: int, stage: Stage) -> dict[str, object]:
     for part in parts:
         part.start()
     try:
-        tally, until = Tally(), time.monotonic() + seconds
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        async with (
+            receiving(free_port(), dice) as inbox,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+        ):
+            tally, until = Tally(), time.monotonic() + seconds
+            urls = [f"http://127.0.0.1:{port}" for port in ports]
+            batches = BatchClient(session, urls[-1], tally.batches)
             clients = [
                 submit_on_and_on(
-                    session, f"http://127.0.0.1:{ports[number % len(ports)]}", tally, number, until
+                    session,
+                    urls[number % len(urls)],
+                    tally,
+                    number,
+                    # Half of the clients of each gateway.
+                    callback=inbox.url if number // len(urls) % 2 else None,
+                    until=until,
                 )
                 for number in range(SUBMITTERS)
             ]
-            await asyncio.gather(*clients, break_on_and_on(parts, stage, tally, dice, until))
-        for part in parts:
-            part.revive()
-        counts = await until_all_ended(stage.look)
+            await asyncio.gather(
+                *clients,
+                batches.make_on_and_on(lambda: time.monotonic() < until),
+                break_on_and_on(parts, stage, tally, dice, until),
+            )
+            for part in parts:
+                part.revive()
+            counts = await until_all_ended(stage.look)
+            batch_faults = await batches.check()
     finally:
         exits = {part.name: part.end() for part in reversed(parts)}
     return {
@@ -235,7 +299,7 @@ async def run(seconds: float, seed: int, stage: Stage) -> dict[str, object]:
         "times_full": tally.times_full,
         "crashes_of_the_server": tally.crashes,
         "exits": exits,
-    } | await verdict(stage.look, tally, counts)
+    } | await verdict(stage.look, tally, inbox, counts, batch_faults)
 
 
 def main() -> None:

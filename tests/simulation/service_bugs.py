@@ -21,7 +21,7 @@ from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.services.worker import Worker, gate, worker
 from headpond.services.worker.heartbeat import Heartbeat
 from headpond.testing.faults import FaultyJobStore
-from tests.planted_bugs import Plant, replacing
+from tests.planted_bugs import Plant, changing, replacing
 
 
 async def _swap_whatever_stands(
@@ -173,11 +173,6 @@ def _batch_first(receive: Callable[..., Any]) -> Callable[..., Any]:
         return await receive(self, lanes[::-1], **options)
 
     return receive_reversed
-
-
-def changing(where: Any, name: str, change: Callable[[Any], Any]) -> Plant:
-    """The function that is there, wrapped."""
-    return lambda patch: patch.setattr(where, name, change(getattr(where, name)))
 
 
 SERVICE_BUGS: dict[str, Plant] = {

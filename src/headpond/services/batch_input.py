@@ -51,6 +51,7 @@ class BatchInput:
         form: LineFormat,
         clock: Clock,
         max_line_bytes: int,
+        group_lines: int | None = None,
     ) -> None:
         self._files = files
         self._blobs = blobs
@@ -58,6 +59,7 @@ class BatchInput:
         self._form = form
         self._clock = clock
         self._max_line_bytes = max_line_bytes
+        self._group_lines = group_lines or GROUP_LINES
 
     async def groups(
         self, batch: Batch, after: Cursor | None = None
@@ -76,7 +78,7 @@ class BatchInput:
             async for line in lines:
                 group.append(line)
                 size += len(line.text or b"")
-                if len(group) == GROUP_LINES or size >= GROUP_BYTES:
+                if len(group) == self._group_lines or size >= GROUP_BYTES:
                     yield group
                     group, size = [], 0
         if group:

@@ -57,6 +57,7 @@ class WebhookSender:
         settings: WebhookSettings,
         clock: Clock,
         listener: Listener,
+        look_every_s: float = LOOK_EVERY_S,
         chance: Callable[[], float] | None = None,
     ) -> None:
         self._sending = Sending(
@@ -73,7 +74,7 @@ class WebhookSender:
         self._health: dict[Destination, Health] = {}
         self._seen_until: Destination | None = None
         self._duties = (
-            Duty("webhooks", self.tick, every_s=LOOK_EVERY_S, listener=listener),
+            Duty("webhooks", self.tick, every_s=look_every_s, listener=listener),
             Duty("old webhooks", self.forget, every_s=FORGET_EVERY_S, listener=listener),
         )
 

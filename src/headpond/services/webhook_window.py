@@ -60,7 +60,7 @@ class Window:
         self._sending = sending
         self._changed = asyncio.Event()
         self._closing = False
-        self._under_way: set[asyncio.Task[Told]] = set()
+        self._under_way: list[asyncio.Task[Told]] = []
         self._endpoint: Endpoint | None = None
 
     async def run(self) -> None:
@@ -115,13 +115,12 @@ class Window:
         for dispatch in leased:
             attempt = asyncio.create_task(self._tell(endpoint, dispatch), name=dispatch.event.id)
             attempt.add_done_callback(lambda _: self._changed.set())
-            self._under_way.add(attempt)
+            self._under_way.append(attempt)
 
     async def _reap(self) -> None:
         """Learn from what has ended."""
-        done = {attempt for attempt in self._under_way if attempt.done()}
-        told = [attempt.result() for attempt in done]
-        self._under_way -= done
+        told = [attempt.result() for attempt in self._under_way if attempt.done()]
+        self._under_way = [attempt for attempt in self._under_way if not attempt.done()]
         now_s = asyncio.get_running_loop().time()
         for one in told:
             self.health = self.health.after(one.reaction, now_s)

@@ -4,7 +4,7 @@ A fault strikes the n-th call, before its effect or after it: what a caller sees
 dies between two steps, or when an answer is lost on the way.
 """
 
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Literal, Protocol, TypeVar
 
@@ -19,18 +19,21 @@ from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
 from headpond.domain.pace import WorkerReport
 from headpond.domain.quote import Backlog
+from headpond.domain.retention import Rule
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
 from headpond.domain.webhook_event import Event, EventId
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore
 from headpond.ports.batches import Line as BatchLine
 from headpond.ports.blobs import Blobs, BlobWriter
+from headpond.ports.dead_letters import DeadLetters, DeadQuery
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.files import FileQuery, FileStore
-from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
+from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, OpenJobs, Try
 from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
-from headpond.ports.queue import Depth, Lease, Message, Queue
+from headpond.ports.queue import Depth, Lease, Message, MessageLookup, Queue
 from headpond.ports.receiver import Receiver
+from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
 from headpond.ports.streams import Entry, TokenStreams
 
@@ -458,14 +461,14 @@ class FaultyBlobs(Blobs):
     @asynccontextmanager
     async def create(self, name: BlobName) -> AsyncGenerator[BlobWriter]:
         async with self._blobs.create(name) as blob:
-            await self._line.through(_nothing())
+            await self._line.through(_create())
             yield _FaultyWriter(blob, self._line)
-            await self._line.through(_nothing())
-        await self._line.through(_nothing())
+            await self._line.through(_create())
+        await self._line.through(_create())
 
     @override
     async def read(self, name: BlobName, offset: int = 0) -> AsyncGenerator[bytes]:
-        await self._line.through(_nothing())
+        await self._line.through(_read())
         async with aclosing(self._blobs.read(name, offset)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -489,5 +492,59 @@ class _FaultyWriter(BlobWriter):
         await self._line.through(self._blob.write(data))
 
 
-async def _nothing() -> None:
+class FaultyDeadLetters(DeadLetters):
+    """Dead letters behind faults: a read is one call."""
+
+    def __init__(self, dead: DeadLetters, line: Line) -> None:
+        self._dead = dead
+        self._line = line
+
+    @override
+    async def read(self, query: DeadQuery) -> AsyncIterator[Job]:
+        await self._line.through(_read())
+        async for job in self._dead.read(query):
+            yield job
+
+
+class FaultyRetention(Retention):
+    """Retention behind faults."""
+
+    def __init__(self, retention: Retention, line: Line) -> None:
+        self._retention = retention
+        self._line = line
+
+    @override
+    async def erase_ended(self, rule: Rule, *, now: float, limit: int) -> int:
+        return await self._line.through(self._retention.erase_ended(rule, now=now, limit=limit))
+
+
+class FaultyOpenJobs(OpenJobs):
+    """Open jobs behind faults."""
+
+    def __init__(self, jobs: OpenJobs, line: Line) -> None:
+        self._jobs = jobs
+        self._line = line
+
+    @override
+    async def page(self, after: JobId | None, *, limit: int) -> list[Job]:
+        return await self._line.through(self._jobs.page(after, limit=limit))
+
+
+class FaultyMessageLookup(MessageLookup):
+    """A look for messages behind faults."""
+
+    def __init__(self, lookup: MessageLookup, line: Line) -> None:
+        self._lookup = lookup
+        self._line = line
+
+    @override
+    async def missing(self, messages: Sequence[Message]) -> list[Message]:
+        return await self._line.through(self._lookup.missing(messages))
+
+
+async def _create() -> None:
     """A call whose effect is elsewhere."""
+
+
+async def _read() -> None:
+    """A call whose answer comes in pieces."""

@@ -52,7 +52,8 @@ class InFlight:
         running = self._running.get(claim.lease.token)
         if running is None:
             return False
-        running[1].cancel()
+        # Once it has begun: a task that is cancelled before that never tells that it has ended.
+        asyncio.get_running_loop().call_soon(running[1].cancel)
         return True
 
     async def finish_until(self, until: float) -> None:
@@ -64,6 +65,7 @@ class InFlight:
     async def cut_off(self) -> None:
         """Abort whatever is left."""
         self._cutting_off = True
+        await asyncio.sleep(0)  # each has begun then
         tasks = [task for _, task in self._running.values()]
         for task in tasks:
             task.cancel()

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from headpond.testing.simulation.plan import Fault
+from headpond.testing.simulation.plan import Fault, draw
 from headpond.testing.simulation.stores import STORES
 from headpond.testing.simulation.world import Run, simulate
 
@@ -36,7 +36,8 @@ class Report:
         self.virtual_s += run.virtual_s
         self.faults.update(run.faults)
         if run.violations and self.violations < TOLD:
-            print(f"seed {run.seed} on {store}: {run.violations[0]}", flush=True)
+            print(f"seed {run.seed} on {store}: {run.violations[0]}")
+            print(f"  {draw(run.seed)}", flush=True)
         self.violations += bool(run.violations)
 
     def show(self) -> None:
@@ -69,6 +70,8 @@ def _replay(seed: int, store: str, *, trace: bool) -> int:
     run = simulate(seed, STORES[store], keep_trace=trace)
     for line in run.trace:
         print(line)
+    if trace or run.violations:
+        print(draw(seed))
     print(f"seed {seed} on {store}: {run.steps:,} steps, trace {run.digest}")
     for violation in run.violations:
         print(f"  {violation}")

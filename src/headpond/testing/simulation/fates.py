@@ -23,6 +23,7 @@ class Fates:
         self.trace: list[str] | None = [] if keep_trace else None
         self._seed = seed
         self._time = time
+        self._ended = False
         self._hash = hashlib.blake2b(digest_size=8)
 
     def dice(self, name: str) -> random.Random:
@@ -45,8 +46,14 @@ class Fates:
 
     def violated(self, what: str) -> None:
         """A promise was broken."""
+        if self._ended:
+            return
         self.note("VIOLATION", what)
         self.violations.append(what)
+
+    def end(self) -> None:
+        """The world has ended: what its dead say when they are buried means nothing."""
+        self._ended = True
 
     def digest(self) -> str:
         """Names the run: the same for the same seed, on every machine."""

@@ -19,12 +19,33 @@ from headpond.testing.simulation.processes import Process
 
 T = TypeVar("T")
 
-WAITS = frozenset({"receive", "claim", "wait_for_change"})
+WAITS = frozenset({"receive", "claim", "wait_for_change", "read"})
 """These hold the connection until something comes, and change nothing until then."""
 
-READS = frozenset(
-    {"known", "get", "bodies", "find", "due", "wait_for_change", "depth", "backlog", "reports"}
-)
+READS = WAITS - {"receive", "claim"} | {
+    "known",
+    "get",
+    "bodies",
+    "find",
+    "due",
+    "depth",
+    "backlog",
+    "reports",
+    "of_team",
+    "open_of",
+    "reads",
+    "tally",
+    "unended",
+    "present",
+    "expired",
+    "stored_bytes",
+    "written_before",
+    "look",
+    "untold",
+    "page",
+    "missing",
+    "_read",
+}
 LOST_S = 1.0
 """Until the caller takes a call for lost."""
 

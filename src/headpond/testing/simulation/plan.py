@@ -8,6 +8,7 @@ import random
 from enum import StrEnum
 
 import msgspec
+from typing_extensions import override
 
 from headpond.domain.retry import RetryPolicy
 from headpond.settings import EngineSettings, PoolSettings
@@ -30,8 +31,12 @@ class Fault(StrEnum):
     SLOW = "store slow"
     DISK_FULL = "disk full"
     DOUBLED = "message doubled"
+    RECEIVER_FAILED = "receiver failed"
+    RECEIVER_GONE = "receiver gone"
+    READER_LEFT = "reader left"
     CLOCK_WRONG = "clock wrong"
     CLOCK_JUMPED = "clock jumped"
+    MESSAGE_LOST = "message lost"
 
 
 AT_WORKERS = frozenset(Fault) - {
@@ -41,22 +46,37 @@ AT_WORKERS = frozenset(Fault) - {
     Fault.CALL_LOST,
     Fault.ANSWER_LOST,
     Fault.SLOW,
+    Fault.RECEIVER_FAILED,
+    Fault.RECEIVER_GONE,
+    Fault.READER_LEFT,
 }
 """The others strike gateways as well, and there they do workers no harm."""
 
+TEAMS = ("one", "two")
 SIZES = (1, 1, 2, 3)
 SPARED_SHARE = 0.25
 POISONED_SHARE = 0.4
 SHARES = (0.1, 0.3, 0.6)
 RATES = (0.005, 0.02, 0.06)
 LEASES_S = (3.0, 6.0)
+HALF = 0.5
+
+KEEP_S = 60.0
+"""Longer than the time between a job's end and the moment at which the end is written, however late
+that is: the mark of a retention that has passed a moment does not come back to it."""
+
+STREAM_TTL_S = 20.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Drawn from a seed. `rate` is how likely a fault of `faults` strikes where it can.
 
     `skew_s` is how far the clocks of two processes can be apart. Where workers are spared, nothing
-    happens to them or to their engines, but for what requests do to these.
+    happens to them or to their engines, but for what requests do to these. Each team makes so many
+    `batches`. `webhooks` says whether teams have endpoints and jobs callbacks, `redrives` how often
+    an operator looks at the dead letters; bodies are erased after `keep_s`, tokens of streams after
+    `stream_ttl_s`. Only where the queue is `lossy` is it asked for the messages that it holds: that
+    mends much that must not happen by itself.
     """
 
     faults: frozenset[Fault]
@@ -68,7 +88,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     shared_engine: bool
     skew_s: float
+    batches: int
+    streamed_share: float
+    webhooks: bool
+    redrives: int
+    max_redrives: int
+    keep_s: float | None
+    stream_ttl_s: float
+    lossy: bool
     pool: PoolSettings
+
+    @override
+    def __str__(self) -> str:
+        facts = {**msgspec.structs.asdict(self), "faults": sorted(self.faults)}
+        del facts["pool"]
+        engine = f"{self.pool.max_in_flight} at once, leases of {self.pool.lease_s} s"
+        return ", ".join(f"{name} {fact}" for name, fact in facts.items()) + f"; {engine}"
 
 
 def draw(seed: int) -> Plan:
@@ -82,6 +117,7 @@ def draw(seed: int) -> Plan:
         if dice.random() < POISONED_SHARE:
             faults |= {Fault.POISON}
     lease_s = dice.choice(LEASES_S)
+    features = random.Random(f"features {seed}")
     clocks_differ = not faults.isdisjoint({Fault.CLOCK_WRONG, Fault.CLOCK_JUMPED})
     return Plan(
         faults=faults,
@@ -93,6 +129,14 @@ def draw(seed: int) -> Plan:
         orders=dice.randint(1, 5),
         shared_engine=dice.random() < 0.5,
         skew_s=dice.choice((0.5, lease_s, 2 * lease_s)) if clocks_differ else 0.0,
+        batches=features.choice((0, 0, 1, 2)),
+        streamed_share=features.choice((0.0, 0.0, 0.5)),
+        webhooks=features.random() < HALF,
+        redrives=features.choice((0, 0, 1, 3)),
+        max_redrives=features.choice((1, 2)),
+        keep_s=features.choice((None, KEEP_S)),
+        stream_ttl_s=features.choice((STREAM_TTL_S, 10 * STREAM_TTL_S)),
+        lossy=features.random() < HALF,
         pool=PoolSettings(
             engine=EngineSettings(start_grace_s=10.0),
             models=("model",),

@@ -54,8 +54,8 @@ class Process:
         self._held: list[Turn] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._sweep_at = SWEEP_AT
-        self._waits: set[asyncio.Task[Any]] = set()
-        self._answers: set[asyncio.Future[Any]] = set()
+        self._waits: dict[asyncio.Task[Any], None] = {}  # in their order, as a set has none
+        self._answers: dict[asyncio.Future[Any], None] = {}
         self._inside = _context(living=self, clock_of=self)
         self.outside = _context(living=None, clock_of=self)
 
@@ -70,8 +70,8 @@ class Process:
         """
         task = asyncio.get_running_loop().create_task(work, context=self.outside)
         if waits:
-            self._waits.add(task)
-            task.add_done_callback(self._waits.discard, context=self.outside)
+            self._waits[task] = None
+            task.add_done_callback(self._forget_wait, context=self.outside)
         return task
 
     async def ask(self, request: Coroutine[object, object, T]) -> T:
@@ -80,14 +80,14 @@ class Process:
             request.close()
             raise ConnectionLost(self.name)
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._answers.add(answer)
+        self._answers[answer] = None
         serving = self.start(request)
         # In the process's own context: a dead or frozen process does not answer.
         serving.add_done_callback(lambda done: _pass_on(done, answer), context=self._inside)
         try:
             return await answer
         finally:
-            self._answers.discard(answer)
+            self._answers.pop(answer, None)
 
     def kill(self) -> None:
         """SIGKILL: no further turn. What it has sent to others takes its course."""
@@ -123,6 +123,9 @@ class Process:
         self._tasks.append(task)
         if len(self._tasks) >= self._sweep_at:
             self._sweep_at = max(SWEEP_AT, 2 * len(self.unfinished()))
+
+    def _forget_wait(self, task: asyncio.Task[Any]) -> None:
+        self._waits.pop(task, None)
 
     def turn(self, turn: "Turn") -> None:
         """Take a turn, or not."""
@@ -213,6 +216,10 @@ class ProcessLoop(VirtualTimeLoop):
             process.owns(task)
         return task
 
+    def _asyncgen_finalizer_hook(self, agen: Any) -> None:
+        """When a generator is collected is chance, so nobody gets a turn for it."""
+        self._asyncgens.discard(agen)  # type: ignore[attr-defined]
+
     def call_soon_for_the_world(self, callback: Callable[[], object], context: Context) -> None:
         """As `call_soon`, whoever's context it is."""
         super().call_soon(callback, context=context)
@@ -247,8 +254,12 @@ def _pass_on(done: "asyncio.Task[T]", answer: "asyncio.Future[T]") -> None:
 
 
 def bury(loop: asyncio.AbstractEventLoop) -> None:
-    """Once the world has ended: let go of the tasks that were killed, whatever they then do."""
-    for task in asyncio.all_tasks(loop):
+    """Once the world has ended: let go of what was killed, whatever it then does."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - meant
+    generators: list[Any] = list(loop._asyncgens)  # type: ignore[attr-defined] # noqa: SLF001 - meant
+    # What generators wait for first: once their tasks are closed, nobody can reach it any more.
+    for suspended in [*(one.ag_await for one in generators), *(one.get_coro() for one in tasks)]:
         with contextlib.suppress(BaseException), warnings.catch_warnings(action="ignore"):
-            task.get_coro().close()  # type: ignore[union-attr]
+            suspended.close()  # type: ignore[union-attr]
