@@ -1,4 +1,4 @@
-"""What every store of scaling must do. Subclass `ScalingStoreSuite`, give it a `scaling` fixture."""
+"""What a store of scaling must do. Subclass `ScalingStoreSuite`, give it a `scaling` fixture."""
 
 import pytest
 
