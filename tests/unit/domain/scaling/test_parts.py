@@ -1,0 +1,62 @@
+"""Seasons, orders, throughput: the parts that decisions are made of."""
+
+from headpond.domain.quote import Backlog
+from headpond.domain.scaling.decision import decide
+from headpond.domain.scaling.memory import Memory
+from headpond.domain.scaling.observation import ColdStart, Crew, Observation, Orders, Rate
+from headpond.domain.scaling.policies import policy_of
+from headpond.domain.scaling.rules import ScalingRules
+from headpond.domain.throughput import Throughput, is_full
+
+NOW = 1_795_996_800.0
+
+
+def decided(rules: ScalingRules, orders: Orders, jobs: int = 600) -> int:
+    seen = Observation(
+        waiting=Backlog(jobs, jobs), arrived=Backlog(jobs, jobs), crew=Crew(), orders=orders
+    )
+    return decide(policy_of(rules), rules, seen, Memory(target=2), NOW).target
+
+
+def test_orders_go_before_the_policy_until_they_end() -> None:
+    rules = ScalingRules(policy="queue-depth", max=6)
+    assert decided(rules, Orders(paused=True)) == 2
+    assert decided(rules, Orders(workers=0)) == 0
+    assert decided(rules, Orders(workers=99)) == 6
+    assert decided(rules, Orders(workers=0, until=NOW)) == 6
+
+
+def test_money_bounds_everything() -> None:
+    rules = ScalingRules(usd_per_worker_hour=1.0, max_usd_per_hour=3.0, max_usd_per_day=100)
+    assert decided(rules, Orders(workers=9)) == 3
+
+
+def test_predictive_is_warm_for_the_morning_that_comes_every_day() -> None:  # SPEC S6
+    rules = ScalingRules(policy="predictive", max=20)
+    memory, targets = Memory(), dict[int, int]()
+    arrived = 0.0
+    for number in range(3 * 288 + 110):
+        now = NOW + number * 300
+        hour = number % 288 / 12
+        arrived += 300 * (5.0 if 8 <= hour < 18 else 0.0)
+        seen = Observation(
+            waiting=Backlog(),
+            arrived=Backlog(int(arrived), arrived),
+            crew=Crew(ready=memory.target or 0),
+            rate=Rate(1.0, 1.0),
+            cold_start=ColdStart(240, 240),
+        )
+        decision = decide(policy_of(rules), rules, seen, memory, now)
+        memory = decision.memory
+        targets[number] = decision.target
+    assert targets[94] == 0  # 07:50 on the first day: nobody knows
+    assert targets[3 * 288 + 95] >= 5  # 07:55 on the fourth: the morning is expected
+
+
+def test_full_work_makes_a_rate_that_fades() -> None:
+    assert is_full(12, 4)
+    assert not is_full(1, 15)
+    done = Throughput(120, 240, 2_400)
+    assert done.known
+    assert done.faded() == Throughput(60, 120, 1_200)
+    assert Throughput().faded() == Throughput()
