@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline live-autoscale docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-fairness:  ## Measure the shares of teams, and what a newcomer waits for
 
 bench-pipeline:  ## Measure submit to result with an instant engine
 	uv run --no-project --python 3.11 python -m benchmarks.pipeline
+
+live-autoscale:  ## A burst from zero and back with a cold start of 20 s; prints waits and fleet
+	uv run python -m benchmarks.live_autoscale
 
 docs:  ## Write the generated reference pages
 	uv run headpond config reference > docs/settings.md
