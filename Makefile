@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-pipeline:  ## Measure submit to result with an instant engine
 TRACES ?= traces
 bench-scaling:  ## Compare scaling policies over the public traces in TRACES=folder
 	uv run python -m benchmarks.scaling $(TRACES)
+
+live-autoscale:  ## A burst from zero and back with a cold start of 20 s; prints waits and fleet
+	uv run python -m benchmarks.live_autoscale
 
 docs:  ## Write the generated reference pages
 	uv run headpond config reference > docs/settings.md

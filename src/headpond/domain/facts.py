@@ -167,9 +167,10 @@ class BatchEnded(msgspec.Struct, frozen=True):
 
 
 class PoolScaled(msgspec.Struct, frozen=True):
-    """The autoscaler decided; most often to leave things as they are."""
+    """The autoscaler decided; most often nothing `changed`."""
 
     step: ScalingStep
+    changed: bool
 
 
 class DutyFailed(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ from headpond.ports.workload import Workload
 T = TypeVar("T")
 
 NOTE_EVERY_S = 60.0
-"""A step is kept when the target changes, and otherwise once in so long."""
+"""A step is kept when the target or the crew changes, and otherwise once in so long."""
 
 
 class Autoscaler:
@@ -72,7 +72,7 @@ class Autoscaler:
         self._keep_s = keep_s
         self._clock = clock
         self._listener = listener
-        self._noted_at = 0.0
+        self._noted: ScalingStep | None = None
 
     async def tick(self) -> Decision | None:
         """Decide and act; None while another scaler leads the pool. Raises Unavailable."""
@@ -159,11 +159,19 @@ class Autoscaler:
             why=decision.why,
             seen=seen,
         )
-        self._listener.hear(PoolScaled(step))
-        if step.before != step.target or now - self._noted_at >= NOTE_EVERY_S:
-            self._noted_at = now
+        self._listener.hear(PoolScaled(step, changed=step.before != step.target))
+        if self._is_news(step):
+            self._noted = step
             await self._store.note(step)
             await self._store.forget(now - self._keep_s)
+
+    def _is_news(self, step: ScalingStep) -> bool:
+        last = self._noted
+        return (
+            last is None
+            or (step.target, step.seen.crew) != (last.target, last.seen.crew)
+            or step.at - last.at >= NOTE_EVERY_S
+        )
 
 
 async def _known(reading: Awaitable[T]) -> T | None:

@@ -78,10 +78,9 @@ def level_of(fact: Fact) -> int:
             | FirstToken()
             | StreamOpened()
             | StreamClosed()
+            | PoolScaled(changed=False)
         ):
             return logging.DEBUG
-        case PoolScaled(step):
-            return logging.DEBUG if step.before == step.target else logging.INFO
         case JobSettled(job):
             return SETTLED_LEVELS.get(job.state, logging.DEBUG)
         case EngineHealth(healthy=healthy):
@@ -90,7 +89,14 @@ def level_of(fact: Fact) -> int:
             return logging.WARNING
         case WebhookSent(dispatch):
             return WEBHOOK_LEVELS[dispatch.state]
-        case EngineStarting() | ClaimLost() | Reaped() | BatchAdvanced() | BatchEnded():
+        case (
+            EngineStarting()
+            | ClaimLost()
+            | Reaped()
+            | BatchAdvanced()
+            | BatchEnded()
+            | PoolScaled()
+        ):
             return logging.INFO
         case _:  # pragma: no cover
             assert_never(fact)

@@ -29,6 +29,7 @@ class Deadline(Policy):
 
     target_wait_s: float
     headroom: float
+    window_s: float
     unmeasured: QueueDepth
 
     @override
@@ -36,7 +37,7 @@ class Deadline(Policy):
         if seen.waiting is None or seen.arrived is None:
             return Wish(None, "what waits or arrives is not known", past)
         arrivals = (past if isinstance(past, Arrivals) else Arrivals()).noted(seen.arrived, now)
-        demand = demand_in_tokens(seen, arrivals)
+        demand = demand_in_tokens(seen, arrivals, self.window_s)
         if demand is None or seen.rate is None:
             wish = self.unmeasured.wish(seen, None, now)
             return Wish(wish.workers, f"no worker's rate is known yet: {wish.why}", arrivals)

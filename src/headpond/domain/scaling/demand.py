@@ -15,11 +15,11 @@ from itertools import pairwise
 
 import msgspec
 
-from headpond.domain.scaling.arrivals import Arrivals
+from headpond.domain.scaling.arrivals import Arrivals, Count
 from headpond.domain.scaling.observation import Crew, Observation
 
 WINDOW_S = 120.0
-QUARTERS = tuple(WINDOW_S / 4 * quarter for quarter in range(5))
+"""Of what arrived in so long the rate is taken; shorter where workers are let go faster."""
 
 ROUNDING = 1e-6
 """So that three workers that are just enough do not become four by an error in the last digit."""
@@ -43,20 +43,20 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
         return max(0.0, self.queued + self.steady * ahead_s - done)
 
 
-def demand_in_jobs(seen: Observation, arrivals: Arrivals) -> Demand | None:
+def demand_in_jobs(seen: Observation, arrivals: Arrivals, window_s: float) -> Demand | None:
     """Every job counts the same. None while something that it takes is unknown."""
     if seen.waiting is None or seen.rate is None or seen.rate.jobs <= 0:
         return None
-    marks = [(count.at, count.jobs) for count in map(arrivals.ago, QUARTERS)]
+    marks = [(count.at, count.jobs) for count in _quarters(arrivals, window_s)]
     queued = max(0, seen.waiting.jobs - seen.running)
     return _demand(marks, queued, seen.rate.jobs)
 
 
-def demand_in_tokens(seen: Observation, arrivals: Arrivals) -> Demand | None:
+def demand_in_tokens(seen: Observation, arrivals: Arrivals, window_s: float) -> Demand | None:
     """Long jobs count for more. None while something that it takes is unknown."""
     if seen.waiting is None or seen.rate is None or seen.rate.work_tokens <= 0:
         return None
-    marks = [(count.at, count.work_tokens) for count in map(arrivals.ago, QUARTERS)]
+    marks = [(count.at, count.work_tokens) for count in _quarters(arrivals, window_s)]
     jobs = max(1, seen.waiting.jobs)
     queued = seen.waiting.work_tokens * max(0, jobs - seen.running) / jobs
     return _demand(marks, queued, seen.rate.work_tokens)
@@ -65,6 +65,10 @@ def demand_in_tokens(seen: Observation, arrivals: Arrivals) -> Demand | None:
 def whole(workers: float) -> int:
     """The least number of workers that is enough."""
     return max(0, math.ceil(workers - ROUNDING))
+
+
+def _quarters(arrivals: Arrivals, window_s: float) -> list[Count]:
+    return [arrivals.ago(window_s / 4 * quarter) for quarter in range(5)]
 
 
 def _demand(marks: list[tuple[float, float]], queued: float, rate: float) -> Demand:

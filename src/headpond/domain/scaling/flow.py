@@ -19,7 +19,7 @@ from headpond.domain.scaling.memory import Past
 from headpond.domain.scaling.observation import Crew, Observation
 from headpond.domain.scaling.queue_depth import QueueDepth
 
-Measure = Callable[[Observation, Arrivals], Demand | None]
+Measure = Callable[[Observation, Arrivals, float], Demand | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Flow(Policy):
 
     target_wait_s: float
     headroom: float
+    window_s: float
     measure: Measure
     unmeasured: QueueDepth
 
@@ -36,7 +37,7 @@ class Flow(Policy):
         if seen.waiting is None or seen.arrived is None:
             return Wish(None, "what waits or arrives is not known", past)
         arrivals = (past if isinstance(past, Arrivals) else Arrivals()).noted(seen.arrived, now)
-        demand = self.measure(seen, arrivals)
+        demand = self.measure(seen, arrivals, self.window_s)
         if demand is None:
             wish = self.unmeasured.wish(seen, None, now)
             return Wish(wish.workers, f"no worker's rate is known yet: {wish.why}", arrivals)

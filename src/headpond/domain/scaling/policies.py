@@ -4,11 +4,14 @@ from typing import assert_never
 
 from headpond.domain.scaling.deadline import Deadline
 from headpond.domain.scaling.decision import Policy
-from headpond.domain.scaling.demand import demand_in_jobs, demand_in_tokens
+from headpond.domain.scaling.demand import WINDOW_S, demand_in_jobs, demand_in_tokens
 from headpond.domain.scaling.flow import Flow, Measure
 from headpond.domain.scaling.predictive import Predictive
 from headpond.domain.scaling.queue_depth import QueueDepth
 from headpond.domain.scaling.rules import ScalingRules
+
+SHORTEST_S = 10.0
+"""What arrived in less time makes no rate."""
 
 
 def policy_of(rules: ScalingRules) -> Policy:
@@ -24,6 +27,7 @@ def policy_of(rules: ScalingRules) -> Policy:
             return Deadline(
                 target_wait_s=rules.target_wait_s,
                 headroom=rules.headroom,
+                window_s=_window_s(rules),
                 unmeasured=QueueDepth(rules.messages_per_worker),
             )
         case "predictive":
@@ -36,6 +40,11 @@ def _flow(rules: ScalingRules, measure: Measure) -> Flow:
     return Flow(
         target_wait_s=rules.target_wait_s,
         headroom=rules.headroom,
+        window_s=_window_s(rules),
         measure=measure,
         unmeasured=QueueDepth(rules.messages_per_worker),
     )
+
+
+def _window_s(rules: ScalingRules) -> float:
+    return min(WINDOW_S, max(SHORTEST_S, rules.down_cooldown_s))

@@ -33,7 +33,7 @@ class Predictive(Policy):
         lead_s = 0.0 if seen.cold_start is None else seen.cold_start.p90_s
         arrivals = season.arrivals.noted(seen.arrived, now)
         season = season.noted(arrivals, lead_s, now)
-        demand = demand_in_jobs(seen, arrivals)
+        demand = demand_in_jobs(seen, arrivals, self.flow.window_s)
         if demand is None or seen.rate is None:
             return replace(self.flow.wish(seen, arrivals, now), past=season)
         arriving = demand.arriving * seen.rate.jobs
