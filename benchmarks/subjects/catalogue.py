@@ -46,6 +46,11 @@ QUEUES: Final = (
     *_on_redis("streaq", "streaq:Streaq"),
     *_on_redis("arq", "arq:Arq", ARQ),
     *_on_redis("celery", "celery:CelerySubject"),
+    QueueEntry("headpond/postgres", "headpond:HeadpondPostgres", HEADPOND, "postgres"),
+    QueueEntry(
+        "headpond/postgres/no-worker", "headpond:HeadpondPostgresDelivery", HEADPOND, "postgres"
+    ),
+    QueueEntry("bare_postgres/claim-64", "bare_postgres:BarePostgres", server="postgres"),
     QueueEntry("procrastinate", "procrastinate:Procrastinate", server="postgres"),
     QueueEntry("pgqueuer/batch-10", "pgqueuer:Pgqueuer", server="postgres"),
     QueueEntry("pgqueuer/batch-100", "pgqueuer:PgqueuerBatch100", server="postgres"),

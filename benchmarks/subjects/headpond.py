@@ -1,8 +1,8 @@
-"""Headpond itself on SQLite, with its own worker around the queue and without."""
+"""Headpond itself on SQLite and on PostgreSQL, with its own worker around the queue and without."""
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,10 @@ from typing_extensions import override
 
 from benchmarks.subjects.subject import AT_LEAST_ONCE, BY_THE_QUEUE, PROMPT, Facts, Subject
 from headpond.adapters.local.clock import SystemClock
+from headpond.adapters.postgres.connection import Connection
+from headpond.adapters.postgres.database import Database as PostgresDatabase
+from headpond.adapters.postgres.delivery import PostgresDelivery
+from headpond.adapters.postgres.streams import PostgresTokenStreams
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.delivery import SqliteDelivery
 from headpond.adapters.sqlite.streams import SqliteTokenStreams
@@ -20,9 +24,11 @@ from headpond.domain.identity import time_ordered_id
 from headpond.domain.job import Job, JobId, Ticket, Usage
 from headpond.domain.lane import Priority, lanes_of
 from headpond.domain.outcome import Answered, Outcome, Settlement
+from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.engine import Engine, Gauges
 from headpond.ports.jobs import NewJob
+from headpond.ports.streams import TokenStreams
 from headpond.services.broadcast import Broadcast
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings
@@ -41,26 +47,29 @@ class JobRequest(msgspec.Struct):
     prompt: str
 
 
-class Pond:
-    """An open database and the delivery on it."""
+COUNT = "SELECT count(*) FROM jobs INNER JOIN responses USING (seq) WHERE state = 'succeeded'"
 
-    def __init__(self, directory: Path) -> None:
-        self.clock = SystemClock()
-        self.database = Database(directory / "headpond.db")
-        self.database.open()
-        self.delivery: Delivery = SqliteDelivery(
-            self.database,
-            clock=self.clock,
-            new_ticket=lambda: Ticket(self.new_id()),
-            lease_s=LEASE_S,
-            max_lost_leases=5,
-        )
+
+class Pond:
+    """An open store."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        delivery: Delivery,
+        streams: TokenStreams,
+        count_results: Callable[[], Awaitable[int]],
+    ) -> None:
+        self.clock = clock
+        self.delivery = delivery
+        self.streams = streams
+        self.count_results = count_results
 
     async def submit(self, number: int) -> None:
         """Submit a job; returning means durable and queued."""
         job = Job(
-            id=JobId("job_" + self.new_id()),
-            ticket=Ticket(self.new_id()),
+            id=JobId("job_" + new_id(self.clock)),
+            ticket=Ticket(new_id(self.clock)),
             team="benchmark",
             pool="default",
             priority=Priority.BATCH,
@@ -70,9 +79,55 @@ class Pond:
         request = msgspec.json.encode(JobRequest(number, PROMPT))
         await self.delivery.submit(NewJob(job, request))
 
-    def new_id(self) -> str:
-        """An id that sorts behind those before it."""
-        return time_ordered_id(self.clock.now(), secrets.randbits(74))
+
+def pond_on_sqlite(directory: Path) -> Pond:
+    """The embedded store, in a file in the folder."""
+    clock = SystemClock()
+    database = Database(directory / "headpond.db")
+    database.open()
+    delivery = SqliteDelivery(
+        database,
+        clock=clock,
+        new_ticket=lambda: Ticket(new_id(clock)),
+        lease_s=LEASE_S,
+        max_lost_leases=5,
+    )
+
+    return Pond(clock, delivery, SqliteTokenStreams(database), results_in(database))
+
+
+def results_in(database: Database) -> Callable[[], Awaitable[int]]:
+    """Counts what succeeded with a result."""
+
+    async def results() -> int:
+        return await database.read(lambda connection: connection.execute(COUNT).fetchone()[0])
+
+    return results
+
+
+async def pond_on_postgres(url: str) -> Pond:
+    """The store on the server."""
+    clock = SystemClock()
+    database = PostgresDatabase(url)
+    await database.open()
+    delivery = PostgresDelivery(
+        database,
+        clock=clock,
+        new_ticket=lambda: Ticket(new_id(clock)),
+        lease_s=LEASE_S,
+        max_lost_leases=5,
+    )
+
+    async def results() -> int:
+        ((count,),) = await database.on_connection(lambda connection: connection.fetch(COUNT))
+        return count
+
+    return Pond(clock, delivery, PostgresTokenStreams(database), results)
+
+
+def new_id(clock: Clock) -> str:
+    """An id that sorts behind those before it."""
+    return time_ordered_id(clock.now(), secrets.randbits(74))
 
 
 class JobEngine(Engine):
@@ -152,14 +207,8 @@ class Headpond(Subject):
 
     @override
     def stored_results(self) -> int:
-        statement = (
-            "SELECT count(*) FROM jobs INNER JOIN responses USING (seq) WHERE state = 'succeeded'"
-        )
-
         async def results() -> int:
-            return await self._pond.database.read(
-                lambda connection: connection.execute(statement).fetchone()[0]
-            )
+            return await self._pond.count_results()
 
         return self._run(results())
 
@@ -168,7 +217,7 @@ class Headpond(Subject):
         worker = Worker(
             pond.delivery,
             JobEngine(self),
-            streams=SqliteTokenStreams(pond.database),
+            streams=pond.streams,
             name="worker",
             lanes=LANES,
             settings=PoolSettings(max_in_flight=CLAIM, lease_s=LEASE_S),
@@ -179,7 +228,7 @@ class Headpond(Subject):
         await asyncio.Event().wait()
 
     async def _open(self) -> Pond:
-        return Pond(self.directory)
+        return pond_on_sqlite(self.directory)
 
     def _run(self, work: Coroutine[object, object, T]) -> T:
         return self._runner.run(work)
@@ -207,3 +256,29 @@ class HeadpondDelivery(Headpond):
         answered = answer(self, claim.request)
         after = claim.job.succeeded(pond.clock.now(), engine="job", usage=answered.usage)
         await pond.delivery.settle(claim, Settlement(job=after, response=answered.response))
+
+
+class HeadpondPostgres(Headpond):
+    """The same worker on PostgreSQL."""
+
+    @override
+    def facts(self) -> Facts:
+        return replace(super().facts(), durability=self.assignment.server_durability)
+
+    @override
+    def open_producer(self) -> None:
+        empty = PostgresDatabase(self.assignment.server_url)
+
+        async def drop(connection: Connection) -> None:
+            await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+        asyncio.run(empty.on_connection(drop))
+        super().open_producer()
+
+    @override
+    async def _open(self) -> Pond:
+        return await pond_on_postgres(self.assignment.server_url)
+
+
+class HeadpondPostgresDelivery(HeadpondPostgres, HeadpondDelivery):
+    """The queue on PostgreSQL without the worker around it."""

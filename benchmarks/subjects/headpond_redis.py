@@ -5,11 +5,14 @@ from dataclasses import replace
 from redis import Redis
 from typing_extensions import override
 
-from benchmarks.subjects.headpond import LEASE_S, Headpond, Pond
+from benchmarks.subjects.headpond import LEASE_S, Headpond, Pond, new_id, results_in
 from benchmarks.subjects.subject import Facts
+from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.redis.queue import RedisQueue
 from headpond.adapters.redis.server import RedisServer
+from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.jobs import SqliteJobStore
+from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 
@@ -32,13 +35,15 @@ class HeadpondRedis(Headpond):
 
     @override
     async def _open(self) -> Pond:
-        pond = await super()._open()
-        pond.delivery = TwoStepDelivery(
-            SqliteJobStore(pond.database, pond.clock),
-            RedisQueue(RedisServer(self.assignment.server_url), pond.clock),
-            clock=pond.clock,
-            new_ticket=lambda: Ticket(pond.new_id()),
+        clock = SystemClock()
+        database = Database(self.directory / "headpond.db")
+        database.open()
+        delivery = TwoStepDelivery(
+            SqliteJobStore(database, clock),
+            RedisQueue(RedisServer(self.assignment.server_url), clock),
+            clock=clock,
+            new_ticket=lambda: Ticket(new_id(clock)),
             lease_s=LEASE_S,
             max_lost_leases=5,
         )
-        return pond
+        return Pond(clock, delivery, SqliteTokenStreams(database), results_in(database))

@@ -15,6 +15,7 @@ from headpond.adapters.aws.endpoints import DynamoEndpointStore
 from headpond.adapters.aws.files import DynamoFileStore
 from headpond.adapters.aws.jobs import DynamoJobStore
 from headpond.adapters.aws.keys import DynamoKeyStore
+from headpond.adapters.aws.open_jobs import DynamoOpenJobs
 from headpond.adapters.aws.outbox import DynamoOutbox
 from headpond.adapters.aws.queue import SqsQueue, open_queue
 from headpond.adapters.aws.retention import DynamoRetention
@@ -30,6 +31,7 @@ from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySu
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.queue_suite import Power, QueueSuite
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
@@ -97,6 +99,13 @@ class TestDynamoJobStore(JobStoreSuite):
         store = DynamoJobStore(table, clock)
         yield store
         await store.close()
+
+
+class TestDynamoOpenJobs(OpenJobsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, table: Table, jobs: DynamoJobStore) -> OpenStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return OpenStage(DynamoOpenJobs(table), jobs)
 
 
 class TestDynamoDeadLetters(DeadLettersSuite):

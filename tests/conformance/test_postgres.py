@@ -15,6 +15,7 @@ from headpond.adapters.postgres.endpoints import PostgresEndpointStore
 from headpond.adapters.postgres.files import PostgresFileStore
 from headpond.adapters.postgres.jobs import PostgresJobStore
 from headpond.adapters.postgres.keys import PostgresKeyStore
+from headpond.adapters.postgres.open_jobs import PostgresOpenJobs
 from headpond.adapters.postgres.outbox import PostgresOutbox
 from headpond.adapters.postgres.queue import PostgresQueue
 from headpond.adapters.postgres.retention import PostgresRetention
@@ -31,6 +32,7 @@ from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.streams_suite import Stage as StreamStage
@@ -50,6 +52,15 @@ class TestPostgresJobStore(JobStoreSuite):
     @override
     async def jobs(self, clock: ManualClock, postgres_database: Database) -> PostgresJobStore:  # pyright: ignore[reportIncompatibleMethodOverride]
         return PostgresJobStore(postgres_database, clock)
+
+
+class TestPostgresOpenJobs(OpenJobsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, postgres_database: Database) -> OpenStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return OpenStage(
+            PostgresOpenJobs(postgres_database), PostgresJobStore(postgres_database, ManualClock())
+        )
 
 
 class TestPostgresDeadLetters(DeadLettersSuite):

@@ -5,18 +5,26 @@ from collections.abc import AsyncGenerator
 import pytest
 from typing_extensions import override
 
+from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.redis.buckets import RedisBuckets
 from headpond.adapters.redis.inline import InlineServer
 from headpond.adapters.redis.queue import RedisQueue
 from headpond.adapters.redis.server import RedisServer, Server
 from headpond.adapters.redis.streams import RedisTokenStreams
+from headpond.adapters.sqlite.audit import SqliteAudit
+from headpond.adapters.sqlite.jobs import SqliteJobStore
+from headpond.ports.audit import Audit
+from headpond.ports.jobs import JobStore
 from headpond.testing.buckets_suite import BucketsSuite, BucketStage
 from headpond.testing.clocks import ManualClock
+from headpond.testing.delivery_suite import DeliverySuite, Stage
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.message_lookup_suite import MessageLookupSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
+from tests.model.redis_stages import stage
+from tests.model.sqlite_stages import database
 from tests.redis_server import Valkey
 
 
@@ -61,3 +69,26 @@ class TestRedisTokenStreams(TokenStreamsSuite):
     async def stage(self, server: Server) -> StreamStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         jobs = MemoryJobStore(ManualClock())
         return StreamStage(RedisTokenStreams(server, jobs), jobs)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def records(
+    clock: ManualClock, request: pytest.FixtureRequest
+) -> AsyncGenerator[tuple[JobStore, Audit]]:
+    """A job store that knows nothing of the queue."""
+    if request.param == "memory":
+        jobs = MemoryJobStore(clock)
+        yield jobs, MemoryAudit(jobs)
+    else:
+        async with database() as opened:
+            yield SqliteJobStore(opened, clock), SqliteAudit(opened)
+
+
+class TestTwoStepsOnRedis(DeliverySuite):
+    @pytest.fixture
+    @override
+    async def stage(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, clock: ManualClock, server: Server, records: tuple[JobStore, Audit]
+    ) -> Stage:
+        jobs, audit = records
+        return stage(jobs, RedisQueue(server, clock), audit, clock)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -12,9 +13,11 @@ from typer.core import TyperGroup
 
 from headpond import errors
 from headpond.cli import command_line
+from headpond.configuration.rules import STORES
 from headpond.domain.job import JobState
 from headpond.gateway.job_stream import EventName
 from headpond.gateway.response_event_schema import AnyEvent
+from headpond.wiring.stores import Store
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -127,3 +130,21 @@ def test_the_examples_of_settings_are_yaml() -> None:
     for page in PAGES:
         for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
             assert isinstance(yaml.safe_load(example), dict), name_of(page)
+
+
+def test_every_store_and_every_port_of_one_has_its_place_among_the_backends() -> None:
+    page = (DOCS / "backends.md").read_text()
+    stores = [form.partition(":")[0] for form in STORES]
+    assert set(stores) <= set(re.findall(r"^## (\w+)", page, re.MULTILINE))
+    assert re.findall(r"^\| port \| (.+) \|$", page, re.MULTILINE) == [" | ".join(stores)]
+    rows = re.findall(r"^\| (\w+) \| (`\w+/\w+\.py`.*) \|$", page, re.MULTILINE)
+    assert {port for port, _ in rows} == {field.name for field in fields(Store)} - {
+        "clock",
+        "lookup",
+    }
+    for port, cells in rows:
+        modules = re.findall(r"`(\w+/\w+\.py)`", cells)
+        assert len(modules) == len(STORES), port
+        for module in modules:
+            source = REPOSITORY / "src/headpond"
+            assert (source / "adapters" / module).exists() or (source / module).exists(), module

@@ -13,7 +13,7 @@ from tests.servers import Running
 
 @pytest.fixture
 def commands(headpond: Headpond, running: Running) -> Commands:
-    return Commands(headpond, running)
+    return Commands(headpond, running.url)
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ from headpond.errors import Unavailable
 from tests.chaos.processes import Part, free_port
 from tests.e2e.test_batches import CHAT, chat_line, jsonl
 
-LINES = 600
+LINES = 400
+KILLS = 3
+"""In each phase; after each of them the batch is given time to move on."""
+
 NAMES = [f"line-{number}" for number in range(LINES)]
 
 BEFORE = {
@@ -56,25 +59,40 @@ class System:
         self.worker = Part("worker", worker, home / "worker.log")
 
     def start(self) -> None:
-        for part in (self.engine, self.gateway, self.worker):
+        for part in self.parts:
             part.start()
 
-    def status(self) -> BatchStatus:
-        """Where the newest batch stands, read past the gateway."""
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        return self.engine, self.gateway, self.worker
+
+    def stands(self) -> tuple[BatchStatus, int]:
+        """Where the newest batch stands, and its record's version, read past the gateway."""
         with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as connection:
-            query = "SELECT status FROM batches ORDER BY seq DESC LIMIT 1"
-            return BatchStatus(connection.execute(query).fetchone()[0])
+            query = "SELECT status, version FROM batches ORDER BY seq DESC LIMIT 1"
+            status, version = connection.execute(query).fetchone()
+            return BatchStatus(status), version
 
-    def kill_in(self, phase: BatchStatus) -> bool:
-        """Kill gateway and worker in this phase, and start them again; False if it was missed."""
-        while self.status() in BEFORE[phase]:
-            time.sleep(0.001)
-        for part in (self.gateway, self.worker):
-            part.kill()
-        hit = self.status() is phase
-        for part in (self.gateway, self.worker):
-            part.start()
-        return hit
+    def kill_in(self, phase: BatchStatus, times: int) -> int:
+        """Kill engine, gateway and worker in this phase, and start them again; returns how often.
+
+        Fewer than `times` if the phase was over before.
+        """
+        hits, seen = 0, 0
+        while hits < times:
+            status, version = self.stands()
+            if status in BEFORE[phase] or version == seen:
+                time.sleep(0.001)
+                continue
+            for part in self.parts:
+                part.kill()
+            status, seen = self.stands()
+            hits += status is phase
+            for part in self.parts:
+                part.start()
+            if status is not phase:
+                break
+        return hits
 
 
 @pytest.fixture
@@ -116,16 +134,16 @@ async def ended(client: Client, batch_id: str) -> RemoteBatch:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("phase", BEFORE)
-async def test_a_batch_survives_the_death_of_gateway_and_worker(
+async def test_a_batch_survives_the_deaths_of_engine_gateway_and_worker(
     system: System, input_file: Path, phase: BatchStatus
 ) -> None:
     async with Client(system.url) as client:
-        hit = False
-        while not hit:
+        hits = 0
+        while hits < KILLS:
             await listening(client)
             file_id = await client.upload(input_file)
             batch = await client.create_batch(file_id, endpoint=CHAT, window="24h")
-            hit = await asyncio.to_thread(system.kill_in, phase)
+            hits += await asyncio.to_thread(system.kill_in, phase, KILLS - hits)
             batch = await ended(client, batch.id)
             assert batch.status is BatchStatus.COMPLETED
             assert batch.error_file_id is None

@@ -3,10 +3,13 @@
 import asyncio
 import io
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from headpond.cli import bulk
 from tests.command_line import Ended, Headpond
 from tests.servers import Running
 
@@ -14,9 +17,9 @@ from tests.servers import Running
 class Commands:
     """Runs commands beside the gateway that they talk to."""
 
-    def __init__(self, headpond: Headpond, running: Running) -> None:
+    def __init__(self, headpond: Headpond, url: str) -> None:
         self._headpond = headpond
-        self._url = running.url
+        self._url = url
 
     async def __call__(self, *arguments: str) -> Ended:
         """Run a command to its end."""
@@ -25,7 +28,7 @@ class Commands:
 
 @pytest.fixture
 def commands(headpond: Headpond, running: Running) -> Commands:
-    return Commands(headpond, running)
+    return Commands(headpond, running.url)
 
 
 async def test_a_prompt_is_submitted_and_its_answer_shown(commands: Commands) -> None:
@@ -35,6 +38,54 @@ async def test_a_prompt_is_submitted_and_its_answer_shown(commands: Commands) ->
     shown = json.loads((await commands("get", job_id, "--json")).out)
     assert (shown["status"], shown["text"]) == ("succeeded", "echo: Echo.")
     assert job_id in (await commands("jobs", "--state", "succeeded")).out
+
+
+@asynccontextmanager
+async def cutting(url: str, *, waits: int) -> AsyncGenerator[str]:
+    """A way to the gateway on which the first so many requests for a job's end are cut off."""
+    host, port = url.removeprefix("http://").split(":")
+    left = waits
+
+    async def forward(client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        answers, requests = await asyncio.open_connection(host, int(port))
+        back = asyncio.create_task(pump(answers, writer))
+        try:
+            while request := await client.read(65_536):
+                if left and request.startswith(b"GET"):
+                    left -= 1
+                    break
+                requests.write(request)
+        finally:
+            back.cancel()
+            writer.close()
+            requests.close()
+
+    async def pump(answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while answer := await answers.read(65_536):
+            writer.write(answer)
+
+    async with await asyncio.start_server(forward, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_wait_that_is_cut_off_goes_on(headpond: Headpond, running: Running) -> None:
+    # Of three, aiohttp tries one again by itself.
+    async with cutting(running.url, waits=3) as url:
+        done = await Commands(headpond, url)("submit", "Echo.", "--wait")
+    assert (done.status, done.out.splitlines()[-1:]) == (0, ["echo: Echo."])
+
+
+async def test_a_job_whose_end_cannot_be_learnt_leaves_its_id(
+    headpond: Headpond, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PATIENCE", 1)
+    async with cutting(running.url, waits=1_000) as url:
+        done = await Commands(headpond, url)("submit", "Echo.", "--wait")
+    assert (done.status != 0, done.out) == (True, "")
+    job_id = done.err.splitlines()[0]
+    shown = await Commands(headpond, running.url)("get", job_id, "--wait")
+    assert shown.out.endswith("echo: Echo.\n")
 
 
 async def test_a_prompt_comes_from_standard_input(

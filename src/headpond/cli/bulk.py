@@ -1,7 +1,7 @@
 """Many jobs through one client: handed in a few at a time, then awaited together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 AT_ONCE = 32
 PATIENCE = 20
-"""How often one submit is tried while the gateway has no room or is not there."""
+"""How often one thing is asked while the gateway has no room or is not there."""
 
 
 async def submit_all(
@@ -49,7 +49,7 @@ async def ended_all(
     """Wait for every job; returns them in order."""
 
     async def ended(job_id: str) -> RemoteJob:
-        job = await client.ended(job_id)
+        job = await ended_patiently(client, job_id)
         told()
         return job
 
@@ -58,12 +58,21 @@ async def ended_all(
 
 async def submit_patiently(client: Client, body: JobBody, key: str) -> str:
     """Submit; where the gateway says later, do it later."""
+    return await _patiently(lambda: client.submit(body, idempotency_key=key))
+
+
+async def ended_patiently(client: Client, job_id: str) -> RemoteJob:
+    """The job once it has ended. A wait that is cut off costs nothing: the job goes on."""
+    return await _patiently(lambda: client.ended(job_id))
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
     for _ in range(PATIENCE - 1):
         try:
-            return await client.submit(body, idempotency_key=key)
+            return await ask()
         except (RateLimited, Unavailable) as error:
             await asyncio.sleep(error.retry_after_s)
-    return await client.submit(body, idempotency_key=key)
+    return await ask()
 
 
 @asynccontextmanager

@@ -9,7 +9,13 @@ from typing import Annotated, Any, cast
 import msgspec
 import typer
 
-from headpond.cli.bulk import ended_all, progress, submit_all, submit_patiently
+from headpond.cli.bulk import (
+    ended_all,
+    ended_patiently,
+    progress,
+    submit_all,
+    submit_patiently,
+)
 from headpond.cli.console import (
     local_time,
     note,
@@ -24,7 +30,7 @@ from headpond.cli.remote import DEFAULT_URL, UrlOption, client_of
 from headpond.client import Client, JobBody, RemoteJob
 from headpond.domain.job import JobState
 from headpond.domain.lane import Priority
-from headpond.errors import InvalidRequest
+from headpond.errors import HeadpondError, InvalidRequest
 from headpond.processes.child import Exit
 from headpond.processes.loop import run
 
@@ -173,11 +179,19 @@ async def _submit_one(url: str, body: JobBody, *, wait: bool, as_json: bool) -> 
     async with client_of(url) as client:
         job_id = await submit_patiently(client, body, secrets.token_hex(16))
         if wait:
-            show_job(await client.ended(job_id), as_json=as_json)
+            show_job(await _ended(client, job_id), as_json=as_json)
         elif as_json:
             show_json({"job_id": job_id})
         else:
             show_text(job_id)
+
+
+async def _ended(client: Client, job_id: str) -> RemoteJob:
+    try:
+        return await ended_patiently(client, job_id)
+    except HeadpondError:
+        note(job_id)  # all that is left of the job
+        raise
 
 
 async def _submit_many(url: str, bodies: Sequence[JobBody], *, wait: bool, as_json: bool) -> None:
@@ -231,7 +245,7 @@ def _show_ended(ended: Sequence[RemoteJob], *, as_json: bool) -> None:
 
 async def _get(url: str, job_id: str, *, wait: bool) -> RemoteJob:
     async with client_of(url) as client:
-        return await (client.ended(job_id) if wait else client.job(job_id))
+        return await (ended_patiently(client, job_id) if wait else client.job(job_id))
 
 
 async def _jobs(url: str, state: JobState | None, limit: int) -> list[RemoteJob]:

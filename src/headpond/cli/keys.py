@@ -16,6 +16,10 @@ from headpond.wiring.stores import open_store
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
+FIRST = """\
+It is the first key, so from now on every request needs one. What was handed in without goes on and
+stays with the team `local`: `headpond keys create --team local` makes a key that sees it."""
+
 
 @app.command()
 def create(
@@ -32,7 +36,8 @@ def create(
 ) -> None:
     """Make a key. The secret is shown this once; with the first key, everybody needs one."""
     limits = Limits(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute)
-    new = run(_create(config, team, feature, None if limits == Limits() else limits, role))
+    made = _create(config, team, feature, None if limits == Limits() else limits, role)
+    new, first = run(made)
     if as_json:
         shown = {"id": new.key.id, "secret": new.secret, "team": team, "feature": feature}
         show_json(shown | {"role": role})
@@ -41,6 +46,8 @@ def create(
         home = load_settings(config).settings.home
         show_aside("Keep it: it is stored as a hash and cannot be shown again.")
         show_aside(f"Its id is {new.key.id}; it opens gateways whose home is {home}.")
+        if first:
+            show_aside(FIRST)
 
 
 @app.command(name="list")
@@ -82,9 +89,11 @@ def revoke(
 
 async def _create(
     config: str | None, team: str, feature: str | None, limits: Limits | None, role: Role
-) -> NewKey:
+) -> tuple[NewKey, bool]:
+    """The key, and whether it is the first one."""
     async with _keys(config) as keys:
-        return await keys.create(team, feature, limits, role)
+        new = await keys.create(team, feature, limits, role)
+        return new, len(await keys.all()) == 1
 
 
 async def _all(config: str | None) -> list[ApiKey]:

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from headpond.configuration import Configuration, load
+from headpond.configuration.environment import variable_of
+from headpond.errors import SettingsError
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", help="Settings file.", show_default="headpond.yaml")
@@ -21,6 +23,28 @@ ColdStartOption = Annotated[
 SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
 
 
+_NAMES = {
+    ("gateway", "host"): "--host",
+    ("gateway", "port"): "--port",
+    ("home",): "--home",
+    ("pools", "default", "engine", "url"): "--engine",
+    ("pools", "default", "engine", "gguf"): "--model",
+}
+"""What sets these on the command line."""
+
+
 def load_settings(file: str | None, options: Mapping[str, str] | None = None) -> Configuration:
     """The settings from the file and the environment, with `options` (variables) on top."""
-    return load({**os.environ, **(options or {})}, file)
+    try:
+        return load({**os.environ, **(options or {})}, file)
+    except SettingsError as error:
+        raise SettingsError(_by_option(str(error), options or {})) from error
+
+
+def _by_option(message: str, options: Mapping[str, str]) -> str:
+    """The message, naming the options that were typed and not the variables that they became."""
+    for path, option in _NAMES.items():
+        variable = variable_of(path)
+        if variable in options:
+            message = message.replace(f"{variable}: {'.'.join(path)}", option)
+    return message

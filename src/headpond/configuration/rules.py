@@ -57,8 +57,8 @@ def _place(
 def _queue(settings: Settings) -> Iterator[Complaint]:
     url, store = settings.queue, settings.store.partition("://")[0]
     scheme = "" if url is None else url.partition("://")[0]
-    if store in WITHOUT_QUEUE and scheme != "sqs":
-        yield ("queue",), f"a store on {store} needs one: {', '.join(QUEUES)}"
+    if store in WITHOUT_QUEUE and url is None:
+        yield ("queue",), f"a store on {store} needs one: {', '.join(QUEUES)}, redis://HOST:PORT/DB"
     elif scheme in REDIS:
         yield from _redis(("queue",), url)
     elif url is not None:

@@ -101,9 +101,7 @@ def _operations(parts: Parts) -> list[Operation]:
     chat_streams = ChatStreams(desk, playback, parts.listener)
     response_streams = ResponseStreams(desk, playback, parts.listener)
     operations = [
-        *JobRoutes(
-            intake, desk, bodies, parts.clock, settings, webhooks=parts.webhooks
-        ).operations(),
+        *JobRoutes(intake, desk, bodies, settings, webhooks=parts.webhooks).operations(),
         *ChatRoutes(chats, intake, desk, bodies, settings, streams=chat_streams).operations(),
         *ResponseRoutes(
             responses, intake, desk, bodies, settings, streams=response_streams

@@ -56,7 +56,7 @@ class BatchLineFormat(LineFormat):
             raise InvalidRequest(message, code="mismatched_url", param="url")
         try:
             asked = self._readers[endpoint](bytes(line.body))
-            order = self._inspection.order(_unstreamed(asked))
+            order = self._inspection.order(_fit_for_a_batch(asked))
         except InvalidRequest as error:
             return LineRequest(line.custom_id, error)
         return LineRequest(line.custom_id, order)
@@ -92,7 +92,10 @@ class BatchLineFormat(LineFormat):
         return _encode(ResultLine(id="batch_req_gone", custom_id=custom_id, error=fault))
 
 
-def _unstreamed(asked: Asked) -> Asked:
+def _fit_for_a_batch(asked: Asked) -> Asked:
+    if asked.deadline is not None or asked.expires_in is not None:
+        message = "A line has as long as the completion_window of its batch; leave deadline out."
+        raise InvalidRequest(message, code="unsupported_parameter", param="deadline")
     if asked.stream:
         message = "Nobody follows the lines of a batch; leave stream out."
         raise InvalidRequest(message, code="unsupported_parameter", param="stream")

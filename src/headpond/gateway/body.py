@@ -15,6 +15,7 @@ from starlette.types import Receive
 
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call
+from headpond.gateway.faults import choices, guilty_key
 from headpond.gateway.patience import Patience
 from headpond.settings import GatewaySettings
 
@@ -91,7 +92,7 @@ class BodyReader:
             value = decoder.decode(body)
             plain = _decode_anything(body)
         except msgspec.ValidationError as error:
-            raise _invalid_field(str(error)) from error
+            raise _invalid_field(str(error), cast("type", decoder.type), body) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             message = f"The body is not valid JSON: {error}."
             raise InvalidRequest(message, code="invalid_json") from error
@@ -176,7 +177,7 @@ def _first_duplicate(body: bytes) -> str | None:
     return found[0][:64] if found else None
 
 
-def _invalid_field(text: str) -> InvalidRequest:
+def _invalid_field(text: str, kind: type, body: bytes) -> InvalidRequest:
     """Translate a decoder's message: "Expected `int`, got `str` - at `$.messages[0].role`"."""
     found = _PATH.fullmatch(text)
     what, path = (found["what"], found["path"] or "") if found else (text, "")
@@ -188,6 +189,12 @@ def _invalid_field(text: str) -> InvalidRequest:
         name = _join(path, missing["name"])
         message = f"The parameter {name!r} is missing."
         return InvalidRequest(message, code="missing_required_parameter", param=name)
+    if what.startswith("Invalid enum value") and (allowed := choices(kind, path)):
+        what = f"{what}; it is one of {', '.join(allowed)}"
+    field = path.removesuffix("[...]")
+    if found and (found["key"] or field != path):
+        key = guilty_key(kind, field, _decode_anything(body))
+        path = path if key is None else _join(field, key[:64])
     where = f"{path}: " if path else ""
     return InvalidRequest(f"{where}{what}.", code="invalid_value", param=path or None)
 

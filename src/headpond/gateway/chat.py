@@ -14,6 +14,7 @@ from headpond.errors import InvalidRequest
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat_schema import ChatRequest, Open, OpenChatRequest, StreamOptions
 from headpond.gateway.chat_stream import ChatStreams
+from headpond.gateway.deadlines import deadline_of
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import (
@@ -29,7 +30,16 @@ from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
 from headpond.services.desk import Desk
 from headpond.settings import GatewaySettings
 
-FOR_HEADPOND = ("model", "stream", "stream_options", "metadata", "service_tier")
+FOR_HEADPOND = (
+    "model",
+    "stream",
+    "stream_options",
+    "metadata",
+    "service_tier",
+    "deadline",
+    "expires_in",
+    "best_effort",
+)
 
 
 class ChatReader:
@@ -64,6 +74,9 @@ class ChatReader:
             stream=request.stream,
             model=request.model,
             priority=priority_of(request.service_tier, Priority.INTERACTIVE),
+            deadline=deadline_of(request.deadline, request.expires_in),
+            expires_in=request.expires_in,
+            best_effort=request.best_effort,
         )
 
 

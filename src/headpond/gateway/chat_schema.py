@@ -9,6 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from headpond.gateway.deadlines import BestEffort, Deadline, ExpiresIn
+
 Penalty: TypeAlias = Annotated[float, Meta(ge=-2, le=2)]
 TokenCount: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, pattern="^[^\\x00-\\x1f]*$")]
@@ -71,9 +73,15 @@ class ResponseFormat(msgspec.Struct, frozen=True):
 
 
 class ChatParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything but model, messages and what belongs to one front door alone."""
+    """Everything but model, messages and what belongs to one front door alone.
+
+    `best_effort`, `deadline` and `expires_in` are Headpond's own.
+    """
 
     audio: Open | None = None
+    best_effort: BestEffort = False
+    deadline: Deadline | None = None
+    expires_in: ExpiresIn | None = None
     frequency_penalty: Penalty | None = None
     function_call: str | Open | None = None
     functions: list[Open] | None = None

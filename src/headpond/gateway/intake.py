@@ -43,6 +43,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority
     task_type: str | None = None
     deadline: float | None = None
+    expires_in: float | None = None
     best_effort: bool = False
     callback: str | None = None
     background: bool | None = None
@@ -66,6 +67,7 @@ class Inspection:
             priority=asked.priority,
             task_type=asked.task_type,
             deadline=asked.deadline,
+            expires_in=asked.expires_in,
             best_effort=asked.best_effort,
             callback=asked.callback,
             background=asked.background,

@@ -1,7 +1,6 @@
 """Wire types of Headpond's own job API."""
 
-from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -11,14 +10,6 @@ from headpond.domain.lane import Priority
 from headpond.domain.public_address import MAX_URL_CHARS
 from headpond.domain.quote import Eta
 from headpond.gateway.chat_schema import ChatParameters, Messages, Name, completion
-
-END_OF_TIME = 253_402_300_799
-"""The last second of the year 9999: later times have no ISO form."""
-
-Deadline: TypeAlias = (
-    Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset")]
-    | Annotated[float, Meta(ge=0, le=END_OF_TIME, description="Unix seconds")]
-)
 
 
 class Callback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,11 +26,6 @@ class JobRequest(ChatParameters, frozen=True, kw_only=True):
     model: Name | None = None
     task_type: Name | None = None
     priority: Priority = Priority.BATCH
-    deadline: Deadline | None = None
-    expires_in: Annotated[float, Meta(gt=0, le=31_536_000, description="Seconds")] | None = None
-    best_effort: Annotated[
-        bool, Meta(description="Take the job even if its deadline seems out of reach")
-    ] = False
     callback: Callback | None = None
 
 

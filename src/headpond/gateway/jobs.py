@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 from starlette.types import ASGIApp
@@ -11,6 +10,7 @@ from headpond.domain.identity import Identity
 from headpond.domain.job import Job, JobId, JobState
 from headpond.errors import InvalidRequest, NotFound
 from headpond.gateway.body import BodyReader
+from headpond.gateway.deadlines import deadline_of
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import (
@@ -32,7 +32,6 @@ from headpond.gateway.job_schema import (
 )
 from headpond.gateway.reply import json_reply
 from headpond.gateway.tombstones import Deleted, gone
-from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobQuery
 from headpond.services.desk import Desk
 from headpond.services.webhooks import Webhooks
@@ -88,7 +87,6 @@ class JobRoutes:
         intake: Intake,
         desk: Desk,
         bodies: BodyReader,
-        clock: Clock,
         settings: GatewaySettings,
         *,
         webhooks: Webhooks,
@@ -97,7 +95,6 @@ class JobRoutes:
         self._desk = desk
         self._bodies = bodies
         self._webhooks = webhooks
-        self._clock = clock
         self._max_wait_s = settings.max_wait_s
         self._body_type = JobRequest if settings.unknown_parameters == "refuse" else OpenJobRequest
         self._decoder = msgspec.json.Decoder[JobRequest](self._body_type)
@@ -166,7 +163,8 @@ class JobRoutes:
             model=request.model,
             priority=request.priority,
             task_type=request.task_type,
-            deadline=self._deadline(request),
+            deadline=deadline_of(request.deadline, request.expires_in),
+            expires_in=request.expires_in,
             best_effort=request.best_effort,
             callback=self._callback(request),
         )
@@ -202,15 +200,6 @@ class JobRoutes:
     async def _cancel(self, call: Call) -> ASGIApp:
         job = await self._desk.cancel(job_id(call.id), call.identity)
         return json_reply(await with_result(self._desk, job))
-
-    def _deadline(self, request: JobRequest) -> float | None:
-        if request.expires_in is None:
-            deadline = request.deadline
-            return deadline.timestamp() if isinstance(deadline, datetime) else deadline
-        if request.deadline is not None:
-            message = "Send either deadline or expires_in, not both."
-            raise InvalidRequest(message, code="invalid_value", param="expires_in")
-        return self._clock.now() + request.expires_in
 
     def _callback(self, request: JobRequest) -> str | None:
         if request.callback is None:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from headpond.gateway.chat_schema import Metadata, Name, Open, ServiceTier, TokenCount
+from headpond.gateway.deadlines import BestEffort, Deadline, ExpiresIn
 
 Status: TypeAlias = Literal[
     "queued", "in_progress", "completed", "incomplete", "failed", "cancelled"
@@ -85,11 +86,14 @@ class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of POST /v1/responses."""
+    """Body of POST /v1/responses. `best_effort`, `deadline`, `expires_in` are Headpond's own."""
 
     input: Annotated[str, Meta(min_length=1)] | Annotated[list[InputItem], Meta(min_length=1)]
     model: Name
     background: bool | None = None
+    best_effort: BestEffort = False
+    deadline: Deadline | None = None
+    expires_in: ExpiresIn | None = None
     instructions: str | None = None
     max_output_tokens: TokenCount | None = None
     metadata: Metadata | None = None

@@ -14,6 +14,7 @@ from headpond.domain.lane import Priority
 from headpond.errors import InvalidRequest
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
+from headpond.gateway.deadlines import deadline_of
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
 from headpond.gateway.event_stream import STARTING_AFTER, starting_after
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
@@ -68,6 +69,9 @@ class ResponseReader:
             model=request.model,
             priority=priority_of(request.service_tier, default),
             background=bool(request.background),
+            deadline=deadline_of(request.deadline, request.expires_in),
+            expires_in=request.expires_in,
+            best_effort=request.best_effort,
         )
 
 

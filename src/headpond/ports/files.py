@@ -41,7 +41,7 @@ class FileStore(Protocol):
         ...
 
     async def remove(self, file_id: FileId) -> bool:
-        """Forget a file; False if there is none. Its blob is left alone."""
+        """Remove a file; False if there is none. Its blob is left alone."""
         ...
 
     async def disown(self, blobs: list[BlobName]) -> list[BlobName]:

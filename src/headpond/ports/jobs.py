@@ -130,7 +130,7 @@ class JobStore(Protocol):
         ...
 
     async def forget_keys(self, now: float, *, limit: int) -> int:
-        """Drop up to `limit` expired keys and as many expired tries, the oldest first.
+        """Forget up to `limit` expired keys and as many expired tries, the oldest first.
 
         Returns how many. A key whose job has not ended holds for another `HELD_ON_S` instead.
         """

@@ -17,7 +17,7 @@ class Roster(Protocol):
         ...
 
     async def forget(self, before: float, *, keep: int) -> int:
-        """Drop reports from before that Unix time, but of each pool the newest `keep`.
+        """Forget reports from before that Unix time, but of each pool the newest `keep`.
 
         Returns how many. What is kept says how fast the pool was when it last worked.
         """

@@ -55,7 +55,7 @@ class TokenStreams(Protocol):
         ...
 
     async def forget(self, ended_before: float) -> int:
-        """Drop streams of jobs that ended before then (Unix seconds), the oldest jobs' first.
+        """Forget streams of jobs that ended before then (Unix seconds), the oldest jobs' first.
 
         Returns how many; there may be more.
         """

@@ -13,7 +13,7 @@ from headpond.ports.clock import Clock
 from headpond.ports.files import FileStore
 from headpond.services.batch_hold import BatchHold
 from headpond.services.batch_input import BatchInput
-from headpond.services.files import swept
+from headpond.services.files import removed_meanwhile
 from headpond.services.line_format import LineFormat
 
 
@@ -91,7 +91,7 @@ class BatchOutput:
             expires_at=None if batch.output_ttl_s is None else now + batch.output_ttl_s,
         )
         if not await self._files.put(file):
-            raise swept(file)
+            raise removed_meanwhile(file)
         return file.id
 
 

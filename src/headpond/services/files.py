@@ -17,7 +17,7 @@ from headpond.ports.files import FileQuery, FileStore
 INPUT_TTL_S = 30 * 86_400.0
 """How long a file that was handed in is kept, unless its owner says otherwise."""
 
-SWEEP = 256
+AT_ONCE = 256
 FORSAKEN_S = 3_600.0
 """A blob that no file names is somebody's who is still writing, or nobody's after this long."""
 
@@ -85,7 +85,7 @@ class Files:
                 expires_at=now + told.ttl_s,
             )
             if not await self._store.put(file):
-                raise swept(file)
+                raise removed_meanwhile(file)
         finally:
             self._coming[team] -= size
             self._coming = +self._coming
@@ -115,10 +115,10 @@ class Files:
             raise InvalidRequest(message, code="file_in_use", param="id", status=409)
         await self._remove(file)
 
-    async def sweep(self) -> None:
+    async def remove_old(self) -> None:
         """Remove files whose time is over, and bytes that a process left when it died."""
         now = self._clock.now()
-        for file in await self._store.expired(now, SWEEP):
+        for file in await self._store.expired(now, AT_ONCE):
             if not await self._batches.reads(file.id):
                 await self._remove(file)
         # Whoever slept since it wrote them and comes to name them now is refused.
@@ -141,7 +141,7 @@ class Files:
         await self._blobs.delete(file.blob)
 
 
-def swept(file: File) -> Unavailable:
+def removed_meanwhile(file: File) -> Unavailable:
     """Its writer took so long that its bytes were taken for forsaken and removed."""
     message = f"The bytes of {file.filename!r} were removed before they were recorded; try again."
-    return Unavailable(message, code="file_swept")
+    return Unavailable(message, code="file_removed")

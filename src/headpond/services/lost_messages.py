@@ -18,8 +18,7 @@ from headpond.domain.job import Job, JobId
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.ports.jobs import OpenJobs
-from headpond.ports.queue import MessageLookup
-from headpond.services.two_step_delivery import message_of
+from headpond.ports.queue import MessageLookup, message_of
 
 PAGE = 256
 PAGES = 20

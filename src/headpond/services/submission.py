@@ -31,9 +31,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     `request` is the chat completion's body as JSON, an object without `model` and `stream`;
     `prompt_chars` the length of its messages; `deadline` Unix seconds, which `best_effort` takes
-    for a wish. `fingerprint` identifies the client's whole body for `idempotency_key`; without one,
-    and if the client counts its tries, `try_number` is which one this is, and `fingerprint`
-    identifies the client too.
+    for a wish; instead of it, `expires_in` counts from the submission. `fingerprint` identifies the
+    client's whole body for `idempotency_key`; without one, and if the client counts its tries,
+    `try_number` is which one this is, and `fingerprint` identifies the client too.
     """
 
     request: bytes
@@ -43,6 +43,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority = Priority.BATCH
     task_type: str | None = None
     deadline: float | None = None
+    expires_in: float | None = None
     best_effort: bool = False
     callback: str | None = None
     stream: bool = False
@@ -112,6 +113,8 @@ class Submission:
         if known is not None:
             return await self._replayed(known, order, identity)
         now = self._clock.now()
+        if order.expires_in is not None:
+            order = replace(order, deadline=now + order.expires_in)
         job = self._job(order, identity, now)
         left = await self._charge(order, identity, job.work_tokens)
         stored = await self._delivery.submit(

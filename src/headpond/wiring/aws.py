@@ -11,6 +11,7 @@ from headpond.adapters.aws.endpoints import DynamoEndpointStore
 from headpond.adapters.aws.files import DynamoFileStore
 from headpond.adapters.aws.jobs import DynamoJobStore
 from headpond.adapters.aws.keys import DynamoKeyStore
+from headpond.adapters.aws.open_jobs import DynamoOpenJobs
 from headpond.adapters.aws.outbox import DynamoOutbox
 from headpond.adapters.aws.retention import DynamoRetention
 from headpond.adapters.aws.roster import DynamoRoster
@@ -37,6 +38,7 @@ async def dynamodb_store(settings: Settings, clock: Clock, queue: Queue) -> Asyn
             yield Store(
                 clock=clock,
                 jobs=jobs,
+                open_jobs=DynamoOpenJobs(table),
                 queue=queue,
                 audit=DynamoAudit(table),
                 dead_letters=DynamoDeadLetters(table),

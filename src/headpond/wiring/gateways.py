@@ -25,16 +25,16 @@ from headpond.services.batch_input import BatchInput
 from headpond.services.batch_output import BatchOutput
 from headpond.services.batch_runner import BatchRunner
 from headpond.services.batches import Batches
+from headpond.services.body_eraser import BodyEraser
 from headpond.services.desk import Desk
 from headpond.services.duty import Duty
 from headpond.services.files import Files
-from headpond.services.forgetting import Forgetting
 from headpond.services.lost_messages import LostMessages
 from headpond.services.quotes import Quotes
 from headpond.services.rate_limits import RateLimits
 from headpond.services.reaper import Reaper
-from headpond.services.retention import Retainer
 from headpond.services.submission import Submission
+from headpond.services.token_forgetter import TokenForgetter
 from headpond.services.tokens import Tokens
 from headpond.services.webhook_sender import WebhookSender
 from headpond.settings import Settings
@@ -44,7 +44,7 @@ from headpond.wiring.stores import Store, open_store
 from headpond.wiring.triage import triage_of
 from headpond.wiring.webhooks import Telling, open_webhooks
 
-SWEEP_EVERY_S = 60.0
+TIDY_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             *_duties(settings, store, delivery, heard.listener),
             Duty("quotes", offers.tick, every_s=quotes.EVERY_S, listener=heard.listener),
             Duty("batches", runner.tick, every_s=settings.batches.every_s, listener=heard.listener),
-            Duty("files", files.sweep, every_s=SWEEP_EVERY_S, listener=heard.listener),
+            Duty("files", files.remove_old, every_s=TIDY_EVERY_S, listener=heard.listener),
             _webhook_sender(settings, store, telling, heard.listener),
         )
         for duty in duties:
@@ -159,13 +159,13 @@ def _duties(
         accepted_grace_s=settings.reaper.accepted_grace_s,
     )
     kept = settings.retention
-    retainer = Retainer(store.retention, rules(kept.keep_s, kept.teams), store.clock)
-    forgetting = Forgetting(store.streams, clock=store.clock, ttl_s=settings.stream_ttl_s)
+    eraser = BodyEraser(store.retention, rules(kept.keep_s, kept.teams), store.clock)
+    forgetter = TokenForgetter(store.streams, clock=store.clock, ttl_s=settings.stream_ttl_s)
     return (
         *_search(settings, store, delivery, listener),
         Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=listener),
-        Duty("retention", retainer.tick, every_s=kept.every_s, listener=listener),
-        Duty("forgetting", forgetting.tick, every_s=SWEEP_EVERY_S, listener=listener),
+        Duty("old bodies", eraser.tick, every_s=kept.every_s, listener=listener),
+        Duty("old tokens", forgetter.tick, every_s=TIDY_EVERY_S, listener=listener),
     )
 
 
@@ -173,7 +173,7 @@ def _search(
     settings: Settings, store: Store, delivery: Delivery, listener: Listener
 ) -> tuple[Duty, ...]:
     """For what the queue lost, if it can lose something."""
-    if store.lookup is None or store.open_jobs is None:
+    if store.lookup is None:
         return ()
     search = LostMessages(store.open_jobs, store.lookup, delivery, listener)
     every_s = settings.reaper.every_s

@@ -15,6 +15,7 @@ from headpond.adapters.postgres.endpoints import PostgresEndpointStore
 from headpond.adapters.postgres.files import PostgresFileStore
 from headpond.adapters.postgres.jobs import PostgresJobStore
 from headpond.adapters.postgres.keys import PostgresKeyStore
+from headpond.adapters.postgres.open_jobs import PostgresOpenJobs
 from headpond.adapters.postgres.outbox import PostgresOutbox
 from headpond.adapters.postgres.queue import PostgresQueue
 from headpond.adapters.postgres.retention import PostgresRetention
@@ -42,6 +43,7 @@ async def postgres_store(settings: Settings, clock: Clock) -> AsyncGenerator[Sto
         yield Store(
             clock=clock,
             jobs=PostgresJobStore(database, clock),
+            open_jobs=PostgresOpenJobs(database),
             queue=PostgresQueue(database, clock),
             audit=PostgresAudit(database),
             dead_letters=PostgresDeadLetters(database),

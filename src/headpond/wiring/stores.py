@@ -42,7 +42,7 @@ class Store:
 
     clock: Clock
     jobs: JobStore
-    open_jobs: OpenJobs | None = None
+    open_jobs: OpenJobs
     queue: Queue
     lookup: MessageLookup | None = None
     audit: Audit

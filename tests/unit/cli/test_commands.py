@@ -158,3 +158,27 @@ async def _bury(home: Path) -> list[JobId]:
         await store.add(new_job(job))
     await database.close()
     return [job.id for job in jobs]
+
+
+def test_the_first_key_says_what_becomes_of_work_without_one(headpond: Headpond) -> None:
+    first = headpond("keys", "create", "--team", "a")
+    assert first.out.startswith("hp_")
+    assert "stays with the team `local`" in first.out + first.err
+    second = headpond("keys", "create", "--team", "a")
+    assert "`local`" not in second.out + second.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--port", "99999", "--port takes a whole number from 0 to 65535, not 99999."),
+        ("--engine", "foo", "--engine: it must begin with http:// or https://"),
+    ],
+)
+def test_a_wrong_option_is_told_of_by_its_own_name(
+    headpond: Headpond, option: str, value: str, says: str
+) -> None:
+    refused = headpond("up", option, value)
+    assert refused.status == 2
+    assert says in refused.err
+    assert "HEADPOND_" not in refused.err

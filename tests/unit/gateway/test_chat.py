@@ -177,7 +177,21 @@ async def test_all_parameters_of_the_official_client_are_known() -> None:
     official = get_type_hints(module.CompletionCreateParamsBase).keys()
     known = {field.name for field in msgspec.structs.fields(ChatRequest)}
 
-    assert known == official | {"stream"}
+    assert known == official | {"stream", "deadline", "expires_in", "best_effort"}
+
+
+async def test_a_deadline_goes_with_a_chat_and_not_to_the_engine(stage: Stage) -> None:
+    asking = asyncio.create_task(stage.post(URL, {**ASKED, "expires_in": 60, "best_effort": True}))
+    claim = await stage.claim()
+    assert claim.job.deadline == stage.clock.now() + 60
+    assert msgspec.json.decode(claim.request).keys() == {"messages"}
+    await stage.settle(claim, answered("four"))
+    assert (await asking).status == 200
+
+    past = await stage.post(URL, {**ASKED, "deadline": stage.clock.now() - 1})
+    assert (past.status, past.error["code"]) == (400, "deadline_in_the_past")
+    both = await stage.post(URL, {**ASKED, "deadline": 1, "expires_in": 1})
+    assert (both.status, both.error["param"]) == (400, "expires_in")
 
 
 async def test_extra_parameters_pass_where_the_settings_say_so() -> None:

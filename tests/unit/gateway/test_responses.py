@@ -49,6 +49,15 @@ async def test_a_background_response_is_queued_at_once(stage: Stage) -> None:  #
     assert (await stage.depths())[1].ready == 1
 
 
+async def test_a_response_may_have_a_deadline(stage: Stage) -> None:
+    until = stage.clock.now() + 60
+    created = await create(stage, background=True, deadline=until, best_effort=True)
+    assert created.status == 200
+    claim = await stage.claim()
+    assert claim.job.deadline == until
+    assert msgspec.json.decode(claim.request).keys() == {"messages"}
+
+
 async def test_a_response_is_a_job_under_another_name(stage: Stage) -> None:
     created = (await create(stage, background=True)).json
 

@@ -192,7 +192,7 @@ async def strike(case: Any, call: int | None, when: When) -> bool:
     assert len(jobs) == 3
     assert all(job.state.terminal and job.batch == batch.id for job in jobs)
     await asyncio.sleep(FORSAKEN_S + 1)
-    await world.files.sweep()
+    await world.files.remove_old()
     files = await world.files.find(FileQuery(team="team", now=world.clock.now()))
     blobs = await world.blobs.written_before(world.clock.now() + 1)
     assert sorted(blobs) == sorted(file.blob for file in files)
@@ -452,16 +452,17 @@ def test_a_request_that_its_endpoint_refuses_costs_the_others_nothing() -> None:
     async def experiment() -> None:
         world = World()
         lines = [line("a"), line("b", temperature=7), line("c", max_tokens=10**6)]
+        lines += [line("d", expires_in=9), line("e", deadline="2026-01-01T00:00:00Z")]
         batch = await world.batch(lines)
         async with world.working():
             await world.runner(settings=SETTINGS).run(batch)
         batch = await world.now(batch)
-        assert (batch.status, batch.counts) == (BatchStatus.COMPLETED, Counts(3, 1, 2))
+        assert (batch.status, batch.counts) == (BatchStatus.COMPLETED, Counts(5, 1, 4))
         assert batch.model == "model"
         told = await world.content(batch.error_file)
         codes = [one["response"]["body"]["error"]["code"] for one in told]
-        assert codes == ["invalid_value", "too_many_tokens"]
-        assert [one["custom_id"] for one in told] == ["b", "c"]
+        assert codes == ["invalid_value", "too_many_tokens", *["unsupported_parameter"] * 2]
+        assert [one["custom_id"] for one in told] == ["b", "c", "d", "e"]
 
     run_virtually(experiment())
 
@@ -511,7 +512,7 @@ def test_a_runner_that_slept_before_it_named_its_output_writes_it_again() -> Non
             if not slept:
                 slept = True
                 await asyncio.sleep(FORSAKEN_S + 1)
-                await world.files.sweep()
+                await world.files.remove_old()
             return await put(file)
 
         world.file_store.put = sleep_and_put  # pyright: ignore[reportAttributeAccessIssue]

@@ -31,13 +31,13 @@ async def test_a_file_expires_and_its_bytes_go_with_it(stage: Stage) -> None:
     about = About("a.jsonl", Purpose.BATCH, ttl_s=3_600.0)
     file = await stage.files.store(pieces(), lambda: about, TEAM)
     stage.manual.advance(3_599)
-    await stage.files.sweep()
+    await stage.files.remove_old()
     assert await stage.files.file(file.id, TEAM) == file
 
     stage.manual.advance(1)
     with pytest.raises(NotFound):
         await stage.files.file(file.id, TEAM)
-    await stage.files.sweep()
+    await stage.files.remove_old()
     assert await stage.file_store.get(file.id) is None
     assert await stage.blobs.written_before(stage.clock.now() + 1) == []
 
@@ -47,11 +47,11 @@ async def test_an_input_outlives_its_time_while_a_batch_reads_it(stage: Stage) -
     batch = a_batch(input_file=file.id)
     await stage.file_store.put(file)
     await stage.batch_store.add(batch)
-    await stage.files.sweep()
+    await stage.files.remove_old()
     assert await stage.file_store.get(file.id) == file
 
     await stage.batch_store.swap(batch.refused(stage.clock.now(), []))
-    await stage.files.sweep()
+    await stage.files.remove_old()
     assert await stage.file_store.get(file.id) is None
 
 
@@ -81,7 +81,7 @@ async def test_an_upload_that_slept_too_long_names_no_bytes_that_were_swept(stag
         @override
         async def put(self, file: File) -> bool:
             stage.manual.advance(FORSAKEN_S + 1)
-            await stage.files.sweep()
+            await stage.files.remove_old()
             return await super().put(file)
 
     stage.files._store = Sleepy()  # pyright: ignore[reportPrivateUsage]
@@ -95,9 +95,9 @@ async def test_bytes_that_nobody_names_are_swept_when_their_writer_must_be_gone(
     async with stage.blobs.create(BlobName("left")) as blob:
         await blob.write(b"half of something")
     stage.manual.advance(FORSAKEN_S)
-    await stage.files.sweep()
+    await stage.files.remove_old()
     assert await stage.blobs.written_before(stage.clock.now() + 1) == ["left"]
 
     stage.manual.advance(1)
-    await stage.files.sweep()
+    await stage.files.remove_old()
     assert await stage.blobs.written_before(stage.clock.now() + 1) == []

@@ -10,7 +10,7 @@ from headpond.domain.job import Job, JobId, JobState
 from headpond.domain.outcome import Answered
 from headpond.ports.jobs import OpenJobs
 from headpond.services import lost_messages as module
-from headpond.services.lost_messages import PAGE, PAGES, LostMessages
+from headpond.services.lost_messages import LostMessages
 from headpond.testing.records import a_job
 from headpond.testing.virtual_time import run_virtually
 from tests.unit.services.pond import ANSWER, Pond, ScriptedEngine
@@ -111,13 +111,16 @@ def test_a_look_is_bounded_and_the_next_one_goes_on(monkeypatch: pytest.MonkeyPa
     run_virtually(experiment())
 
 
-def test_all_that_was_lost_is_sent_again_in_one_tick() -> None:
+def test_all_that_was_lost_is_sent_again_in_one_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE", 2)
+    monkeypatch.setattr(module, "PAGES", 2)
+
     async def experiment() -> None:
         pond = Pond()
-        for _ in range(PAGE * (PAGES + 1)):
+        for _ in range(11):
             await pond.submit(a_job())
         empty(pond)
-        assert await duty_of(pond).tick() == PAGE * (PAGES + 1)
+        assert await duty_of(pond).tick() == 11
         assert await duty_of(pond).tick() == 0
 
     run_virtually(experiment())

@@ -15,7 +15,12 @@ import msgspec
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session  # pyright: ignore[reportUnknownVariableType]
 from botocore import xform_name  # pyright: ignore[reportUnknownVariableType]
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+)
 
 from headpond.errors import Unavailable
 
@@ -70,6 +75,8 @@ class Service:
             return await getattr(self._client, xform_name(operation))(**parameters)
         except ClientError as error:
             raise self._translated(operation, error) from error
+        except (NoCredentialsError, ParamValidationError) as error:
+            raise Refused(type(error).__name__, str(error), {}) from error
         except BotoCoreError as error:
             raise self._away(operation, str(error)) from error
 

@@ -1,35 +1,53 @@
 """Dispatches as items, written in the transaction that ends what they tell of."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from headpond.adapters.aws.records import agenda_of
 from headpond.adapters.aws.table import Change, Key, Put, Table, at, shard_of
 from headpond.adapters.aws.values import Item, Value, raw
 from headpond.domain.batch import Batch
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
-from headpond.domain.webhook_event import Event, EventId, batch_event, job_event
+from headpond.domain.webhook_event import Event, EventId, batch_event, job_events
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Dispatch).decode
 _decode_endpoint = msgspec.json.Decoder(Endpoint).decode
 
 
+BETWEEN, BEYOND = "\x01", "\x7f"
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """Times are Unix seconds."""
+
+    to: Destination
+    due_at: float
+    happened_at: float
+
+
 async def job_notices(table: Table, ended: Job) -> list[Put]:
     """What a job that ends with this record leaves, for its team's endpoints and its callback."""
-    return await notices(table, job_event(ended), ended.callback)
+    return await notices(table, job_events(ended), ended.callback)
 
 
 async def batch_notices(table: Table, ended: Batch) -> list[Put]:
     """What a batch that ends with this record leaves."""
-    return await notices(table, batch_event(ended))
+    return await notices(table, [batch_event(ended)])
 
 
-async def notices(table: Table, event: Event, callback: str | None = None) -> list[Put]:
-    """A dispatch for each who is to be told."""
-    told = dispatches(event, await endpoints_of(table, event.team), callback)
-    return [Put(_new_item(dispatch), absent=True) for dispatch in told]
+async def notices(table: Table, events: Sequence[Event], callback: str | None = None) -> list[Put]:
+    """A dispatch of each event of a team for each who is to be told; a callback of the first."""
+    endpoints = await endpoints_of(table, events[0].team)
+    return [
+        Put(_new_item(dispatch), absent=True)
+        for number, event in enumerate(events)
+        for dispatch in dispatches(event, endpoints, None if number else callback)
+    ]
 
 
 async def endpoints_of(table: Table, team: str) -> list[Endpoint]:
@@ -52,6 +70,24 @@ def dispatch_of(item: Item) -> Dispatch:
     return _decode(raw(item))
 
 
+def place_of(to: Destination) -> str:
+    """Where the agenda has what is pending there: each destination's is together, by its time."""
+    return f"{to.endpoint}{BETWEEN}{to.origin}{BETWEEN}"
+
+
+def place_after(to: Destination) -> str:
+    """Beyond all that is pending there, before any other destination."""
+    return place_of(to) + BEYOND
+
+
+def pending_at(key: Key) -> Pending:
+    """What the agenda says of a pending dispatch."""
+    endpoint, _, rest = key.sort.partition(BETWEEN)
+    origin, _, when = rest.rpartition(BETWEEN)
+    due, happened, *_ = when.split("#")
+    return Pending(Destination(EndpointId(endpoint), origin), float(due), float(happened))
+
+
 def changed(after: Dispatch) -> Change:
     """The dispatch in the place of that one version below."""
     return Change(
@@ -71,11 +107,11 @@ def _new_item(dispatch: Dispatch) -> Item:
 
 
 def _moving(dispatch: Dispatch) -> dict[str, Value | None]:
-    """Pending ones are in the agenda by when they are due, ended ones by their end."""
+    """Pending ones are in the agenda by where they go and when, ended ones by their end."""
     shard = shard_of(dispatch.endpoint)
     happened = at(dispatch.event.occurred_at, dispatch.event.id)
     if dispatch.due_at is not None:
-        kind, when = "dispatch", at(dispatch.due_at, happened)
+        kind, when = "dispatch", place_of(dispatch.destination) + at(dispatch.due_at, happened)
     else:
         kind, when = "told", at(dispatch.ended_at or 0.0, happened)
     return {

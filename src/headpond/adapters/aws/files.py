@@ -1,5 +1,6 @@
 """What is known of files, in a table of DynamoDB."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -12,6 +13,8 @@ from headpond.adapters.aws.values import Item, raw
 from headpond.domain.file import BlobName, File, FileId
 from headpond.ports.files import FileQuery, FileStore
 
+AT_ONCE = 100
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(File).decode
 
@@ -23,12 +26,13 @@ class DynamoFileStore(FileStore):
         self._table = table
 
     @override
-    async def put(self, file: File) -> None:
+    async def put(self, file: File) -> bool:
         before = await self.get(file.id)
-        old = before is not None and before.blob != file.blob
-        forgotten = [Delete(Key(f"blob#{before.blob}"))] if before and old else []
-        named: Item = {"pk": f"blob#{file.blob}", "sk": "-"}
-        await self._table.write(Put(_item(file)), Put(named), *forgotten)
+        if before is not None and before.blob == file.blob:
+            return not await self._table.write(Put(_item(file)))
+        named = Put({"pk": f"blob#{file.blob}", "sk": "-", "file": file.id}, absent=True)
+        forgotten = [] if before is None else [Delete(Key(f"blob#{before.blob}"))]
+        return not await self._table.write(Put(_item(file)), named, *forgotten)
 
     @override
     async def get(self, file_id: FileId) -> File | None:
@@ -62,9 +66,23 @@ class DynamoFileStore(FileStore):
         return True
 
     @override
-    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
-        named = await self._table.get_many([Key(f"blob#{blob}") for blob in blobs])
-        return [blob for blob in blobs if f"blob#{blob}" not in named]
+    async def disown(self, blobs: list[BlobName]) -> list[BlobName]:
+        disowned = await asyncio.gather(*(self._disown(blob) for blob in blobs))
+        return [blob for blob, is_disowned in zip(blobs, disowned, strict=True) if is_disowned]
+
+    @override
+    async def stored_bytes(self, team: str, now: float) -> int:
+        query = FileQuery(team=team, now=now, limit=AT_ONCE)
+        return sum([file.size async for file in self._listed(query) if not file.expired(now)])
+
+    async def _disown(self, blob: BlobName) -> bool:
+        """The note that a blob has no file stays, so that none can name it any more."""
+        key = Key(f"blob#{blob}")
+        nobody = Put({"pk": key.pk, "sk": key.sk, "file": ""}, absent=True)
+        if not await self._table.write(nobody):
+            return True
+        item = await self._table.get(key)
+        return item is not None and item["file"] == ""
 
     async def _listed(self, query: FileQuery) -> AsyncIterator[File]:
         last = None if query.after is None else await self.get(query.after)

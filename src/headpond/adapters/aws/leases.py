@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Lease, LeaseToken
 
-MAX_LEASE_S = 43_200
-"""A message is never hidden for longer after it was received, however often that is prolonged."""
+MAX_LEASE_S = 43_199
+"""A message is never hidden for longer after it was received, however often that is prolonged.
+
+A second less than SQS allows, which counts whole ones.
+"""
 
 
 @dataclass(slots=True)

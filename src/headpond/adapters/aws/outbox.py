@@ -1,22 +1,30 @@
 """The outbox in a table of DynamoDB.
 
-All that is pending for one endpoint is in one partition of the agenda, beside that of others. Which
-endpoints have something due is therefore found by walking over it, past what is due for those that
-are known already.
+The agenda has what is pending by destination, and for each by its time. So a look goes from one
+destination to the next, however much is pending for either.
 """
 
 from collections.abc import AsyncIterator
 
 from typing_extensions import override
 
-from headpond.adapters.aws.agenda import agenda, up_to
-from headpond.adapters.aws.dispatches import changed, dispatch_of, key_of, notices
+from headpond.adapters.aws.agenda import agenda, merged, up_to
+from headpond.adapters.aws.dispatches import (
+    changed,
+    dispatch_of,
+    key_of,
+    notices,
+    pending_at,
+    place_after,
+    place_of,
+)
 from headpond.adapters.aws.records import agenda_of
-from headpond.adapters.aws.table import Key, Table, at, just_after, shard_of
+from headpond.adapters.aws.table import SHARDS, Key, Table, at, just_after, shard_of
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.domain.webhook_event import Event, EventId
-from headpond.ports.outbox import DispatchQuery, Outbox, Untold
+from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 
 
 class DynamoOutbox(Outbox):
@@ -27,27 +35,31 @@ class DynamoOutbox(Outbox):
 
     @override
     async def publish(self, event: Event) -> None:
-        for notice in await notices(self._table, event):
+        for notice in await notices(self._table, [event]):
             await self._table.write(notice)
 
     @override
-    async def due(self, now: float, *, limit: int) -> list[EndpointId]:
-        found: dict[EndpointId, None] = {}
-        async for key in agenda(self._table, "dispatch", before=just_after(now)):
-            found[_endpoint_in(key)] = None
-            if len(found) == limit:
-                break
-        return list(found)
+    async def look(self, now: float, *, limit: int, after: Destination | None = None) -> Look:
+        lists = [self._destinations(shard, after) for shard in range(SHARDS)]
+        keys = await up_to(merged(lists), limit + 1)
+        seen = [pending_at(key) for key in keys[:limit]]
+        due = [pending.to for pending in seen if pending.due_at <= now]
+        return Look(due, seen[-1].to if len(keys) > limit else None)
 
     @override
     async def lease(
-        self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+        self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
-        partition = agenda_of("dispatch", shard_of(endpoint))
-        keys = self._table.look("agenda", partition, before=just_after(now))
-        mine = (key async for key in keys if _endpoint_in(key) == endpoint)
+        place = place_of(destination)
+        due = self._table.look(
+            "agenda",
+            agenda_of("dispatch", shard_of(destination.endpoint)),
+            after=place,
+            before=place + just_after(now),
+            at_once=limit,
+        )
         leased: list[Dispatch] = []
-        for key in await up_to(mine, limit):
+        for key in await up_to(due, limit):
             item = await self._table.get(key)
             dispatch = None if item is None else dispatch_of(item)
             if dispatch is None or dispatch.due_at is None or dispatch.due_at > now:
@@ -92,6 +104,19 @@ class DynamoOutbox(Outbox):
         await self._table.delete_many(keys)
         return len(keys)
 
+    async def _destinations(self, shard: int, after: Destination | None) -> AsyncIterator[Key]:
+        """The first that is pending for each destination: a call leads from one to the next."""
+        bound = "" if after is None else place_after(after)
+        while True:
+            pending = self._table.look(
+                "agenda", agenda_of("dispatch", shard), after=bound, at_once=1
+            )
+            key = await anext(pending, None)
+            if key is None:
+                return
+            yield key
+            bound = place_after(pending_at(key).to)
+
     async def _newest_first(self, query: DispatchQuery) -> AsyncIterator[Key]:
         before = ""
         if query.after is not None:
@@ -102,7 +127,3 @@ class DynamoOutbox(Outbox):
         family = f"dispatches#{query.endpoint}"
         async for key in self._table.look("family", family, before=before, reverse=True):
             yield key
-
-
-def _endpoint_in(key: Key) -> EndpointId:
-    return EndpointId(key.pk.removeprefix("endpoint#"))

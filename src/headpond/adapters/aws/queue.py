@@ -235,7 +235,7 @@ class SqsQueue(Queue):
                 log.exception("a message in %s cannot be read: %s", lane, received["Body"][:200])
                 continue
             lease = Lease(body.message, token)
-            self._leases.begin(lease, began, began + lease_s)
+            self._leases.begin(lease, began, began + min(lease_s, MAX_LEASE_S))
             if body.not_before is None or body.not_before <= self._clock.now():
                 self._note_work(body.message)
                 leases.append(lease)

@@ -84,32 +84,32 @@ def agenda_of(kind: str, shard: int) -> str:
 
 def _moving(job: Job) -> dict[str, Value | None]:
     """What follows from a job's state; None is what it has not."""
-    kind, seconds = _stage(job)
+    kind, when = _stage(job)
     shard = shard_of(job.id)
     line = None if job.batch is None else lines_of(job.batch, shard)
     return {
         "version": job.version,
         "record": _encode(job),
-        "agenda": None if kind is None else agenda_of(kind, shard),
-        "at": None if kind is None else at(seconds, job.id),
+        "agenda": agenda_of(kind, shard),
+        "at": when,
         "line_of": line,
         "line": None if line is None else f"{job.state}#{job.id}",
     }
 
 
-def _stage(job: Job) -> tuple[str | None, float]:
-    """What the job waits for, and until when, or since when it has ended."""
+def _stage(job: Job) -> tuple[str, str]:
+    """What the job is in the agenda for, and its place there: by time, or by its id."""
     match job:
         case Job(state=JobState.DEAD):
-            return "dead", job.finished_at or 0.0
+            return "dead", at(job.finished_at or 0.0, job.id)
         case Job(state=state) if state.terminal:
-            return "ended", job.finished_at or 0.0
+            return "ended", at(job.finished_at or 0.0, job.id)
         case Job(state=JobState.ACCEPTED):
-            return "accepted", job.accepted_at
+            return "accepted", at(job.accepted_at, job.id)
         case Job(deadline=float(deadline)):
-            return "deadline", deadline
+            return "deadline", at(deadline, job.id)
         case _:
-            return None, 0.0
+            return "open", job.id
 
 
 def _body(job_id: JobId, name: str, body: bytes) -> Sequence[Put]:

@@ -11,7 +11,7 @@ An item is found by `pk` and `sk`; what changes together lies under one `pk` or 
     endpoint#ID           -                 whose it is
                           dispatch#EVENT    what it is to be told, or was
     batch#ID  file#ID     -                 a record, JSON
-    blob#NAME             -                 that a file names it
+    blob#NAME             -                 the file that names it, or that none ever will
     apikeys               DIGEST            a key for the gateway
     roster                WORKER            a worker's last report
     stream#ID             0000000001 …      what a running job said; `head` says that there is one
@@ -21,7 +21,7 @@ Three sparse indexes hold keys alone; what they lead to is read from the table, 
 change of an item that moves in no index costs no index anything.
 
     agenda   (agenda, at)    what waits for a time, or is read in the order of time:
-                             accepted, deadline, ended, dead (a job is in at most one of these),
+                             accepted, deadline, open, ended, dead (a job is in one of these),
                              key, try, stream, file, batch, batch-ended, dispatch, told
     family   (family, name)  lists: a team's jobs, batches, files; an endpoint's dispatches
     lines    (line_of, line) a batch's jobs by state
@@ -199,8 +199,12 @@ class Table:
         before: str = "",
         begins: str = "",
         reverse: bool = False,
+        at_once: int | None = None,
     ) -> AsyncIterator[Key]:
-        """What an index has there, strictly between the two, as it was a moment ago."""
+        """What an index has there, strictly between the two, as it was a moment ago.
+
+        `at_once` are read in one call, for who may not want more.
+        """
         hash_key, sort_key = INDEXES[index]
         values: dict[str, Value] = {":partition": partition}
         names = {"#partition": hash_key}
@@ -220,7 +224,7 @@ class Table:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": marshalled(values),
             "ScanIndexForward": not reverse,
-        }
+        } | ({} if at_once is None else {"Limit": at_once})
         async for page in self._pages(query):
             for item in page:
                 sort = str(item[sort_key])

@@ -1,7 +1,7 @@
 """Blobs as files in a folder of this machine.
 
 A blob is written under a name of its own, synced, and then renamed: what bears the name of a blob
-is one, whole. What a process that died left behind keeps its own name until it is swept.
+is one, whole. What a process that died left behind keeps its own name until it is removed.
 """
 
 import asyncio

@@ -39,5 +39,5 @@ class MemoryEndpointStore(EndpointStore):
 
     @override
     async def remove(self, endpoint_id: EndpointId) -> bool:
-        self._outbox.drop(endpoint_id)
+        self._outbox.remove(endpoint_id)
         return self._endpoints.pop(endpoint_id, None) is not None

@@ -32,8 +32,8 @@ class MemoryOutbox(Outbox):
         """Called by the batch store, in the same way."""
         self._add(batch_event(batch))
 
-    def drop(self, endpoint_id: EndpointId) -> None:
-        """Forget what was on its way there."""
+    def remove(self, endpoint_id: EndpointId) -> None:
+        """Remove what was on its way there."""
         for key in [key for key in self._dispatches if key[0] == endpoint_id]:
             del self._dispatches[key]
 

@@ -25,8 +25,16 @@ INDEX = "headpond:streams"
 FORGET_AT_ONCE = 256
 
 
+class TokensLostError(Exception):
+    """The server has lost what a run had said. Whatever the run says, it is not to be streamed."""
+
+
 class RedisTokenStreams(TokenStreams):
-    """Processes on any number of machines share them."""
+    """Processes on any number of machines share them.
+
+    A run whose tokens were lost under it gets a restart in their place, and `append` raises
+    `TokensLostError`: readers then get the whole result once there is one.
+    """
 
     def __init__(self, server: Server, jobs: JobStore) -> None:
         self._server = server
@@ -46,7 +54,10 @@ class RedisTokenStreams(TokenStreams):
     async def append(self, job_id: JobId, entry: Entry) -> bool:
         if await self._version(job_id) != entry.run:
             return False
-        return bool(await self._run("append", job_id, entry.seq, entry.run, entry.choices or b""))
+        stored = await self._run("append", job_id, entry.seq, entry.run, entry.choices or b"")
+        if stored < 0:
+            raise TokensLostError(f"Redis has lost tokens of {job_id}; they are declared void.")
+        return bool(stored)
 
     @override
     async def read(
@@ -92,8 +103,8 @@ class RedisTokenStreams(TokenStreams):
 
     async def _read(self, job_id: JobId, after: int, limit: int) -> list[Entry]:
         version = await self._version(job_id)
-        entries = await self._run("read", job_id, version, after, limit)
-        return [_entry(seq, stored) for seq, stored in enumerate(entries, start=after + 1)]
+        told = await self._run("read", job_id, version, after, limit)
+        return [_entry(*pair) for pair in zip(told[::2], told[1::2], strict=True)]
 
     async def _version(self, job_id: JobId) -> int:
         job = await self._jobs.get(job_id)

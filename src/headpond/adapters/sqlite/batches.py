@@ -9,7 +9,7 @@ from itertools import islice
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.sqlite import dispatches
+from headpond.adapters.sqlite import dispatches, foreign
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.batch import Batch, RunnerName
@@ -120,7 +120,7 @@ def _swap(connection: sqlite3.Connection, after: Batch) -> bool:
         after.version,
         after.status.value,
         after.ended_at,
-        _encode(after).decode(),
+        foreign.rewritten(connection, after, "get_batch", after.id),
         after.id,
         after.version - 1,
     )

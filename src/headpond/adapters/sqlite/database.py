@@ -133,11 +133,13 @@ class Database:
             self._writer.close()
             raise
         if self._inline:
-            self._reader = self._writer
+            self._reader = self._surveyor = self._writer
             return
-        self._reader = connect(self._path)
-        self._reader.execute("PRAGMA query_only = on")
+        self._reader, self._surveyor = connect(self._path), connect(self._path)
+        for reader in (self._reader, self._surveyor):
+            reader.execute("PRAGMA query_only = on")
         self._read_pool = ThreadPoolExecutor(1, thread_name_prefix="sqlite-read")
+        self._survey_pool = ThreadPoolExecutor(1, thread_name_prefix="sqlite-survey")
         for work in (self._write_groups, self._checkpoint, self._watch):
             thread = threading.Thread(target=work, name=f"sqlite{work.__name__}", daemon=True)
             thread.start()
@@ -153,7 +155,9 @@ class Database:
             for thread in self._threads:
                 await asyncio.to_thread(thread.join)
             self._read_pool.shutdown()
+            self._survey_pool.shutdown()
             self._reader.close()
+            self._surveyor.close()
         self._writer.close()
 
     async def write(self, operation: Operation[T], *, synced: bool = True) -> T:
@@ -187,6 +191,12 @@ class Database:
         if self._inline:
             return run(operation, self._reader)
         return await self._loop.run_in_executor(self._read_pool, run, operation, self._reader)
+
+    async def survey(self, operation: Operation[T]) -> T:
+        """As `read`, for what may take long: it holds up other surveys, and nobody else."""
+        if self._inline:
+            return run(operation, self._surveyor)
+        return await self._loop.run_in_executor(self._survey_pool, run, operation, self._surveyor)
 
     @property
     def commits(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from headpond.adapters.sqlite import foreign
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
@@ -92,7 +93,7 @@ def swap(connection: sqlite3.Connection, after: Dispatch) -> bool:
             after.state.value,
             after.due_at,
             after.ended_at,
-            _encode(after).decode(),
+            foreign.rewritten(connection, after, "get_dispatch", after.endpoint, after.event.id),
             after.endpoint,
             after.event.id,
             after.version - 1,

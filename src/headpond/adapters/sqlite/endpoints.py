@@ -6,6 +6,7 @@ import msgspec
 from typing_extensions import override
 
 from headpond.adapters.sqlite import dispatches as steps
+from headpond.adapters.sqlite import foreign
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
@@ -47,16 +48,17 @@ class SqliteEndpointStore(EndpointStore):
 
     @override
     async def swap(self, after: Endpoint) -> bool:
-        row = (after.version, _encode(after).decode(), after.id, after.version - 1)
-        changed = await self._database.write(
-            lambda connection: connection.execute(sql("swap_endpoint"), row).rowcount
-        )
-        return changed > 0
+        def swap(connection: sqlite3.Connection) -> bool:
+            record = foreign.rewritten(connection, after, "get_endpoint", after.id)
+            row = (after.version, record, after.id, after.version - 1)
+            return connection.execute(sql("swap_endpoint"), row).rowcount > 0
+
+        return await self._database.write(swap)
 
     @override
     async def remove(self, endpoint_id: EndpointId) -> bool:
         def remove(connection: sqlite3.Connection) -> bool:
-            connection.execute(sql("drop_dispatches"), (endpoint_id,))
+            connection.execute(sql("remove_dispatches"), (endpoint_id,))
             return connection.execute(sql("remove_endpoint"), (endpoint_id,)).rowcount > 0
 
         return await self._database.write(remove)

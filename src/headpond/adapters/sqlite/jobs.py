@@ -10,7 +10,7 @@ from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.changes import Changes
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
-from headpond.domain.job import Job, JobId
+from headpond.domain.job import Job, JobId, JobState
 from headpond.domain.stored import readable
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import Added, Bodies, Existing, JobQuery, JobStore, NewJob, Try
@@ -66,7 +66,7 @@ class SqliteJobStore(JobStore):
 
     @override
     async def find(self, query: JobQuery) -> list[Job]:
-        statement = sql("find_jobs") if query.team is None else sql("find_jobs_of_team")
+        statement = sql(_statement(query))
         parameters = {
             "team": query.team,
             "state": None if query.state is None else query.state.value,
@@ -117,3 +117,11 @@ def _jobs(
     rows = connection.execute(statement, parameters)
     found = (readable(record) for (record,) in rows)
     return [job for job in found if job is not None]
+
+
+def _statement(query: JobQuery) -> str:
+    if query.team is None:
+        return "find_jobs"
+    if query.state in (None, JobState.SUCCEEDED):
+        return "find_jobs_of_team"
+    return "find_jobs_in_state"

@@ -60,7 +60,7 @@ class SqliteOutbox(Outbox):
     async def get(self, endpoint: EndpointId, event_id: EventId) -> Dispatch | None:
         row = await self._database.read(
             lambda connection: connection.execute(
-                sql("get_dispatch"), {"endpoint": endpoint, "event": event_id}
+                sql("get_dispatch"), (endpoint, event_id)
             ).fetchone()
         )
         return None if row is None else steps.dispatch_of(row[0])

@@ -72,12 +72,14 @@ class SqliteQueue(Queue):
     @override
     async def depth(self, lane: Lane) -> Depth:
         now = self._clock.now()
-        return await self._database.read(lambda connection: steps.depth(connection, lane, now=now))
+        return await self._database.survey(
+            lambda connection: steps.depth(connection, lane, now=now)
+        )
 
     @override
     async def backlog(self, lane: Lane) -> dict[str, Backlog]:
         now = self._clock.now()
-        return await self._database.read(
+        return await self._database.survey(
             lambda connection: steps.backlog(connection, lane, now=now)
         )
 

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from headpond.adapters.sqlite import dispatches
+from headpond.adapters.sqlite import dispatches, foreign
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.job import Job
 from headpond.domain.stored import job_of, readable, record_of
@@ -108,7 +108,7 @@ def retried(connection: sqlite3.Connection, again: Try, now: float) -> Existing 
 
 
 def forget_keys(connection: sqlite3.Connection, now: float, limit: int) -> int:
-    """Drop expired keys and tries, at most `limit` of each; hold keys whose jobs have not ended."""
+    """Forget expired keys and tries, at most `limit` of each; hold those of jobs that go on."""
     expired = connection.execute(sql("expired_keys"), (now, limit)).fetchall()
     gone = [(team, key) for team, key, ended in expired if ended]
     held = [(now + HELD_ON_S, team, key) for team, key, ended in expired if not ended]
@@ -164,7 +164,8 @@ def begin_all(connection: sqlite3.Connection, begun: Sequence[tuple[int, Job]]) 
 
     Whoever calls has read them in the same transaction, so each stands where it is expected.
     """
-    rows = [(after.version, record_of(after), seq) for seq, after in begun]
+    texts = _texts(connection, [after for _, after in begun])
+    rows = [(after.version, text, seq) for (seq, after), text in zip(begun, texts, strict=True)]
     connection.executemany(sql("begin_job"), rows)
 
 
@@ -203,10 +204,18 @@ def replace_all(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[i
         if seq is not None:
             standing[after.id, after.version] = seq
         seqs.append(seq)
-    moving = zip(seqs, afters, strict=True)
-    rows = [_next_row(seq, after) for seq, after in moving if seq is not None]
+    moving = [(seq, after) for seq, after in zip(seqs, afters, strict=True) if seq is not None]
+    texts = _texts(connection, [after for _, after in moving])
+    rows = [_next_row(seq, after, text) for (seq, after), text in zip(moving, texts, strict=True)]
     connection.executemany(sql("replace_job"), rows)
     return seqs
+
+
+def _texts(connection: sqlite3.Connection, afters: Sequence[Job]) -> list[str]:
+    """The records as they are to be stored."""
+    if foreign.overtaken(connection):
+        return [foreign.with_foreign(connection, after, "get_job", after.id) for after in afters]
+    return [record_of(after) for after in afters]
 
 
 def erase(connection: sqlite3.Connection, after: Job) -> bool:
@@ -232,11 +241,11 @@ def _tell(connection: sqlite3.Connection, ended: Sequence[Job]) -> None:
                 dispatches.publish(connection, event)
 
 
-def _next_row(seq: int, after: Job) -> tuple[object, ...]:
+def _next_row(seq: int, after: Job, record: str) -> tuple[object, ...]:
     return (
         after.version,
         after.state.value,
         after.finished_at,
-        record_of(after),
+        record,
         seq,
     )

@@ -59,11 +59,13 @@ def _charge_of(ready: Ready) -> float:
 
 def _ready_of(connection: sqlite3.Connection, lane: Lane, team: str, limit: int) -> Iterator[Ready]:
     """A team's ready messages in the order of sending; at least `limit`, if there are so many."""
-    after, look = 0, FIRST_LOOK
-    while rows := connection.execute(
-        sql("ready_of_team"), (str(lane), team, after, min(look, limit))
-    ).fetchall():
+    after, look = 0, min(FIRST_LOOK, limit)
+    while True:
+        parameters = (str(lane), team, after, look)
+        rows = connection.execute(sql("ready_of_team"), parameters).fetchall()
         for seq, job_id, ticket, work_tokens, weight in rows:
             message = Message(JobId(job_id), Ticket(ticket), lane, team, work_tokens, weight)
             yield Ready(seq, message)
-        after, look = rows[-1][0], look * LOOK_GROWTH
+        if len(rows) < look:
+            return
+        after, look = rows[-1][0], min(look * LOOK_GROWTH, limit)

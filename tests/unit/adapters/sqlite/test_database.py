@@ -390,3 +390,20 @@ async def test_a_database_in_memory_leaves_no_file(
     opened.open()
     await opened.close()
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - a look at the disk, which may block
+
+
+async def test_a_survey_that_takes_long_holds_up_no_reader(database: Database) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def count(connection: sqlite3.Connection) -> int:
+        began.set()
+        go_on.wait(30)
+        return len(names(connection))
+
+    surveying = asyncio.create_task(database.survey(count))
+    await asyncio.to_thread(began.wait, 30)
+    assert await database.read(names) == []
+    await database.write(putting("a"))
+    assert await database.read(names) == ["a"]
+    go_on.set()
+    assert await surveying == 1

@@ -22,6 +22,7 @@ PLANS = {
     "forget_teams": ("shares_in_turn (lane=? AND backlogged=? AND tag<?)",),
     "next_visible": ("shares_in_turn (lane=? AND backlogged=?)", "messages_hidden (lane=?)"),
     "depth": ("messages_ready (lane=?)", "messages_hidden (lane=?)"),
+    "backlog": ("messages_ready (lane=?)", "messages_hidden (lane=?)"),
     "held": ("INTEGER PRIMARY KEY (rowid=?)",),
     "ack": ("INTEGER PRIMARY KEY (rowid=?)",),
     "extend": ("INTEGER PRIMARY KEY (rowid=?)",),
@@ -49,6 +50,8 @@ PLANS = {
     "versions_of": ("sqlite_autoindex_jobs_1 (id=?)",),
     "overdue_jobs": ("jobs_with_deadline (",),
     "unqueued_jobs": ("jobs_not_queued (",),
+    "find_jobs_in_state": ("jobs_in_state (team=? AND state=?",),
+    "open_jobs": ("jobs_open (seq>?)", "sqlite_autoindex_jobs_1 (id=?)"),
     "find_jobs_of_team": ("jobs_of_team (team=?)",),
     "read_ended": ("jobs_by_end (", "sqlite_autoindex_batches_1 (id=?)"),
     "read_lines": ("batches_by_end (", "lines_of_batch (batch=?)"),
@@ -74,7 +77,6 @@ PLANS = {
     "find_files_oldest": ("files_of_team (team=?)",),
     "expired_files": ("files_by_expiry (",),
     "stored_bytes": ("files_of_team (team=?)",),
-    "put_file": ("PRIMARY KEY (name=?)",),
     "unnamed_blobs": ("files_by_blob (blob=?)",),
     "get_batch": ("sqlite_autoindex_batches_1 (id=?)",),
     "swap_batch": ("sqlite_autoindex_batches_1 (id=?)",),
@@ -91,6 +93,7 @@ def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
     path = tmp_path / "headpond.db"
     with closing(connect(path)) as opened:
         migrate(opened, path)
+        opened.execute(sql("index_open_jobs"))
         yield opened
 
 
@@ -106,8 +109,11 @@ def test_a_statement_searches_by_its_index(statement: str, connection: sqlite3.C
     walked = (
         "SCAN json_each",
         "SCAN first",
+        "SCAN (subquery",
         "SCAN CONSTANT ROW",
     )  # what the statement itself brings
     scans = [line for line in plan if line.startswith("SCAN") and not line.startswith(walked)]
     assert scans == [], plan
-    assert not [line for line in plan if "TEMP B-TREE" in line], plan
+    # A backlog has a row for each team by then, and for each message that is not ready.
+    sorts = [] if statement == "backlog" else [line for line in plan if "TEMP B-TREE" in line]
+    assert sorts == [], plan

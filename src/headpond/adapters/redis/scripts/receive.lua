@@ -46,12 +46,12 @@ local function queue_up(queued, team)
   table.insert(queued, at + 1, team)
 end
 
--- As take_turns of domain/fairness.py. Returns names, the teams that had a turn, the last tag.
+-- As take_turns of domain/fairness.py. Returns the chosen, the teams that had a turn, the last tag.
 local function choose()
-  local names, had_turn, queued, last_tag = {}, {}, {}, 0
+  local chosen, had_turn, queued, last_tag = {}, {}, {}, 0
   local others = teams_in_turn()
   local other = others()
-  while #names < limit and (#queued > 0 or other) do
+  while #chosen < limit and (#queued > 0 or other) do
     if other and (#queued == 0 or other.tag <= queued[1].tag) then
       queue_up(queued, other)
       other = others()
@@ -60,15 +60,17 @@ local function choose()
       local name = after(team, team.last)
       had_turn[team.member] = team
       if name then
-        local message = message_of(string.sub(name, 17))
+        local number = string.sub(name, 17)
+        local body = redis.call('HGET', messages, number)
+        local message = cjson.decode(body)
         last_tag = team.tag
         team.tag, team.last = team.tag + charge_of(message), name
-        table.insert(names, name)
+        table.insert(chosen, {name = name, number = number, body = body, message = message})
         queue_up(queued, team)
       end
     end
   end
-  return names, had_turn, last_tag
+  return chosen, had_turn, last_tag
 end
 
 local function charge_all(had_turn)
@@ -93,20 +95,18 @@ local function advance(tag)
 end
 
 promote()
-local names, had_turn, last_tag = choose()
+local chosen, had_turn, last_tag = choose()
 local numbers, bodies = {}, {}
-for _, name in ipairs(names) do
-  local number = string.sub(name, 17)
-  local body = redis.call('HGET', messages, number)
-  count(cjson.decode(body), -1)
-  redis.call('ZREM', ready, name)
-  redis.call('HSET', leases, number, nonce)
-  redis.call('ZADD', hidden, leased_until, number)
-  table.insert(numbers, number)
-  table.insert(bodies, body)
+for _, each in ipairs(chosen) do
+  count(each.message, -1)
+  redis.call('ZREM', ready, each.name)
+  redis.call('HSET', leases, each.number, nonce)
+  redis.call('ZADD', hidden, leased_until, each.number)
+  table.insert(numbers, each.number)
+  table.insert(bodies, each.body)
 end
 charge_all(had_turn)
-if #names > 0 then
+if #chosen > 0 then
   advance(last_tag)
 end
 return {numbers, bodies, redis.call('ZRANGE', hidden, 0, 0, 'WITHSCORES')[2] or ''}

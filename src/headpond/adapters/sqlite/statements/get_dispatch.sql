@@ -1,1 +1,1 @@
-SELECT record FROM webhook_dispatches WHERE endpoint = :endpoint AND event = :event
+SELECT record FROM webhook_dispatches WHERE endpoint = ? AND event = ?

@@ -2,7 +2,7 @@
 
 from headpond.adapters.memory.retention import MemoryRetention
 from headpond.domain.retention import rules
-from headpond.services.retention import STEP, Retainer
+from headpond.services.body_eraser import STEP, BodyEraser
 from tests.stages import Stage
 
 
@@ -12,7 +12,7 @@ async def test_a_tick_erases_all_that_is_due() -> None:
         await stage.post("/jobs", {"prompt": "a"})
         await stage.work()
     retention = MemoryRetention(stage.jobs, stage.batch_store)
-    retainer = Retainer(retention, rules(60.0, {}), stage.clock)
+    retainer = BodyEraser(retention, rules(60.0, {}), stage.clock)
     await retainer.tick()
     assert len(stage.jobs._bodies) == STEP + 1
     stage.manual.advance(60)

@@ -1,7 +1,7 @@
 """Tokens are removed some time after their job's end."""
 
 from headpond.ports.streams import Entry
-from headpond.services.forgetting import Forgetting
+from headpond.services.token_forgetter import TokenForgetter
 from headpond.testing.records import a_job
 from headpond.testing.virtual_time import run_virtually
 from tests.unit.services.pond import Pond
@@ -15,8 +15,8 @@ def test_tokens_outlive_their_job_for_a_while() -> None:
         await pond.streams.append(job_id, Entry(1, claim.job.version, b"[]"))
         await pond.jobs.swap(claim.job.cancelled(pond.clock.now()))
 
-        assert await Forgetting(pond.streams, clock=pond.clock, ttl_s=60).tick() == 0
-        assert await Forgetting(pond.streams, clock=pond.clock, ttl_s=-1).tick() == 1
+        assert await TokenForgetter(pond.streams, clock=pond.clock, ttl_s=60).tick() == 0
+        assert await TokenForgetter(pond.streams, clock=pond.clock, ttl_s=-1).tick() == 1
         assert await pond.streams.read(job_id, after=0, limit=9) == []
 
     run_virtually(experiment())

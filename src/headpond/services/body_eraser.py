@@ -1,4 +1,4 @@
-"""Retention as a duty: erases what was kept long enough, a few jobs at a time."""
+"""The eraser of bodies: requests and results that were kept long enough, a few jobs at a time."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ STEP = 64
 """Jobs of one transaction: whoever submits waits for no more than that."""
 
 
-class Retainer:
+class BodyEraser:
     """Any number may run at once."""
 
     def __init__(self, retention: Retention, rules: Sequence[Rule], clock: Clock) -> None:

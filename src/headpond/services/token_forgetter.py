@@ -1,10 +1,10 @@
-"""Forgetting: tokens of jobs that ended a while ago are removed; their results stand elsewhere."""
+"""The forgetter of tokens: those of jobs that ended a while ago; their results stand elsewhere."""
 
 from headpond.ports.clock import Clock
 from headpond.ports.streams import TokenStreams
 
 
-class Forgetting:
+class TokenForgetter:
     """Any number may run at once."""
 
     def __init__(self, streams: TokenStreams, *, clock: Clock, ttl_s: float) -> None:
@@ -13,7 +13,7 @@ class Forgetting:
         self._ttl_s = ttl_s
 
     async def tick(self) -> int:
-        """Drop all that is due; returns how many streams."""
+        """Forget all that is due; returns how many streams."""
         forgotten = 0
         while some := await self._streams.forget(self._clock.now() - self._ttl_s):
             forgotten += some

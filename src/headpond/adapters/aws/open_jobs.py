@@ -1,0 +1,31 @@
+"""Records that have not ended, for a queue that may lose messages.
+
+Those without a deadline are in the agenda by their ids. Those with one are there by their
+deadlines, so each page looks at all of them.
+"""
+
+from typing_extensions import override
+
+from headpond.adapters.aws.agenda import agenda, jobs_at, up_to
+from headpond.adapters.aws.table import Key, Table
+from headpond.domain.job import Job, JobId
+from headpond.ports.jobs import OpenJobs
+
+
+class DynamoOpenJobs(OpenJobs):
+    """Beside the job store, in the same table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @override
+    async def page(self, after: JobId | None, *, limit: int) -> list[Job]:
+        keys = await up_to(agenda(self._table, "open", after=after or ""), limit)
+        bounded = [key async for key in agenda(self._table, "deadline")]
+        begun = "" if after is None else f"job#{after}"
+        keys = sorted([*keys, *(key for key in bounded if key.pk > begun)], key=_id)[:limit]
+        return [job for job in await jobs_at(self._table, keys) if not job.state.terminal]
+
+
+def _id(key: Key) -> str:
+    return key.pk

@@ -1,0 +1,146 @@
+"""How often AWS is called for a job: docs/backends.md makes a price of it."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from headpond.adapters.aws import calls
+from headpond.adapters.aws.calls import Place, connect, place_of
+from headpond.adapters.aws.jobs import DynamoJobStore
+from headpond.adapters.aws.queue import SqsQueue
+from headpond.adapters.aws.table import Key, Table, open_table
+from headpond.domain.job import Job, Ticket, Usage
+from headpond.domain.lane import lanes_of
+from headpond.domain.outcome import Settlement
+from headpond.errors import SettingsError, Unavailable
+from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.testing.clocks import ManualClock
+from headpond.testing.records import RESPONSE, a_job, new_job
+
+JOBS = 10
+
+
+async def test_a_job_costs_twelve_calls(
+    table: Table, jobs: DynamoJobStore, queue: SqsQueue, clock: ManualClock
+) -> None:
+    delivery = TwoStepDelivery(
+        jobs,
+        queue,
+        clock=clock,
+        new_ticket=lambda: Ticket("new"),
+        lease_s=30,
+        max_lost_leases=3,
+    )
+    await queue.depth(lanes_of("default")[0])
+    await queue.depth(lanes_of("default")[1])
+    table._service.calls.clear()
+    queue._service.calls.clear()
+
+    for _ in range(JOBS):
+        await delivery.submit(new_job(a_job()))
+    claims = await delivery.claim(lanes_of("default"), worker="w", limit=JOBS)
+    await delivery.renew(claims)
+    for claim in claims:
+        done = claim.job.succeeded(clock.now(), engine="e", usage=Usage(1, 2))
+        assert await delivery.settle(claim, Settlement(job=done, response=RESPONSE))
+
+    each = {"SendMessageBatch": JOBS, "DeleteMessageBatch": JOBS}
+    shared = {"ReceiveMessage": 2, "ChangeMessageVisibilityBatch": 1}
+    assert queue._service.calls == Counter({**each, **shared})
+    assert table._service.calls == Counter(
+        {
+            # To add with the request; to end with the response.
+            "TransactWriteItems": 2 * JOBS,
+            # Queued; running.
+            "UpdateItem": 2 * JOBS,
+            # To claim it; to renew it.
+            "GetItem": 2 * JOBS,
+            # The request; whether its team has endpoints.
+            "Query": 2 * JOBS,
+        }
+    )
+
+
+async def test_a_write_that_was_tried_again_by_the_sdk_knows_itself(
+    jobs: DynamoJobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = a_job()
+    await jobs.add(new_job(job))
+    monkeypatch.setattr("headpond.adapters.aws.table._by", lambda: "one write")
+    queued = job.enqueued(1_000_001.0)
+    assert await jobs.swap(queued)
+    # As when the answer got lost: the same write once more.
+    assert await jobs.swap(queued)
+    monkeypatch.undo()
+    assert not await jobs.swap(queued)
+
+
+async def test_long_bodies_lie_in_pieces(jobs: DynamoJobStore) -> None:
+    request, response = b'{"a":"%s"}' % (b"x" * 350_000), b'{"b":"%s"}' % (b"y" * 310_000)
+    running: Job = a_job().claimed("w", 1_000_001.0)
+    new = new_job(running)
+    await jobs.add(type(new)(running, request))
+    done = running.succeeded(1_000_002.0, engine="e", usage=Usage(1, 2))
+    assert await jobs.swap(done, response)
+    bodies = await jobs.bodies(done.id)
+    assert bodies is not None
+    assert (bodies.request, bodies.response) == (request, response)
+    assert await jobs.erase(done.erased(1_000_003.0))
+    assert await jobs.bodies(done.id) is None
+
+
+async def test_an_interface_that_does_not_answer_is_unavailable(place: Place) -> None:
+    nobody = Place(place.region, place.prefix, "http://127.0.0.1:9")
+    async with connect("sqs", nobody, read_s=1, attempts=1) as service:
+        with pytest.raises(Unavailable) as raised:
+            await service.call("ListQueues")
+    assert raised.value.code == "sqs_unavailable"
+
+
+async def test_a_call_that_is_refused_for_good_is_unavailable_too(table: Table) -> None:
+    with pytest.raises(Unavailable, match="ValidationException"):
+        await table.get(Key(""))
+
+
+async def test_nobody_has_no_table(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    calls._session.cache_clear()
+
+    async def enter() -> None:
+        async with open_table(place):
+            pass
+
+    with pytest.raises(SettingsError, match="Unable to locate credentials"):
+        await enter()
+    calls._session.cache_clear()
+
+
+async def test_two_that_make_the_table_at_once_share_it(place: Place) -> None:
+    async def make() -> None:
+        async with open_table(place) as table:
+            assert await table.get(Key("a")) is None
+
+    await asyncio.gather(make(), make())
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("sqs://eu-central-1/pond", Place("eu-central-1", "pond")),
+        (
+            "dynamodb://eu-west-1/t?endpoint=http://127.0.0.1:8000",
+            Place("eu-west-1", "t", "http://127.0.0.1:8000"),
+        ),
+    ],
+)
+def test_a_url_names_a_place(url: str, place: Place) -> None:
+    assert place_of(url) == place
+
+
+@pytest.mark.parametrize("url", ["sqs://", "sqs://eu", "sqs://eu/a/b", "sqs://eu/a?x=y"])
+def test_other_urls_name_none(url: str) -> None:
+    with pytest.raises(ValueError, match="sqs://REGION/PREFIX"):
+        place_of(url)

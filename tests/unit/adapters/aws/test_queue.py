@@ -1,0 +1,112 @@
+"""What is particular to queues of SQS."""
+
+import asyncio
+
+import pytest
+
+from headpond.adapters.aws.leases import MAX_LEASE_S
+from headpond.adapters.aws.queue import BATCH as CALL
+from headpond.adapters.aws.queue import SqsQueue
+from headpond.domain.quote import ANYBODY
+from headpond.errors import Unavailable
+from headpond.ports.queue import Lease, LeaseToken
+from headpond.testing.clocks import ManualClock
+from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
+
+LONG_S = 4 * 3_600.0
+
+
+async def test_messages_go_in_calls_of_ten_both_ways(queue: SqsQueue) -> None:
+    sent = [f"job-{number}" for number in range(2 * CALL + 3)]
+    await queue.send([message(name) for name in sent])
+    leases = await queue.receive([BATCH], limit=100, lease_s=10)
+    assert sorted(names(leases)) == sorted(sent)
+    await queue.ack(leases)
+    assert queue._service.calls["SendMessageBatch"] == 3
+    assert queue._service.calls["DeleteMessageBatch"] == 3
+
+
+async def test_a_message_may_be_delayed_for_longer_than_sqs_can(
+    queue: SqsQueue, clock: ManualClock
+) -> None:
+    await queue.send([message("a")], delay_s=LONG_S)
+    for _ in range(3):
+        clock.advance(LONG_S / 4)
+        assert await queue.receive([BATCH], limit=1, lease_s=10) == []
+    clock.advance(LONG_S / 4)
+    assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["a"]
+
+
+async def test_no_lease_is_prolonged_past_twelve_hours(queue: SqsQueue, clock: ManualClock) -> None:
+    await queue.send([message("a")])
+    leases = await queue.receive([BATCH], limit=1, lease_s=30_000)
+    clock.advance(29_000)
+    assert await queue.extend(leases, lease_s=10_000) == leases
+    clock.advance(9_000)
+    assert await queue.extend(leases, lease_s=10_000) == leases
+    clock.advance(MAX_LEASE_S - 38_000)
+    assert await queue.extend(leases, lease_s=10_000) == []
+
+
+async def test_what_another_process_leased_does_not_hold_here(queue: SqsQueue) -> None:
+    await queue.send([message("a")])
+    (lease,) = await queue.receive([BATCH], limit=1, lease_s=10)
+    stranger = Lease(lease.message, LeaseToken("of somebody else"))
+    assert await queue.extend([stranger], lease_s=10) == []
+    await queue.ack([stranger])
+    assert (await queue.depth(BATCH)).leased == 1
+
+
+async def test_a_poll_that_nobody_waits_for_gives_back_what_it_catches(queue: SqsQueue) -> None:
+    await queue.depth(BATCH)
+    await queue.depth(INTERACTIVE)
+    waiting = asyncio.create_task(
+        queue.receive([INTERACTIVE, BATCH], limit=1, lease_s=1_000, wait_s=5)
+    )
+    while not queue._service.calls["ReceiveMessage"] >= 4:  # noqa: ASYNC110 - sent in some later turn
+        await asyncio.sleep(0)
+    await queue.send([message("a", INTERACTIVE)])
+    assert names(await waiting) == ["a"]
+    assert queue._strays
+    await queue.send([message("b")])
+    await asyncio.wait(queue._strays)
+    assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["b"]
+
+
+async def test_a_receiver_that_is_cut_off_leaves_its_message_to_others(queue: SqsQueue) -> None:
+    await queue.depth(BATCH)
+    waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=1_000, wait_s=5))
+    while not queue._service.calls["ReceiveMessage"] >= 2:  # noqa: ASYNC110 - likewise
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await queue.send([message("a")])
+    await asyncio.wait(queue._strays)
+    assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["a"]
+
+
+async def test_a_message_that_cannot_be_read_costs_the_others_nothing(
+    queue: SqsQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.send([message("a")])
+    url = queue._urls[BATCH]
+    await queue._service.call("SendMessage", QueueUrl=url, MessageBody="not ours")
+    assert names(await queue.receive([BATCH], limit=10, lease_s=10)) == ["a"]
+    assert "cannot be read: not ours" in caplog.text
+
+
+async def test_what_waits_is_anybodys_and_its_work_is_reckoned(queue: SqsQueue) -> None:
+    assert await queue.backlog(BATCH) == {}
+    await queue.send([message("a", tokens=10)])
+    backlog = await queue.backlog(BATCH)
+    assert backlog[ANYBODY].jobs == 1
+    assert 10 < backlog[ANYBODY].work_tokens < 500
+
+
+async def test_a_queue_that_is_gone_is_unavailable(queue: SqsQueue) -> None:
+    await queue.send([message("a", team="ü team " * 40)])
+    await queue._service.call("DeleteQueue", QueueUrl=queue._urls[BATCH])
+    with pytest.raises(Unavailable) as raised:
+        await queue.depth(BATCH)
+    assert raised.value.code == "sqs_unavailable"

@@ -1,0 +1,43 @@
+"""Processes beside those of the next release lose nothing that it wrote. SPEC G7."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.chaos.kills import until_all_ended
+from tests.chaos.processes import free_port
+from tests.chaos.stores import SqliteLook
+from tests.unit.adapters.sqlite.test_foreign import upgrade
+from tests.upgrade.test_side_by_side import Release, running, submit, until_ready
+
+JOBS = 12
+
+
+@pytest.mark.timeout(180)
+async def test_fields_of_the_next_release_survive_processes_of_this_one(tmp_path: Path) -> None:
+    """The next release is played by a statement: its schema's number, and a field of its own."""
+    engine_port = free_port()
+    engine = ["headpond.testing.engine_server", "--port", str(engine_port), "--model", "model"]
+    release = Release(tmp_path, "current", engine_port)
+    database = tmp_path / "headpond.db"
+    with (
+        running([*engine, "--decode-ms", "100"], tmp_path / "engine.log"),
+        release.part("gateway"),
+        release.part("worker"),
+    ):
+        async with aiohttp.ClientSession() as session:
+            await until_ready(session, release)
+            for number in range(JOBS):
+                await submit(session, release, str(number))
+            upgrade(database)
+            assert await until_all_ended(SqliteLook(database)) == {"succeeded": JOBS}
+            after = await submit(session, release, "after-the-upgrade")
+            await until_all_ended(SqliteLook(database))
+    with closing(sqlite3.connect(database)) as connection:
+        records = dict(connection.execute("SELECT id, record FROM jobs"))
+    assert "hue" not in json.loads(records.pop(after))
+    assert [json.loads(record)["hue"] for record in records.values()] == [[7]] * JOBS
