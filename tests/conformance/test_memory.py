@@ -17,6 +17,7 @@ from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.retention import MemoryRetention
 from headpond.adapters.memory.roster import MemoryRoster
+from headpond.adapters.memory.scaling import MemoryScalingStore
 from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
@@ -34,6 +35,7 @@ from headpond.testing.message_lookup_suite import MessageLookupSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
@@ -107,6 +109,13 @@ class TestMemoryRoster(RosterSuite):
     @override
     async def roster(self) -> MemoryRoster:
         return MemoryRoster()
+
+
+class TestMemoryScalingStore(ScalingStoreSuite):
+    @pytest.fixture
+    @override
+    async def scaling(self) -> MemoryScalingStore:
+        return MemoryScalingStore()
 
 
 class TestMemoryWebhooks(WebhookSuite):

@@ -21,6 +21,7 @@ from headpond.adapters.sqlite.outbox import SqliteOutbox
 from headpond.adapters.sqlite.queue import SqliteQueue
 from headpond.adapters.sqlite.retention import SqliteRetention
 from headpond.adapters.sqlite.roster import SqliteRoster
+from headpond.adapters.sqlite.scaling import SqliteScalingStore
 from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
@@ -35,6 +36,7 @@ from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
@@ -97,6 +99,13 @@ class TestSqliteRoster(RosterSuite):
     @override
     async def roster(self, database: Database) -> SqliteRoster:  # pyright: ignore[reportIncompatibleMethodOverride]
         return SqliteRoster(database)
+
+
+class TestSqliteScalingStore(ScalingStoreSuite):
+    @pytest.fixture
+    @override
+    async def scaling(self, database: Database) -> SqliteScalingStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return SqliteScalingStore(database)
 
 
 class TestSqliteWebhooks(WebhookSuite):
