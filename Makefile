@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm test-postgres-million chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-postgres bench-pipeline bench-scaling live-autoscale docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale test-postgres-million bench-postgres docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

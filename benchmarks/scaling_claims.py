@@ -121,7 +121,11 @@ def herd() -> Iterator[str]:
     for name, cold_start, rules in (
         ("ten at once, a grace of 300 s", crowd, ScalingRules(max_step=10)),
         ("ten at once, a grace of 900 s", replace(crowd, grace_s=900.0), ScalingRules(max_step=10)),
-        ("two every 300 s, a grace of 300 s", crowd, ScalingRules(max_step=2, up_cooldown_s=300)),
+        (
+            "two, then as many again every 300 s, a grace of 300 s",
+            crowd,
+            ScalingRules(max_step=2, up_cooldown_s=300),
+        ),
     ):
         found = run(setting(spike, cold_start=cold_start), Ruled(rules))
         yield (

@@ -66,7 +66,7 @@ class LogListener(Listener):
             log.log(level, event, extra={"fields": fields})
 
 
-def level_of(fact: Fact) -> int:  # noqa: PLR0911 - an arm each
+def level_of(fact: Fact) -> int:
     """How much an operator should care."""
     match fact:
         case (
