@@ -5,8 +5,8 @@
     python -m tests.chaos.kills --seconds 60 --seed 1 --postgres
 
 The second form keeps the data in FOLDER, a small file system of its own, and fills it now and then
-(`make chaos-full-disk` mounts one). The third has two gateways on a PostgreSQL server of its own, which
-crashes now and then too.
+(`make chaos-full-disk` mounts one). The third has two gateways on a PostgreSQL server of its own,
+which crashes now and then too.
 
 Every job that was answered with 202 must end exactly once with one result, whatever was killed;
 a client that sends again under its Idempotency-Key must meet the same job. Exits 1 if not.
@@ -155,7 +155,7 @@ async def break_on_and_on(
 async def states(look: Look) -> Counter[str]:
     """How many jobs are in which state."""
     rows = await look.rows("SELECT state, count(*) FROM jobs GROUP BY state")
-    return Counter({state: count for state, count in rows})
+    return Counter(dict(rows))
 
 
 async def until_all_ended(look: Look) -> Counter[str]:
