@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline docs lock
+.PHONY: help format lint types test test-vllm test-postgres-million chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-postgres bench-pipeline docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test:  ## Run all tests, lint and types among them, as continuous integration do
 
 test-vllm:  ## Run the end-to-end tests against a real vLLM on this CPU
 	VLLM_PYTHON=$$(tests/e2e/vllm_environment.sh) uv run pytest tests/e2e/test_real_engines.py
+
+test-postgres-million:  ## Count the pages that statements touch on PostgreSQL with a million jobs
+	HEADPOND_ROWS=1000000 uv run pytest tests/unit/adapters/postgres/test_plans.py
 
 chaos:  ## Kill processes under load and count what became of every job
 	uv run python -m tests.chaos.kills
@@ -53,6 +56,10 @@ bench-batches:  ## Measure a batch of 50,000 lines
 
 bench-fairness:  ## Measure the shares of teams, and what a newcomer waits for
 	uv run python -m benchmarks.fairness
+
+FINISHED ?= 10000000
+bench-postgres:  ## Drain PostgreSQL with none and with FINISHED=10000000 finished jobs in it
+	uv run python -m benchmarks.postgres_finished --finished $(FINISHED)
 
 bench-pipeline:  ## Measure submit to result with an instant engine
 	uv run --no-project --python 3.11 python -m benchmarks.pipeline

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +16,7 @@ from headpond.cli import command_line
 from headpond.domain.job import JobState
 from headpond.gateway.job_stream import EventName
 from headpond.gateway.response_event_schema import AnyEvent
+from headpond.wiring.stores import Store
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -127,3 +129,13 @@ def test_the_examples_of_settings_are_yaml() -> None:
     for page in PAGES:
         for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
             assert isinstance(yaml.safe_load(example), dict), name_of(page)
+
+
+def test_every_port_of_the_two_stores_has_its_place_among_the_backends() -> None:
+    page = (DOCS / "backends.md").read_text()
+    elsewhere = {"clock", "open_jobs", "lookup", "buckets"}
+    rows = re.findall(r"^\| (\w+) \| `([\w/]+\.py)` \| `([\w/]+\.py)` \|$", page, re.MULTILINE)
+    assert {port for port, *_ in rows} == {field.name for field in fields(Store)} - elsewhere
+    for _, *modules in rows:
+        for module in modules:
+            assert (REPOSITORY / "src/headpond/adapters" / module).exists(), module

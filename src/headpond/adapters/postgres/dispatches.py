@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from headpond.adapters.postgres.connection import Connection, run
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
-from headpond.domain.webhook_endpoint import Endpoint, EndpointId
+from headpond.domain.webhook_endpoint import Endpoint
 from headpond.domain.webhook_event import Event, job_event
 
 _encode = msgspec.json.Encoder().encode
@@ -54,6 +55,7 @@ async def publish(connection: Connection, told: Sequence[Told]) -> None:
             connection,
             "insert_dispatches",
             [dispatch.endpoint for dispatch in rows],
+            [dispatch.destination.origin for dispatch in rows],
             [dispatch.event.id for dispatch in rows],
             [dispatch.version for dispatch in rows],
             [dispatch.state.value for dispatch in rows],
@@ -65,10 +67,12 @@ async def publish(connection: Connection, told: Sequence[Told]) -> None:
 
 
 async def lease(
-    connection: Connection, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+    connection: Connection, destination: Destination, *, now: float, limit: int, lease_s: float
 ) -> list[Dispatch]:
     """Lease what is due, longest due first."""
-    due = await run(connection, "due_dispatches", endpoint, now, limit)
+    due = await run(
+        connection, "due_dispatches", destination.endpoint, destination.origin, now, limit
+    )
     leased = [dispatch_of(record).leased(now, lease_s) for (record,) in due]
     for dispatch in leased:
         await swap(connection, dispatch)

@@ -53,7 +53,7 @@ class PostgresEndpointStore(EndpointStore):
         async def remove(connection: Connection) -> bool:
             # It first: that waits for whoever is just adding dispatches.
             removed = await run(connection, "remove_endpoint", endpoint_id)
-            await run(connection, "drop_dispatches", endpoint_id)
+            await run(connection, "remove_dispatches", endpoint_id)
             return bool(removed)
 
         return await self._database.transaction(remove)

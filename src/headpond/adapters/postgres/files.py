@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
-from headpond.adapters.postgres.connection import Row
+from headpond.adapters.postgres.connection import Connection, Row, run
 from headpond.adapters.postgres.database import Database
 from headpond.domain.file import BlobName, File, FileId, Purpose
 from headpond.ports.files import FileQuery, FileStore
@@ -17,18 +17,24 @@ class PostgresFileStore(FileStore):
         self._database = database
 
     @override
-    async def put(self, file: File) -> None:
-        await self._database.write(
-            "put_file",
-            file.id,
-            file.blob,
-            file.team,
-            file.purpose.value,
-            file.filename,
-            file.size,
-            file.created_at,
-            file.expires_at,
-        )
+    async def put(self, file: File) -> bool:
+        async def put(connection: Connection) -> bool:
+            await run(connection, "lock_blobs", [file.blob])
+            stored = await run(
+                connection,
+                "put_file",
+                file.id,
+                file.blob,
+                file.team,
+                file.purpose.value,
+                file.filename,
+                file.size,
+                file.created_at,
+                file.expires_at,
+            )
+            return bool(stored)
+
+        return await self._database.transaction(put)
 
     @override
     async def get(self, file_id: FileId) -> File | None:
@@ -54,9 +60,18 @@ class PostgresFileStore(FileStore):
         return bool(await self._database.write("remove_file", file_id))
 
     @override
-    async def unnamed(self, blobs: list[BlobName]) -> list[BlobName]:
-        rows = await self._database.read("unnamed_blobs", blobs)
-        return [BlobName(name) for (name,) in rows]
+    async def disown(self, blobs: list[BlobName]) -> list[BlobName]:
+        async def disown(connection: Connection) -> list[BlobName]:
+            await run(connection, "lock_blobs", blobs)
+            rows = await run(connection, "disown_blobs", blobs)
+            return [BlobName(name) for (name,) in rows]
+
+        return await self._database.transaction(disown) if blobs else []
+
+    @override
+    async def stored_bytes(self, team: str, now: float) -> int:
+        ((size,),) = await self._database.read("stored_bytes", team, now)
+        return size
 
 
 def _files(rows: Iterable[Row]) -> list[File]:

@@ -4,10 +4,11 @@ from typing_extensions import override
 
 from headpond.adapters.postgres import dispatches as steps
 from headpond.adapters.postgres.database import Database
+from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.domain.webhook_event import Event, EventId
-from headpond.ports.outbox import DispatchQuery, Outbox, Untold
+from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 
 
 class PostgresOutbox(Outbox):
@@ -23,17 +24,23 @@ class PostgresOutbox(Outbox):
         )
 
     @override
-    async def due(self, now: float, *, limit: int) -> list[EndpointId]:
-        rows = await self._database.read("due_endpoints", now, limit)
-        return [EndpointId(endpoint) for (endpoint,) in rows]
+    async def look(self, now: float, *, limit: int, after: Destination | None = None) -> Look:
+        begin = after or Destination(EndpointId(""))
+        # One more says whether there are more.
+        rows = await self._database.read("look", now, begin.endpoint, begin.origin, limit + 1)
+        seen = [(Destination(endpoint, origin), due) for endpoint, origin, due in rows]
+        return Look(
+            due=[destination for destination, due in seen[:limit] if due],
+            end=seen[limit - 1][0] if len(seen) > limit else None,
+        )
 
     @override
     async def lease(
-        self, endpoint: EndpointId, *, now: float, limit: int, lease_s: float
+        self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
         return await self._database.transaction(
             lambda connection: steps.lease(
-                connection, endpoint, now=now, limit=limit, lease_s=lease_s
+                connection, destination, now=now, limit=limit, lease_s=lease_s
             )
         )
 

@@ -4,6 +4,10 @@
 -- blobs        a blob is there once it is `whole`; one that is `gone` is not, and its pieces stay for
 --              a while for whoever is reading them
 -- blob_pieces  the bytes in order, not compressed: what is read from the middle is found at once
+-- disowned_blobs
+--              names of blobs whose bytes were removed because no file named them: none may name
+--              them any more. Names are used once, so a row stays for ever; only writers that died
+--              leave one.
 -- batches      changed by compare-and-set on `version`, as jobs are; `record` is the whole record as
 --              JSON, the other columns are those of its fields that a statement looks for
 -- retention_marks, retention_line_marks
@@ -48,6 +52,8 @@ CREATE TABLE blob_pieces (
 );
 
 ALTER TABLE blob_pieces ALTER COLUMN data SET STORAGE EXTERNAL;
+
+CREATE TABLE disowned_blobs (name text COLLATE "C" PRIMARY KEY);
 
 CREATE TABLE batches (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

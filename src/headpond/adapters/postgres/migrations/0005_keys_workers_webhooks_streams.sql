@@ -3,7 +3,9 @@
 -- workers             the latest report of each worker, as JSON
 -- webhook_dispatches  one event for one endpoint; `due_at` is null once it has ended, `ended_at`
 --                     until then. A row is written in the transaction that ends the job, and only
---                     where the job's team has an endpoint or the job a callback.
+--                     where the job's team has an endpoint or the job a callback. Callbacks wait
+--                     apart for each origin that they go to (domain/destination.py); it is empty for
+--                     endpoints with a URL.
 -- stream_entries      what streamed jobs have said so far (see ports/streams.py): a row for each group
 --                     of tokens. `job` is the `seq` of the job's row, `run` the version of its record
 --                     while the run may write. A row without choices is a restart.
@@ -45,6 +47,7 @@ CREATE INDEX webhook_endpoints_of_team ON webhook_endpoints (team, created_at, s
 CREATE TABLE webhook_dispatches (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     endpoint text COLLATE "C" NOT NULL,
+    origin text COLLATE "C" NOT NULL,
     event text COLLATE "C" NOT NULL,
     version integer NOT NULL,
     state text COLLATE "C" NOT NULL,
@@ -55,7 +58,7 @@ CREATE TABLE webhook_dispatches (
     UNIQUE (endpoint, event)
 );
 
-CREATE INDEX webhook_dispatches_due ON webhook_dispatches (endpoint, due_at, seq)
+CREATE INDEX webhook_dispatches_due ON webhook_dispatches (endpoint, origin, due_at, seq)
 WHERE due_at IS NOT NULL;
 
 CREATE INDEX webhook_dispatches_pending ON webhook_dispatches (occurred_at)

@@ -1,6 +1,6 @@
 SELECT record
 FROM webhook_dispatches
-WHERE endpoint = $1 AND due_at <= $2
-ORDER BY endpoint, due_at, seq
-LIMIT $3
+WHERE endpoint = $1 AND origin = $2 AND due_at <= $3
+ORDER BY endpoint, origin, due_at, seq
+LIMIT $4
 FOR UPDATE SKIP LOCKED
