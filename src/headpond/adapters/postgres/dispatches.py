@@ -10,7 +10,7 @@ from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
 from headpond.domain.webhook_endpoint import Endpoint
-from headpond.domain.webhook_event import Event, job_event
+from headpond.domain.webhook_event import Event, job_events
 
 _encode = msgspec.json.Encoder().encode
 _decode_dispatch = msgspec.json.Decoder(Dispatch).decode
@@ -31,10 +31,13 @@ def dispatch_of(record: str) -> Dispatch:
 
 
 async def tell_ends(connection: Connection, jobs: Iterable[Job]) -> None:
-    """Leave the dispatches of those that have ended."""
-    await publish(
-        connection, [(job_event(job), job.callback) for job in jobs if job.state.terminal]
-    )
+    """Leave the dispatches of those that have ended; a callback hears a job's own event only."""
+    told: list[Told] = []
+    for job in jobs:
+        if job.state.terminal:
+            own, *more = job_events(job)
+            told += [(own, job.callback), *((event, None) for event in more)]
+    await publish(connection, told)
 
 
 async def publish(connection: Connection, told: Sequence[Told]) -> None:
