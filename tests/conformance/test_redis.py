@@ -71,6 +71,13 @@ class TestRedisTokenStreams(TokenStreamsSuite):
         return StreamStage(RedisTokenStreams(server, jobs), jobs)
 
 
+@pytest.fixture
+async def inline(valkey: Valkey) -> AsyncGenerator[Server]:
+    server = InlineServer(valkey.url)
+    yield server
+    server.close()
+
+
 @pytest.fixture(params=["memory", "sqlite"])
 async def records(
     clock: ManualClock, request: pytest.FixtureRequest
@@ -88,7 +95,7 @@ class TestTwoStepsOnRedis(DeliverySuite):
     @pytest.fixture
     @override
     async def stage(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, clock: ManualClock, server: Server, records: tuple[JobStore, Audit]
+        self, clock: ManualClock, inline: Server, records: tuple[JobStore, Audit]
     ) -> Stage:
         jobs, audit = records
-        return stage(jobs, RedisQueue(server, clock), audit, clock)
+        return stage(jobs, RedisQueue(inline, clock), audit, clock)
