@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
 ]
 
-JOBS = 12
+JOBS = 8
 
 
 @pytest.fixture
