@@ -150,3 +150,23 @@ async def test_an_order_counts_and_the_step_tells_why() -> None:
     assert len(stage.fleet.listed) == step.target
     assert 2 <= step.target <= 5
     assert "an operator" in step.why or "money" in step.why
+
+
+async def test_who_was_overtaken_in_the_middle_of_a_look_moves_nothing() -> None:
+    stage = Stage(ScalingRules())
+    first, second = stage.scaler("a"), stage.scaler("b")
+    await stage.send(120)
+    members = stage.fleet.members
+
+    async def slowly() -> list[Member]:
+        stage.fleet.members = members
+        stage.clock.advance(60)
+        assert await second.tick() is not None
+        return await members()
+
+    await first.tick()
+    fleet = list(stage.fleet.listed)
+    stage.fleet.members = slowly
+    await stage.send(500)
+    assert await first.tick() is None
+    assert len(stage.fleet.listed) >= len(fleet)

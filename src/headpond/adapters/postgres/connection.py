@@ -120,7 +120,13 @@ REFUSED = (
     asyncpg.InsufficientPrivilegeError,
 )
 
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 """All that a connection raises of itself."""
 
 UNAVAILABLE = ("08", "25006", "25P03", "40", "53", "54", "55", "57", "58", "F0", "XX")
@@ -141,7 +147,12 @@ def translated(error: BaseException) -> BaseException:
             return error
         case TimeoutError():
             message = "The store does not answer in time."
-        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError():
+        case (
+            asyncpg.PostgresError()
+            | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()  # its connection was cut off between two messages
+            | OSError()
+        ):
             message = f"The store does not answer: {error}."
         case _:
             return error

@@ -92,10 +92,15 @@ class StoreLine(Line):
         raise ended
 
     async def _serve(self, call: Coroutine[object, object, T]) -> Returned[T] | HeadpondError:
+        try:
+            return await self._served(call)
+        finally:
+            call.close()  # of a call that was cut off on its way nothing was begun
+
+    async def _served(self, call: Coroutine[object, object, T]) -> Returned[T] | HeadpondError:
         verb = call.__name__
         await self._travel()
         if refusal := self._refusal(verb):
-            call.close()
             await asyncio.sleep(refusal.retry_after_s)
             return refusal
         try:

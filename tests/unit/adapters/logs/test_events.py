@@ -22,6 +22,7 @@ from headpond.domain.facts import (
     JobConvicted,
     JobSettled,
     JobSubmitted,
+    PoolScaled,
     Reaped,
     RequestRefused,
     StreamClosed,
@@ -30,6 +31,8 @@ from headpond.domain.facts import (
 )
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.lane import Priority
+from headpond.domain.scaling.observation import Observation
+from headpond.domain.scaling.state import ScalingStep
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.webhooks_suite import an_endpoint, an_event
@@ -66,6 +69,11 @@ TOLD = {
 }
 
 
+STEP = ScalingStep(
+    pool="default", at=1.0, before=1, target=3, why="9 jobs wait", seen=Observation()
+)
+
+
 @pytest.mark.parametrize(
     ("fact", "level", "event", "fields"),
     [
@@ -94,6 +102,18 @@ TOLD = {
             "WARNING",
             "webhook failed",
             {**TOLD, "error": "no"},
+        ),
+        (
+            PoolScaled(STEP, changed=True),
+            "INFO",
+            "pool scaled",
+            {"pool": "default", "before": 1, "target": 3, "why": "9 jobs wait"},
+        ),
+        (
+            PoolScaled(STEP, changed=False),
+            "DEBUG",
+            "pool scaled",
+            {"pool": "default", "before": 1, "target": 3, "why": "9 jobs wait"},
         ),
         (
             EndpointDisabled(an_endpoint(disabled_reason="no")),

@@ -180,6 +180,8 @@ async def test_every_statement_is_understood_by_the_server(postgres_database: Da
 
     async def prepare(connection: Connection) -> None:
         for statement in folder.iterdir():
+            if statement.name == "index_open_jobs.sql":  # no server prepares a CREATE
+                continue
             await connection.execute(f"PREPARE understood AS {statement.read_text()}")
             await connection.execute("DEALLOCATE understood")
 

@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from headpond.adapters.prometheus.events import PrometheusListener
 from headpond.domain.batch import Counts, Results
@@ -25,6 +26,7 @@ from headpond.domain.facts import (
     JobConvicted,
     JobSettled,
     JobSubmitted,
+    PoolScaled,
     Reaped,
     RequestRefused,
     StreamClosed,
@@ -33,6 +35,8 @@ from headpond.domain.facts import (
 )
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.lane import Priority
+from headpond.domain.scaling.observation import Observation
+from headpond.domain.scaling.state import ScalingStep
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.webhooks_suite import an_endpoint, an_event
@@ -62,7 +66,12 @@ LANE = {"pool": "default", "priority": "interactive"}
 OWNED = {**LANE, "team": "shop"}
 
 
+STEP = ScalingStep(
+    pool="default", at=1.0, before=1, target=3, why="9 jobs wait", seen=Observation()
+)
 FACTS: list[Fact] = [
+    PoolScaled(STEP, changed=True),
+    PoolScaled(replace(STEP, before=3), changed=False),
     JobSubmitted(JOB),
     JobSubmitted(JOB, replayed=True),
     RequestRefused("invalid", 400),

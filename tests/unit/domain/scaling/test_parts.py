@@ -1,7 +1,12 @@
 """Seasons, orders, throughput: the parts that decisions are made of."""
 
+import msgspec
+
+from headpond.domain.pace import WorkerReport
 from headpond.domain.quote import Backlog
+from headpond.domain.scaling.arrivals import KEEP_S, Arrivals
 from headpond.domain.scaling.decision import decide
+from headpond.domain.scaling.members import cold_start_of, rate_of
 from headpond.domain.scaling.memory import Memory
 from headpond.domain.scaling.observation import ColdStart, Crew, Observation, Orders, Rate
 from headpond.domain.scaling.policies import policy_of
@@ -60,3 +65,37 @@ def test_full_work_makes_a_rate_that_fades() -> None:
     assert done.known
     assert done.faded() == Throughput(60, 120, 1_200)
     assert Throughput().faded() == Throughput()
+
+
+def test_counts_are_kept_for_as_long_as_a_rate_may_ask_for() -> None:
+    arrivals = Arrivals()
+    for number in range(5):
+        arrivals = arrivals.noted(Backlog(number, 0), NOW + number * KEEP_S / 2)
+    # One from before that time stays, so that all of it is covered.
+    assert [count.jobs for count in arrivals.counts] == [2, 3, 4]
+
+
+def worker(**more: object) -> WorkerReport:
+    told = {
+        "worker": "w",
+        "pool": "default",
+        "at": NOW,
+        "started_at": NOW,
+        "healthy": True,
+        "in_flight": 0,
+        "capacity": 4,
+    }
+    return msgspec.convert(told | more, WorkerReport)
+
+
+def test_what_full_workers_did_says_more_of_the_rate_than_what_there_is_room_for() -> None:
+    unmeasured, empty = worker(), worker(run_s=2.0, token_s=0.5)
+    full = worker(run_s=2.0, token_s=0.5, full=Throughput(10.0, 5, 100))
+    assert rate_of([unmeasured]) is None
+    assert rate_of([unmeasured, empty]) == Rate(2.0, 8.0)
+    assert rate_of([full, empty]) == Rate(0.5, 10.0)
+
+
+def test_the_cold_start_is_that_of_the_latest() -> None:
+    assert cold_start_of([]) is None
+    assert cold_start_of([10.0]) == ColdStart(10.0, 10.0)

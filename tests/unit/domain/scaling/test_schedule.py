@@ -46,6 +46,7 @@ def test_hours_go_on_after_midnight_and_the_most_of_several_counts() -> None:
     assert minimum(schedule, at("2026-11-28T04:59")) == (1, "late")
     assert minimum(schedule, at("2026-11-28T05:30")) == (3, "more")
     assert minimum(schedule, at("2026-11-27T21:59")) == (0, None)
+    assert minimum(schedule, at("2026-11-27T22:00")) == (1, "late")
 
 
 @pytest.mark.parametrize(
