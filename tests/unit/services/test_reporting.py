@@ -1,7 +1,5 @@
 """What a worker says of itself."""
 
-import pytest
-
 from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.facts import EngineLoad, JobSettled
 from headpond.domain.job import Usage
@@ -25,4 +23,4 @@ async def test_only_what_a_full_engine_did_counts_for_its_rate() -> None:
         reporter.hear(load(in_flight, 8 - in_flight))
         clock.advance(5)
     full = reporter.report().full
-    assert full == Throughput(5.0, pytest.approx(1), pytest.approx(10))
+    assert full == Throughput(5.0, 1, 10)

@@ -231,7 +231,12 @@ LANGUAGE sql AS $$
         CROSS JOIN LATERAL (
             SELECT messages.seq, messages.charge
             FROM messages
-            WHERE messages.lane = here AND messages.team = in_turn.team AND token IS NULL
+            -- Not by equality: then the order would be that of `seq` alone, and the primary key
+            -- would be walked for it, past the messages of everybody else.
+            WHERE
+                (messages.lane, messages.team) >= (here, in_turn.team)
+                AND (messages.lane, messages.team) <= (here, in_turn.team)
+                AND token IS NULL
             ORDER BY messages.lane, messages.team, messages.seq
             LIMIT most - in_turn.ahead
         ) AS ready
