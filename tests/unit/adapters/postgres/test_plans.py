@@ -7,7 +7,7 @@ test-postgres-million` runs the same with a million.
 
 import json
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -153,19 +153,32 @@ async def pages(database: Database, name: str) -> int:
     return touched
 
 
-@pytest.mark.timeout(1800 if ROWS > 100_000 else 120)
-async def test_statements_touch_few_pages_before_and_after_the_tables_are_analysed(
+SLOW = pytest.mark.timeout(1800 if ROWS > 100_000 else 120)
+
+
+@SLOW
+async def test_statements_touch_few_pages_before_the_tables_are_analysed(
     database: Database,
 ) -> None:
-    for analysed in (False, True):
-        if analysed:
-            await database.on_connection(lambda connection: connection.execute("ANALYZE"))
-        # The first time a plan is made for these parameters, later for any.
-        for _ in range(7):
-            touched = {name: await pages(database, name) for name in CALLS}
-            too_many = {name: count for name, count in touched.items() if count > PAGES}
-            # Several times as many as there are jobs, keys and indexes to be written for 64 jobs.
-            assert {name for name, count in too_many.items() if count > _allowed(name)} == set()
+    # A receipt may walk a lane's messages until autovacuum has seen them (docs/backends.md).
+    assert await _too_many(database, [name for name in CALLS if name != "receive"]) == {}
+
+
+@SLOW
+async def test_statements_touch_few_pages_once_the_tables_are_analysed(database: Database) -> None:
+    await database.on_connection(lambda connection: connection.execute("ANALYZE"))
+    assert await _too_many(database, list(CALLS)) == {}
+
+
+async def _too_many(database: Database, names: Sequence[str]) -> dict[str, int]:
+    """Statements that touched more pages than they may, with the most that they touched."""
+    most: dict[str, int] = {}
+    # The first time a plan is made for these parameters, later for any.
+    for _ in range(7):
+        for name in names:
+            most[name] = max(most.get(name, 0), await pages(database, name))
+    # Several times as many as there are jobs, keys and indexes to be written for 64 jobs.
+    return {name: count for name, count in most.items() if count > _allowed(name)}
 
 
 def _allowed(name: str) -> int:
