@@ -344,11 +344,12 @@ def test_a_variable_leads_back_to_its_setting(path: tuple[str, ...]) -> None:
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
 )
 names = st.sampled_from([setting.path[-1] for setting in settings()])
 near_settings = st.recursive(
-    plain, lambda inner: st.dictionaries(names | st.text(), inner), max_leaves=20
+    plain, lambda inner: st.dictionaries(names | st.text(), inner, max_size=5), max_leaves=10
 )
 
 
