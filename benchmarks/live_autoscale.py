@@ -4,9 +4,11 @@ usage: python -m benchmarks.live_autoscale [--jobs 240] [--per-s 8] [--cold-star
 
 `headpond up --autoscale` runs as it does for anybody: a gateway, a scaler and worker processes. The
 engine is `headpond.testing.engine_server`, where a request takes a second however many run, so a
-worker with four in flight does four a second. Prints one JSON document, for the simulator to be
-compared with: the settings, the arrivals (seconds from the first), each job's wait until a worker
-took it, and the fleet at each change.
+worker with four in flight does four a second. The simulator then runs the product on virtual time
+over the same arrivals, with the cold start that was measured.
+
+Prints one JSON document: both beside each other with the ratio, the settings, the arrivals (seconds
+from the first), each job's wait until a worker took it, and the fleet at each change.
 """
 
 import argparse
@@ -15,12 +17,23 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from headpond.client import Client, RemoteJob
+from headpond.domain.scaling.rules import ScalingRules
+from headpond.domain.statistics import percentile
+from headpond.simulator.capacity import flat
+from headpond.simulator.engine import core, pace
+from headpond.simulator.fluid import Setting
+from headpond.simulator.machines import ColdStart
+from headpond.simulator.product.simulation import run_product
+from headpond.simulator.result import Result
+from headpond.simulator.traces.arrivals import Arrival
+from headpond.simulator.traces.requests import RequestTrace
 from headpond.testing.engine_server import FakeEngine, Pace
 
 AT_ONCE: Final = 4
@@ -80,7 +93,63 @@ async def run(trial: Trial, home: Path) -> dict[str, Any]:
             if process.returncode is None:
                 process.terminate()
             await process.communicate()
-    return _report(trial, jobs, steps)
+    told = _report(trial, jobs, steps)
+    # A loop of its own, on virtual time.
+    predicted = await asyncio.to_thread(predict, trial, told)
+    return {"compared": compare(told, predicted), **told}
+
+
+def predict(trial: Trial, told: Mapping[str, Any]) -> Result:
+    """What the simulator makes of the same arrivals and cold starts."""
+    words = len(ANSWER.split())
+    engine = core.Engine(
+        pace=pace.Pace(
+            base_s=trial.run_s / words,
+            weights_s=0.0,
+            per_token_s=0.0,
+            per_sequence_s=0.0,
+            per_kv_token_s=0.0,
+        ),
+        kv_tokens=1_000_000,
+    )
+    arrivals = [Arrival(at_s, 1, words) for at_s in told["arrivals_s"]]
+    setting = Setting(
+        trace=RequestTrace("live", arrivals, span_s=told["arrivals_s"][-1] + 1),
+        capacity=flat(AT_ONCE / trial.run_s, concurrency=AT_ONCE),
+        cold_start=ColdStart(median_s=told["cold_start_s"]),
+        target_wait_s=trial.target_wait_s,
+    )
+    rules = ScalingRules(
+        max=trial.max_workers,
+        target_wait_s=trial.target_wait_s,
+        down_cooldown_s=trial.down_cooldown_s,
+    )
+    return run_product(setting, engine, rules, "flow", at_once=AT_ONCE)
+
+
+def compare(told: Mapping[str, Any], predicted: Result) -> dict[str, dict[str, float]]:
+    """Seen beside predicted, and seen over predicted. Machine seconds until the last answer."""
+    waits = told["waits_s"]
+    pairs = {
+        "wait_p50_s": (percentile(waits, 0.5), predicted.wait_p50_s),
+        "wait_p90_s": (percentile(waits, 0.9), predicted.wait_p90_s),
+        "wait_p99_s": (percentile(waits, 0.99), predicted.wait_p99_s),
+        "most_workers": (
+            max(step["target"] for step in told["fleet"]),
+            max(decided.after for decided in predicted.decisions),
+        ),
+        "machine_s": (_machine_s(told["fleet"], told["ended_s"]), predicted.hours.total * 3600),
+    }
+    return {
+        name: {"seen": seen, "predicted": expected, "ratio": seen / expected}
+        for name, (seen, expected) in pairs.items()
+    }
+
+
+def _machine_s(fleet: Sequence[Mapping[str, Any]], until_s: float) -> float:
+    """What was asked for, times how long, until a moment."""
+    spans = [(a["at_s"], b["at_s"], a["target"]) for a, b in pairwise(fleet)]
+    return sum(max(0.0, min(end, until_s) - begin) * target for begin, end, target in spans)
 
 
 async def _burst(url: str, trial: Trial) -> list[RemoteJob]:
@@ -114,6 +183,8 @@ def _report(trial: Trial, jobs: list[RemoteJob], steps: list[dict[str, Any]]) ->
         "ended": {
             state: [j.status for j in jobs].count(state) for state in {j.status for j in jobs}
         },
+        "ended_s": max(job.finished_at or began for job in jobs) - began,
+        "cold_start_s": _cold_start_s(steps),
         "arrivals_s": [round(job.accepted_at - began, 3) for job in ordered],
         "waits_s": [
             round(job.started_at - job.accepted_at, 3) for job in ordered if job.started_at
@@ -130,6 +201,12 @@ def _report(trial: Trial, jobs: list[RemoteJob], steps: list[dict[str, Any]]) ->
             for step in steps
         ],
     }
+
+
+def _cold_start_s(steps: list[dict[str, Any]]) -> float:
+    """The median of those that the scaler had measured in the end."""
+    known = [step["seen"].get("cold_start") for step in steps]
+    return float([cold_start["p50_s"] for cold_start in known if cold_start][-1])
 
 
 async def _headpond(environ: Mapping[str, str], *arguments: str) -> asyncio.subprocess.Process:

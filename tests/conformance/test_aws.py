@@ -20,9 +20,13 @@ from headpond.adapters.aws.outbox import DynamoOutbox
 from headpond.adapters.aws.queue import SqsQueue, open_queue
 from headpond.adapters.aws.retention import DynamoRetention
 from headpond.adapters.aws.roster import DynamoRoster
+from headpond.adapters.aws.scaling import DynamoScalingStore
 from headpond.adapters.aws.streams import DynamoTokenStreams
 from headpond.adapters.aws.table import Table, open_table
+from headpond.adapters.aws.workload import DynamoWorkload
+from headpond.adapters.memory.queue import MemoryQueue
 from headpond.domain.job import Ticket
+from headpond.services.counted_queue import CountedQueue
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
@@ -35,9 +39,11 @@ from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.queue_suite import Power, QueueSuite
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
+from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
 from tests.emulators.moto_server import Moto, moto_server
 
 _prefixes = (f"headpond-{number}" for number in count())
@@ -138,6 +144,22 @@ class TestDynamoRoster(RosterSuite):
     @override
     async def roster(self, table: Table) -> DynamoRoster:  # pyright: ignore[reportIncompatibleMethodOverride]
         return DynamoRoster(table)
+
+
+class TestDynamoScalingStore(ScalingStoreSuite):
+    @pytest.fixture
+    @override
+    async def scaling(self, table: Table) -> DynamoScalingStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DynamoScalingStore(table)
+
+
+class TestDynamoWorkload(WorkloadSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, table: Table, jobs: DynamoJobStore, clock: ManualClock) -> WorkloadStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        workload = DynamoWorkload(table)
+        queue = CountedQueue(MemoryQueue(clock), workload)
+        return WorkloadStage(workload, jobs, queue, queue.close)
 
 
 class TestDynamoWebhooks(WebhookSuite):

@@ -1,5 +1,6 @@
 """The memory adapters keep the contracts."""
 
+from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
@@ -19,7 +20,9 @@ from headpond.adapters.memory.retention import MemoryRetention
 from headpond.adapters.memory.roster import MemoryRoster
 from headpond.adapters.memory.scaling import MemoryScalingStore
 from headpond.adapters.memory.streams import MemoryTokenStreams
+from headpond.adapters.memory.workload import MemoryWorkload
 from headpond.domain.job import Ticket
+from headpond.services.counted_queue import CountedQueue
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.blobs_suite import BlobsSuite
@@ -39,6 +42,7 @@ from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
+from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
 
 
 class TestMemoryQueue(FairQueueSuite):
@@ -46,6 +50,16 @@ class TestMemoryQueue(FairQueueSuite):
     @override
     async def queue(self, clock: ManualClock) -> MemoryQueue:
         return MemoryQueue(clock)
+
+
+class TestCountedQueue(FairQueueSuite):
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock) -> AsyncIterator[CountedQueue]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        queue = MemoryQueue(clock)
+        counted = CountedQueue(queue, MemoryWorkload(queue, MemoryJobStore(clock)))
+        yield counted
+        await counted.close()
 
 
 class TestMemoryJobStore(JobStoreSuite):
@@ -116,6 +130,15 @@ class TestMemoryScalingStore(ScalingStoreSuite):
     @override
     async def scaling(self) -> MemoryScalingStore:
         return MemoryScalingStore()
+
+
+class TestMemoryWorkload(WorkloadSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> WorkloadStage:
+        clock = ManualClock()
+        queue, jobs = MemoryQueue(clock), MemoryJobStore(clock)
+        return WorkloadStage(MemoryWorkload(queue, jobs), jobs, queue)
 
 
 class TestMemoryWebhooks(WebhookSuite):

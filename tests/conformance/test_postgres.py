@@ -20,7 +20,9 @@ from headpond.adapters.postgres.outbox import PostgresOutbox
 from headpond.adapters.postgres.queue import PostgresQueue
 from headpond.adapters.postgres.retention import PostgresRetention
 from headpond.adapters.postgres.roster import PostgresRoster
+from headpond.adapters.postgres.scaling import PostgresScalingStore
 from headpond.adapters.postgres.streams import PostgresTokenStreams
+from headpond.adapters.postgres.workload import PostgresWorkload
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
@@ -35,9 +37,11 @@ from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
+from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
 
 
 class TestPostgresQueue(FairQueueSuite):
@@ -96,6 +100,25 @@ class TestPostgresRoster(RosterSuite):
     @override
     async def roster(self, postgres_database: Database) -> PostgresRoster:  # pyright: ignore[reportIncompatibleMethodOverride]
         return PostgresRoster(postgres_database)
+
+
+class TestPostgresScalingStore(ScalingStoreSuite):
+    @pytest.fixture
+    @override
+    async def scaling(self, postgres_database: Database) -> PostgresScalingStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return PostgresScalingStore(postgres_database)
+
+
+class TestPostgresWorkload(WorkloadSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, postgres_database: Database) -> WorkloadStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        clock = ManualClock()
+        return WorkloadStage(
+            PostgresWorkload(postgres_database),
+            PostgresJobStore(postgres_database, clock),
+            PostgresQueue(postgres_database, clock),
+        )
 
 
 class TestPostgresWebhooks(WebhookSuite):

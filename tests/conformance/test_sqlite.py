@@ -23,6 +23,7 @@ from headpond.adapters.sqlite.retention import SqliteRetention
 from headpond.adapters.sqlite.roster import SqliteRoster
 from headpond.adapters.sqlite.scaling import SqliteScalingStore
 from headpond.adapters.sqlite.streams import SqliteTokenStreams
+from headpond.adapters.sqlite.workload import SqliteWorkload
 from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
@@ -40,6 +41,7 @@ from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
+from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
 
 
 @pytest.fixture(params=["threads", "inline"])
@@ -106,6 +108,18 @@ class TestSqliteScalingStore(ScalingStoreSuite):
     @override
     async def scaling(self, database: Database) -> SqliteScalingStore:  # pyright: ignore[reportIncompatibleMethodOverride]
         return SqliteScalingStore(database)
+
+
+class TestSqliteWorkload(WorkloadSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, database: Database) -> WorkloadStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        clock = ManualClock()
+        return WorkloadStage(
+            SqliteWorkload(database),
+            SqliteJobStore(database, clock),
+            SqliteQueue(database, clock),
+        )
 
 
 class TestSqliteWebhooks(WebhookSuite):

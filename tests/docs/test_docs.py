@@ -141,8 +141,6 @@ def test_every_store_and_every_port_of_one_has_its_place_among_the_backends() ->
     assert {port for port, _ in rows} == {field.name for field in fields(Store)} - {
         "clock",
         "lookup",
-        "scaling",
-        "workload",
     }
     for port, cells in rows:
         modules = re.findall(r"`(\w+/\w+\.py)`", cells)

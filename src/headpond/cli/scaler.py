@@ -24,7 +24,6 @@ from headpond.processes.loop import run
 from headpond.processes.scaler import run_scaler
 from headpond.processes.stopping import Stopping
 from headpond.settings import Settings
-from headpond.wiring.scalers import scaling_of
 from headpond.wiring.stores import open_store
 
 app = typer.Typer(help="Scale pools between none and as many workers as there is work for.")
@@ -132,8 +131,7 @@ async def _read(
     settings: Settings, pool: str, limit: int
 ) -> tuple[ScalingState, list[ScalingStep]]:
     async with open_store(settings) as store:
-        scaling, _ = scaling_of(store)
-        return await scaling.state(pool), await scaling.steps(pool, limit)
+        return await store.scaling.state(pool), await store.scaling.steps(pool, limit)
 
 
 def _order(
@@ -149,7 +147,7 @@ def _order(
 
 async def _give(settings: Settings, pool: str, orders: Orders) -> None:
     async with open_store(settings) as store:
-        scaling, _ = scaling_of(store)
+        scaling = store.scaling
         # A scaler at work changes the state every few seconds: try until it is between two.
         while not await scaling.swap((await scaling.state(pool)).ordered(orders)):
             pass

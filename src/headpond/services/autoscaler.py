@@ -83,7 +83,8 @@ class Autoscaler:
         reports = await self._roster.reports(self._pool)
         now = self._clock.now()
         spending = self._spending(state, members, now)
-        seen = await self._look(state, spending, crew_of(members, reports, now), reports)
+        crew = crew_of(members, reports, now)
+        seen = await self._look(state, spending, crew, reports)
         decision = decide(self._policy, self._rules, seen, state.memory, now)
         began = began_in_s(members, reports, frozenset(state.known))
         after = state.decided(
@@ -96,7 +97,7 @@ class Autoscaler:
         if not await self._store.swap(after):
             return None
         await self._fleet.scale(decision.target, first_to_go(members, reports))
-        await self._tell(state, decision, seen, now)
+        await self._tell(state, decision, seen, crew, now)
         return decision
 
     async def stop(self) -> None:
@@ -148,13 +149,18 @@ class Autoscaler:
         return (state.spending or Spending(now)).after(price * len(members), now)
 
     async def _tell(
-        self, state: ScalingState, decision: Decision, seen: Observation, now: float
+        self,
+        state: ScalingState,
+        decision: Decision,
+        seen: Observation,
+        crew: Crew,
+        now: float,
     ) -> None:
         before = state.memory.target
         step = ScalingStep(
             pool=self._pool,
             at=now,
-            before=decision.target if before is None else before,
+            before=crew.size if before is None else before,
             target=decision.target,
             why=decision.why,
             seen=seen,

@@ -43,6 +43,16 @@ class ScalingStoreSuite:
         assert not await scaling.swap(read.ordered(Orders(workers=9)))
         assert (await scaling.state("default")).orders == Orders(paused=True)
 
+    async def test_a_state_follows_the_one_that_stands_and_no_other(
+        self, scaling: ScalingStore
+    ) -> None:
+        first = ScalingState(pool="default").ordered(Orders(workers=1))
+        assert not await scaling.swap(first.ordered(Orders(workers=2)))
+        assert await scaling.swap(first)
+        assert not await scaling.swap(first)
+        assert await scaling.swap(first.released())
+        assert (await scaling.state("default")).version == 2
+
     async def test_the_last_steps_of_a_pool_are_told_newest_first(
         self, scaling: ScalingStore
     ) -> None:

@@ -15,8 +15,10 @@ from headpond.adapters.aws.open_jobs import DynamoOpenJobs
 from headpond.adapters.aws.outbox import DynamoOutbox
 from headpond.adapters.aws.retention import DynamoRetention
 from headpond.adapters.aws.roster import DynamoRoster
+from headpond.adapters.aws.scaling import DynamoScalingStore
 from headpond.adapters.aws.streams import DynamoTokenStreams
 from headpond.adapters.aws.table import open_table
+from headpond.adapters.aws.workload import DynamoWorkload
 from headpond.adapters.local.blobs import LocalBlobs
 from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.ports.clock import Clock
@@ -53,6 +55,8 @@ async def dynamodb_store(settings: Settings, clock: Clock, queue: Queue) -> Asyn
                 outbox=DynamoOutbox(table),
                 streams=DynamoTokenStreams(table, clock),
                 buckets=MemoryBuckets(clock),
+                scaling=DynamoScalingStore(table),
+                workload=DynamoWorkload(table),
                 delivery=two_steps(jobs, queue, clock),
             )
         finally:

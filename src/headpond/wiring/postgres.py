@@ -20,7 +20,9 @@ from headpond.adapters.postgres.outbox import PostgresOutbox
 from headpond.adapters.postgres.queue import PostgresQueue
 from headpond.adapters.postgres.retention import PostgresRetention
 from headpond.adapters.postgres.roster import PostgresRoster
+from headpond.adapters.postgres.scaling import PostgresScalingStore
 from headpond.adapters.postgres.streams import PostgresTokenStreams
+from headpond.adapters.postgres.workload import PostgresWorkload
 from headpond.ports.clock import Clock
 from headpond.settings import Settings
 from headpond.wiring.stores import Store
@@ -58,6 +60,8 @@ async def postgres_store(settings: Settings, clock: Clock) -> AsyncGenerator[Sto
             outbox=PostgresOutbox(database),
             streams=PostgresTokenStreams(database),
             buckets=MemoryBuckets(clock),
+            scaling=PostgresScalingStore(database),
+            workload=PostgresWorkload(database),
             delivery=lambda pool: PostgresDelivery(
                 database,
                 clock=clock,

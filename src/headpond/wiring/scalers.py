@@ -7,10 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from headpond.adapters.local.fleet import LocalFleet, Process
-from headpond.errors import SettingsError
 from headpond.ports.events import Listener
-from headpond.ports.scaling import ScalingStore
-from headpond.ports.workload import Workload
 from headpond.services.autoscaler import Autoscaler
 from headpond.services.duty import Duty
 from headpond.settings import Settings
@@ -54,26 +51,16 @@ async def open_scalers(
         yield
 
 
-def scaling_of(store: Store) -> tuple[ScalingStore, Workload]:
-    """What the autoscaler keeps and counts by. Raises SettingsError where there is none."""
-    if store.scaling is None or store.workload is None:
-        raise SettingsError(
-            "store: the autoscaler needs a store in SQLite that also holds the queue."
-        )
-    return store.scaling, store.workload
-
-
 def _autoscaler(
     settings: Settings, pool: str, store: Store, *, fleet: LocalFleet, name: str, listener: Listener
 ) -> Autoscaler:
-    scaling, workload = scaling_of(store)
     return Autoscaler(
         pool,
         settings.pools[pool].scaling,
         queue=store.queue,
-        workload=workload,
+        workload=store.workload,
         roster=store.roster,
-        store=scaling,
+        store=store.scaling,
         fleet=fleet,
         name=name,
         lease_s=settings.scaler.lease_s,

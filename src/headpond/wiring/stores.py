@@ -25,6 +25,7 @@ from headpond.ports.roster import Roster
 from headpond.ports.scaling import ScalingStore
 from headpond.ports.streams import TokenStreams
 from headpond.ports.workload import Workload
+from headpond.services.counted_queue import CountedQueue
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.settings import PoolSettings, Settings
 from headpond.wiring.elsewhere import ApartQueue, Elsewhere
@@ -36,8 +37,7 @@ class Store:
     """Everything durable. `delivery` connects a pool, whose leases have the pool's length.
 
     `lookup` is the queue's power to say what it lost, None for one that loses nothing; then
-    `open_jobs` are not needed, and a store may not have them. What the autoscaler needs is None
-    where it cannot run yet.
+    `open_jobs` are not needed, and a store may not have them.
     """
 
     clock: Clock
@@ -58,8 +58,8 @@ class Store:
     outbox: Outbox
     streams: TokenStreams
     buckets: Buckets
-    scaling: ScalingStore | None = None
-    workload: Workload | None = None
+    scaling: ScalingStore
+    workload: Workload
     delivery: Callable[[PoolSettings], Delivery]
 
 
@@ -72,12 +72,13 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
         apart = await elsewhere.queue()
         store = await stack.enter_async_context(_open(settings, clock, apart))
         if apart is not None:
+            counted = CountedQueue(apart.queue, store.workload)
+            stack.push_async_callback(counted.close)
             store = replace(
                 store,
-                queue=apart.queue,
+                queue=counted,
                 lookup=apart.lookup,
-                workload=None,
-                delivery=two_steps(store.jobs, apart.queue, clock),
+                delivery=two_steps(store.jobs, counted, clock),
             )
         yield replace(
             store,

@@ -16,13 +16,17 @@ An item is found by `pk` and `sk`; what changes together lies under one `pk` or 
     roster                WORKER            a worker's last report
     stream#ID             0000000001 …      what a running job said; `head` says that there is one
     marks                 RULE              how far retention has come
+    arrivals              LANE              how many jobs were ever sent there, and their tokens
+    scaling               POOL              a pool's scaling between two decisions
+    steps#POOL            TIME#…            a decision of the autoscaler, and why
 
 Three sparse indexes hold keys alone; what they lead to is read from the table, consistently. So a
 change of an item that moves in no index costs no index anything.
 
     agenda   (agenda, at)    what waits for a time, or is read in the order of time:
                              accepted, deadline, open, ended, dead (a job is in one of these),
-                             key, try, stream, file, batch, batch-ended, dispatch, told
+                             key, try, stream, file, batch, batch-ended, dispatch, told,
+                             step
     family   (family, name)  lists: a team's jobs, batches, files; an endpoint's dispatches
     lines    (line_of, line) a batch's jobs by state
 

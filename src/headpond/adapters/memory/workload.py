@@ -1,17 +1,16 @@
 """What comes to a pool, and when it has to be done, from a queue and records in memory."""
 
-from itertools import groupby
+from collections import defaultdict
 
 from typing_extensions import override
 
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.queue import MemoryQueue
-from headpond.domain.lane import lanes_of
+from headpond.domain.lane import Lane, lanes_of
 from headpond.domain.quote import Backlog
+from headpond.domain.scaling.due import by_minutes
 from headpond.domain.scaling.observation import Due
 from headpond.ports.workload import Workload
-
-MINUTE_S = 60.0
 
 
 class MemoryWorkload(Workload):
@@ -20,24 +19,17 @@ class MemoryWorkload(Workload):
     def __init__(self, queue: MemoryQueue, jobs: MemoryJobStore) -> None:
         self._queue = queue
         self._jobs = jobs
+        self._counted: defaultdict[Lane, Backlog] = defaultdict(Backlog)
 
     @override
     async def arrived(self, pool: str) -> Backlog:
-        return sum((self._queue.sent[lane] for lane in lanes_of(pool)), start=Backlog())
+        counts = (self._queue.sent[lane] + self._counted[lane] for lane in lanes_of(pool))
+        return sum(counts, start=Backlog())
+
+    @override
+    async def count(self, lane: Lane, sent: Backlog) -> None:
+        self._counted[lane] += sent
 
     @override
     async def due(self, pool: str) -> list[Due]:
-        waiting = [
-            (_minute(job.deadline), job)
-            for job in self._jobs.waiting()
-            if job.deadline is not None and job.pool == pool
-        ]
-        by_minute = groupby(sorted(waiting, key=lambda item: item[0]), key=lambda item: item[0])
-        return [
-            Due(by, sum((Backlog(1, job.work_tokens) for _, job in jobs), start=Backlog()))
-            for by, jobs in by_minute
-        ]
-
-
-def _minute(at: float) -> float:
-    return (at // MINUTE_S + 1) * MINUTE_S
+        return by_minutes(job for job in self._jobs.waiting() if job.pool == pool)

@@ -6,14 +6,14 @@ from typing_extensions import override
 
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
-from headpond.domain.lane import lanes_of
+from headpond.domain.lane import Lane, lanes_of
 from headpond.domain.quote import Backlog
 from headpond.domain.scaling.observation import Due
 from headpond.ports.workload import Workload
 
 
 class SqliteWorkload(Workload):
-    """Counts by a trigger on what is sent, whichever process sends it."""
+    """A trigger counts what is sent to the file's own queue, whichever process sends it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,6 +25,13 @@ class SqliteWorkload(Workload):
             lambda connection: connection.execute(sql("arrived"), (lanes,)).fetchone()
         )
         return Backlog(jobs, work_tokens)
+
+    @override
+    async def count(self, lane: Lane, sent: Backlog) -> None:
+        row = (str(lane), sent.jobs, int(sent.work_tokens))
+        await self._database.write(
+            lambda connection: connection.execute(sql("count_arrivals"), row), synced=False
+        )
 
     @override
     async def due(self, pool: str) -> list[Due]:

@@ -1,5 +1,7 @@
 """One decision: what the policy would like, within what holds of every policy.
 
+found   a fleet that runs before the first decision is taken as it is, and held as if it had just
+        been wished for
 wish    of the policy; what is unknown keeps what there is, and work that waits needs a worker
 ease    down to the highest wish within `down_cooldown_s`, and to zero only from one worker
         that has been alone for as long; up not within `up_cooldown_s` of the last raise, and
@@ -14,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headpond.domain.scaling.guards import at_most, eased, least, ordered
-from headpond.domain.scaling.memory import Memory, Past, with_high
+from headpond.domain.scaling.memory import Memory, Past, found, with_high
 from headpond.domain.scaling.observation import Observation
 from headpond.domain.scaling.rules import ScalingRules
 
@@ -50,7 +52,9 @@ def decide(
     policy: Policy, rules: ScalingRules, seen: Observation, memory: Memory, now: float
 ) -> Decision:
     """The target at `now`."""
-    base = _base(rules, seen, memory)
+    if memory.target is None and seen.crew is not None and seen.crew.size:
+        memory = found(seen.crew.size, now)
+    base = rules.min if memory.target is None else memory.target
     wish = policy.wish(seen, memory.past, now)
     fewest = least(rules, now)
     wanted = min(rules.max, max(fewest.workers, _wanted(wish, seen, base)))
@@ -64,13 +68,6 @@ def decide(
     verdict = at_most(rules, seen, verdict, now)
     why = "; ".join(filter(None, (wish.why, verdict.note)))
     return Decision(verdict.workers, why, _after(memory, base, verdict.workers, rules, now))
-
-
-def _base(rules: ScalingRules, seen: Observation, memory: Memory) -> int:
-    """What was last asked for; at the very first, what there is."""
-    if memory.target is not None:
-        return memory.target
-    return rules.min if seen.crew is None else seen.crew.size
 
 
 def _wanted(wish: Wish, seen: Observation, base: int) -> int:

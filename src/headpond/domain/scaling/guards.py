@@ -67,7 +67,8 @@ def _raised(rules: ScalingRules, memory: Memory, base: int, wanted: int, now: fl
 def _lowered(rules: ScalingRules, memory: Memory, base: int, now: float) -> Verdict:
     high = memory.highs[0]
     if high.workers >= base:
-        return Verdict(base, f"{high.workers} were wanted {now - high.at:.0f} s ago")
+        how = "found running" if high.at == memory.found_at else "wanted"
+        return Verdict(base, f"{high.workers} were {how} {now - high.at:.0f} s ago")
     if high.workers:
         return Verdict(high.workers)
     if base > 1:

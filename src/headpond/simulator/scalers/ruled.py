@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from headpond.domain.scaling.decision import decide
-from headpond.domain.scaling.memory import High, Memory
+from headpond.domain.scaling.memory import Memory
 from headpond.domain.scaling.policies import policy_of
 from headpond.domain.scaling.rules import ScalingRules
 from headpond.settings import ScalerSettings
@@ -15,10 +15,7 @@ EVERY_S = max(STEP_S, ScalerSettings().every_s)
 
 
 class Ruled(Scaler):
-    """Decides as the rules say. Machines that are there at the first look were wanted until then.
-
-    So a simulation begins as if the scaler had been at work before.
-    """
+    """Decides as the rules say, and finds machines running at the first look."""
 
     def __init__(self, rules: ScalingRules, every_s: float = EVERY_S) -> None:
         self.rules = rules
@@ -33,8 +30,6 @@ class Ruled(Scaler):
 
     @override
     def look(self, sight: Sight, now: float) -> Change:
-        if self._memory.target is None and sight.size:
-            self._memory = Memory(target=sight.size, changed_at=now, highs=(High(now, sight.size),))
         decision = decide(self._policy, self.rules, sight.seen, self._memory, now)
         self._memory = decision.memory
         return Change(decision.target, decision.why)

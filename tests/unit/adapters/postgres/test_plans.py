@@ -107,6 +107,13 @@ CALLS: Mapping[str, tuple[object, ...]] = {
     "read_stream": (IDS[0], 0, 100),
     "ends_of_streams": (IDS,),
     "forget_streams": (50.0, 20),
+    "arrived": (["default/interactive", "default/batch"],),
+    "count_arrivals": ("default/batch", 1, 10),
+    "get_scaling_state": ("default",),
+    "swap_scaling_state": ("default", 1, "{}"),
+    "note_scaling_step": ("default", NOW, "{}"),
+    "scaling_steps": ("default", 20),
+    "forget_scaling_steps": (50.0,),
 }
 """What runs for each job, or again and again, with parameters that find something."""
 
@@ -192,4 +199,4 @@ async def test_every_statement_is_understood_by_the_server(postgres_database: Da
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
-    assert len(migrations()) == 6
+    assert len(migrations()) == 7

@@ -35,3 +35,28 @@ def test_what_is_unknown_holds_what_there_is() -> None:
     rules = ScalingRules(policy="queue-depth")
     targets = [d.target for d in decided(rules, [a_look(500), *[a_look(None)] * 100])]
     assert targets == [10] * 101
+
+
+def test_a_fleet_of_which_nothing_is_remembered_is_taken_as_it_is() -> None:  # SPEC S2
+    rules = ScalingRules(max=30, down_cooldown_s=600)
+    decisions = decided(rules, [a_look(3, Crew(ready=17, starting=(NOW - 5,) * 3))] * 21)
+    assert [decision.target for decision in decisions] == [20] * 20 + [1]
+    assert decisions[0].why.endswith("; 20 were found running 0 s ago")
+    assert decisions[19].why.endswith("; 20 were found running 570 s ago")
+
+
+def test_the_last_of_a_found_fleet_stays_as_long_as_any_other() -> None:
+    rules = ScalingRules(down_cooldown_s=60)
+    decisions = decided(rules, [a_look(0, Crew(ready=1))] * 4)
+    assert [decision.target for decision in decisions] == [1, 1, 0, 0]
+
+
+def test_a_found_fleet_grows_at_once_and_keeps_to_max() -> None:
+    assert decided(ScalingRules(max=8), [a_look(600, Crew(ready=2))])[0].target == 8
+    assert decided(ScalingRules(max=8), [a_look(600, Crew(ready=20))])[0].target == 8
+
+
+def test_what_is_remembered_goes_before_what_is_found() -> None:
+    rules = ScalingRules(down_cooldown_s=30)
+    targets = [d.target for d in decided(rules, [a_look(1, Crew()), a_look(1, Crew(ready=20))])]
+    assert targets == [1, 1]

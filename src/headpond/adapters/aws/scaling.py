@@ -1,0 +1,67 @@
+"""States and steps of scaling in a table of DynamoDB."""
+
+import secrets
+
+import msgspec
+from typing_extensions import override
+
+from headpond.adapters.aws.agenda import agenda, up_to
+from headpond.adapters.aws.records import agenda_of
+from headpond.adapters.aws.table import Change, Key, Put, Table, at, shard_of
+from headpond.adapters.aws.values import Item, raw
+from headpond.domain.scaling.state import ScalingState, ScalingStep
+from headpond.ports.scaling import ScalingStore
+
+PARTITION = "scaling"
+
+_encode = msgspec.json.Encoder().encode
+_state = msgspec.json.Decoder(ScalingState).decode
+_step = msgspec.json.Decoder(ScalingStep).decode
+
+
+class DynamoScalingStore(ScalingStore):
+    """Scalers and commands of every process that uses the table share it."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @override
+    async def state(self, pool: str) -> ScalingState:
+        item = await self._table.get(Key(PARTITION, pool))
+        return ScalingState(pool=pool) if item is None else _state(raw(item))
+
+    @override
+    async def swap(self, after: ScalingState) -> bool:
+        to = {"version": after.version, "record": _encode(after)}
+        if after.version == 1:
+            write = Put({"pk": PARTITION, "sk": after.pool, **to}, absent=True)
+        else:
+            write = Change(Key(PARTITION, after.pool), to, {"version": after.version - 1})
+        return not await self._table.write(write)
+
+    @override
+    async def note(self, step: ScalingStep) -> None:
+        when = at(step.at, secrets.token_hex(4))
+        item: Item = {
+            "pk": _steps_of(step.pool),
+            "sk": when,
+            "agenda": agenda_of("step", shard_of(step.pool)),
+            "at": when,
+            "record": _encode(step),
+        }
+        await self._table.write(Put(item))
+
+    @override
+    async def steps(self, pool: str, limit: int) -> list[ScalingStep]:
+        items = await self._table.under(_steps_of(pool), reverse=True, limit=limit)
+        return [_step(raw(item)) for item in items]
+
+    @override
+    async def forget(self, before: float) -> int:
+        old = await up_to(agenda(self._table, "step", before=at(before)), None)
+        await self._table.delete_many(old)
+        return len(old)
+
+
+def _steps_of(pool: str) -> str:
+    return f"steps#{pool}"

@@ -1,0 +1,1 @@
+DELETE FROM scaling_steps WHERE at < $1 RETURNING seq

@@ -1,0 +1,1 @@
+SELECT record FROM scaling_states WHERE pool = $1

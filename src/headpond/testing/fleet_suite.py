@@ -1,0 +1,101 @@
+"""What every fleet must do. Subclass `FleetSuite` and give it a `stage` fixture.
+
+Its workers start at once, and go as soon as they drain: how long that takes is not the contract's.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from headpond.ports.clock import Clock
+from headpond.ports.fleet import Fleet
+
+
+@dataclass(frozen=True)
+class FleetStage:
+    """`settled` returns when nobody starts or drains any more; `lose` ends a member by itself."""
+
+    fleet: Fleet
+    clock: Clock
+    settled: Callable[[], Awaitable[None]]
+    lose: Callable[[str], Awaitable[None]]
+
+    async def names(self, *, draining: bool = False) -> list[str]:
+        """Those that drain, or those that do not, the oldest first."""
+        return [m.name for m in await self.fleet.members() if m.draining == draining]
+
+
+class FleetSuite:
+    """The contract of `headpond.ports.fleet`. SPEC S4."""
+
+    @pytest.fixture
+    async def stage(self) -> FleetStage:
+        raise NotImplementedError("give the suite a fleet with nobody in it")
+
+    async def test_it_begins_with_nobody(self, stage: FleetStage) -> None:
+        assert await stage.fleet.members() == []
+
+    async def test_as_many_as_are_wanted_are_asked_for_at_once(self, stage: FleetStage) -> None:
+        await stage.fleet.scale(3, [])
+        members = await stage.fleet.members()
+        assert len({member.name for member in members}) == 3
+        assert not any(member.draining for member in members)
+        now = stage.clock.now()
+        assert all(now - 60 < member.asked_at <= now for member in members)
+
+    async def test_to_want_the_same_again_changes_nothing(self, stage: FleetStage) -> None:
+        await stage.fleet.scale(2, [])
+        await stage.settled()
+        members = await stage.fleet.members()
+        await stage.fleet.scale(2, [members[0].name])
+        assert await stage.fleet.members() == members
+
+    async def test_those_named_first_drain_first_and_then_they_are_gone(
+        self, stage: FleetStage
+    ) -> None:
+        await stage.fleet.scale(3, [])
+        await stage.settled()
+        first, second, third = await stage.names()
+        await stage.fleet.scale(1, [second, third, first])
+        assert await stage.names() == [first]
+        assert set(await stage.names(draining=True)) == {second, third}
+        await stage.settled()
+        assert [member.name for member in await stage.fleet.members()] == [first]
+
+    async def test_who_drains_does_not_count(self, stage: FleetStage) -> None:
+        await stage.fleet.scale(2, [])
+        await stage.settled()
+        first, second = await stage.names()
+        await stage.fleet.scale(1, [second, first])
+        await stage.fleet.scale(2, [])
+        kept, new = await stage.names()
+        assert kept == first
+        assert new not in {first, second}
+
+    async def test_those_that_start_can_be_let_go(self, stage: FleetStage) -> None:
+        await stage.fleet.scale(2, [])
+        await stage.fleet.scale(0, await stage.names())
+        await stage.settled()
+        assert await stage.fleet.members() == []
+
+    async def test_one_that_ended_by_itself_is_gone_and_another_comes_under_another_name(
+        self, stage: FleetStage
+    ) -> None:
+        await stage.fleet.scale(2, [])
+        await stage.settled()
+        first, second = await stage.names()
+        await stage.lose(second)
+        await stage.settled()
+        assert await stage.names() == [first]
+        await stage.fleet.scale(2, [])
+        kept, new = await stage.names()
+        assert kept == first
+        assert new not in {first, second}
+
+    async def test_at_the_end_all_have_gone_and_it_can_end_twice(self, stage: FleetStage) -> None:
+        await stage.fleet.scale(2, [])
+        await stage.settled()
+        await stage.fleet.close()
+        await stage.fleet.close()
+        assert await stage.fleet.members() == []

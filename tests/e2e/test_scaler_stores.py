@@ -1,0 +1,105 @@
+"""The scaler on every store, and with the queue elsewhere: what is submitted wakes workers."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from headpond.domain.quote import Backlog
+from headpond.domain.scaling.rules import ScalingRules
+from headpond.domain.scaling.state import ScalingStep
+from headpond.settings import PoolSettings, ScalerSettings, Settings
+from headpond.testing.records import a_job, new_job
+from headpond.wiring.scalers import open_scalers
+from headpond.wiring.stores import Store, open_store
+from tests.emulators.moto_server import moto_server
+from tests.postgres import PostgresServer
+from tests.redis_server import Valkey
+
+JOBS = 3
+RULES = ScalingRules(policy="queue-depth", messages_per_worker=2)
+
+
+class Launched:
+    """Knows how many processes were asked for; each runs until it is stopped."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.changed = asyncio.Event()
+
+    def __call__(self, pool: str, name: str) -> "Launched.Process":
+        self.names.append(f"{pool}: {name}")
+        self.changed.set()
+        return Launched.Process()
+
+    class Process:
+        """One of them."""
+
+        def __init__(self) -> None:
+            self._stopped = asyncio.Event()
+
+        async def run(self) -> None:
+            await self._stopped.wait()
+
+        async def stop(self) -> None:
+            self._stopped.set()
+
+
+async def jobs_wake_workers(home: Path, store: str, queue: str | None = None) -> None:
+    pool = PoolSettings(models=("model",), scaling=RULES)
+    settings = Settings(
+        home=str(home),
+        store=store,
+        queue=queue,
+        pools={"default": pool},
+        scaler=ScalerSettings(every_s=0.05),
+    )
+    launched = Launched()
+    async with open_store(settings) as gateway:
+        for _ in range(JOBS):
+            await gateway.delivery(pool).submit(new_job(a_job(work_tokens=7)))
+        async with open_scalers(settings, launched, cold_start_s=0.0):
+            await launched.changed.wait()
+            first = await first_step(gateway)
+        assert len(launched.names) == 2
+        assert (first.before, first.target) == (0, 2)
+    # What a gateway has not counted yet it counts when it ends.
+    async with open_store(settings) as after:
+        assert await after.workload.arrived("default") == Backlog(JOBS, JOBS * 7)
+        state = await after.scaling.state("default")
+        assert state.memory.target == 2
+        assert state.leader is None
+
+
+async def first_step(store: Store) -> ScalingStep:
+    """The oldest decision that is kept; no store tells when there is one."""
+    while True:
+        if steps := await store.scaling.steps("default", 9):
+            return steps[-1]
+        await asyncio.sleep(0.01)
+
+
+async def test_on_sqlite(tmp_path: Path) -> None:
+    await jobs_wake_workers(tmp_path, "sqlite:///headpond.db")
+
+
+async def test_on_sqlite_with_the_queue_in_redis(tmp_path: Path, valkey: Valkey) -> None:
+    await jobs_wake_workers(tmp_path, "sqlite:///headpond.db", valkey.url)
+
+
+@pytest.mark.usefixtures("postgres_database")
+async def test_on_postgresql(tmp_path: Path, postgres: PostgresServer) -> None:
+    await jobs_wake_workers(tmp_path, postgres.url)
+
+
+@pytest.mark.usefixtures("postgres_database")
+async def test_on_postgresql_with_the_queue_in_redis(
+    tmp_path: Path, postgres: PostgresServer, valkey: Valkey
+) -> None:
+    await jobs_wake_workers(tmp_path, postgres.url, valkey.url)
+
+
+async def test_on_dynamodb_with_the_queue_on_sqs(tmp_path: Path) -> None:
+    with moto_server() as moto:
+        place = f"eu-central-1/pond?endpoint={moto.url}"
+        await jobs_wake_workers(tmp_path, f"dynamodb://{place}", f"sqs://{place}")
