@@ -89,6 +89,8 @@ RARE = {
     "the heart does not beat": 2,
     "work goes on when its claim has fallen": 14,
     "a pause never ends": 8,
+    "a run without a claim goes on telling": 367,
+    "every claim ignores the ticket": 221,
     "what a queue lost stays lost": 4,
     "a line that the store refuses is passed over": 7,
     "a batch of a dead gateway is left alone": 4,

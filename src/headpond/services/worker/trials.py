@@ -18,6 +18,8 @@ class Trials:
     def come_first(self) -> bool:
         """True while nothing is pulled for the sake of suspects."""
         if not self._isolation.pending:
+            # However they ended: what they held up is no reason to set later ones aside for longer.
+            self._crowd.clear()
             return False
         if not self._isolation.failing and self._aside:
             return False

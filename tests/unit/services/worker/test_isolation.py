@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from headpond.domain.breaker import FAILURES_OF_AN_ENGINE
+from headpond.domain.crowd import ASIDE, PATIENCE_S
 from headpond.domain.facts import ClaimLost, EngineBroken, EngineFailed, EngineHealth, JobConvicted
 from headpond.domain.job import Job, JobError, JobId, JobState
 from headpond.domain.lane import Lane, Priority
@@ -574,6 +575,26 @@ async def test_a_suspect_at_a_crowded_engine_stops_its_worker_for_seconds() -> N
         engine.others = 0
         async with asyncio.timeout(60):
             assert charged(await pond.ended(suspect)) == {(JobState.SUCCEEDED, 1, 1)}
+
+
+@virtually
+async def test_a_suspect_is_not_set_aside_for_what_an_earlier_one_held_up() -> None:
+    settings = replace(SETTINGS, lease_s=6.0)
+    pond, engine = Pond(settings), TellingEngine()
+    (earlier,) = await submit(pond, "earlier")
+    await pond.delivery.claim([LANE], worker="gone", limit=1)
+    await asyncio.sleep(settings.lease_s)
+    engine.others = 1
+    async with pond.working(engine):
+        await asyncio.sleep(1)
+        await pond.jobs.swap((await pond.record(earlier)).cancelled(pond.clock.now()))
+        await asyncio.sleep(30 * settings.lease_s)
+        suspect = NewJob(replace(a_job(), lost_leases=1), b"suspect", None)
+        await pond.delivery.submit(suspect)
+        await asyncio.sleep(2 * PATIENCE_S)
+        engine.others = 0
+        async with asyncio.timeout(2 * ASIDE * PATIENCE_S):
+            await pond.ended(suspect.job.id)
 
 
 @virtually
