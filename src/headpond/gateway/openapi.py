@@ -18,6 +18,13 @@ Document = Mapping[str, object]
 
 ALWAYS = (400, 500, 503)
 
+EVENT: Mapping[str, object] = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["data"],
+}
+"""One server-sent event. Of a stream, OpenAPI before 3.2 can describe nothing else."""
+
 
 class DocumentRoutes:
     """/openapi.json and /docs, about the operations given and about themselves."""
@@ -115,11 +122,9 @@ def _operation(operation: Operation, refs: _Refs) -> dict[str, object]:
 
 def _responses(operation: Operation, refs: _Refs) -> dict[str, object]:
     answer = operation.answer
-    schema = {"type": "string"} if answer.type is None else _schema(answer.type, refs)
-    content: dict[str, object] = {answer.media: {"schema": schema}}
+    content: dict[str, object] = {answer.media: {"schema": _answer_schema(answer, refs)}}
     if answer.stream is not None:
-        events = {"type": "string", "description": answer.stream}
-        content[EVENT_STREAM] = {"schema": events}
+        content[EVENT_STREAM] = {"schema": {**EVENT, "description": answer.stream}}
     responses: dict[str, object] = {
         str(answer.status): {"description": answer.description, "content": content}
     }
@@ -130,6 +135,12 @@ def _responses(operation: Operation, refs: _Refs) -> dict[str, object]:
     for status in sorted({*always, *operation.errors}):
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": envelope}
     return responses
+
+
+def _answer_schema(answer: Answer, refs: _Refs) -> Mapping[str, object]:
+    if answer.type is not None:
+        return _schema(answer.type, refs)
+    return EVENT if answer.media == EVENT_STREAM else {"type": "string"}
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, object]]:
