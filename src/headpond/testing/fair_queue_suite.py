@@ -63,6 +63,14 @@ class FairQueueSuite(QueueSuite):
         await self.fill(queue, "early", 50)
         assert by_team(await self.work(queue, 21))["early"] >= 10
 
+    async def test_of_teams_that_become_ready_together_the_first_sent_goes_first(
+        self, queue: Queue, clock: ManualClock
+    ) -> None:
+        await queue.send([message("first", team="a")], delay_s=3)
+        await queue.send([message("second", team="b")], delay_s=1)
+        clock.advance(3)
+        assert names(await self.receive(queue, limit=1)) == ["first"]
+
     async def test_what_was_dropped_is_not_charged(self, queue: Queue) -> None:
         await self.fill(queue, "cancelled", 40)
         await self.fill(queue, "busy", 100)

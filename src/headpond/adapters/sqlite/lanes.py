@@ -74,10 +74,13 @@ def receive(
 
 
 def _promote(connection: sqlite3.Connection, lane: Lane, now: float) -> None:
-    """Make ready whose time has come: mostly nobody's, and to look costs less than to try."""
+    """Make ready whose time has come: mostly nobody's, and to look costs less than to try.
+
+    In the order of sending, which decides between teams that are equal, whatever was due first.
+    """
     parameters = {"lane": str(lane), "now": now, "limit": PROMOTED}
     due = connection.execute(sql("due_messages"), parameters).fetchall()
-    connection.executemany(sql("promote"), due)
+    connection.executemany(sql("promote"), sorted(due))
 
 
 def next_visible(connection: sqlite3.Connection, lanes: Sequence[Lane]) -> float | None:
