@@ -57,8 +57,12 @@ def loads(folder: Path) -> Mapping[str, tuple[Read, bool]]:
         for name, (path, tokens) in files.items()
         if (folder / path).exists()
     }
-    office: Read = lambda scale, days: read_trace("office:1", days=max(5.0, days), scale=scale)  # noqa: E731
     return {**found, "office": (office, False)}
+
+
+def office(scale: float, days: float) -> Trace:
+    """Working days, a week of them at least."""
+    return read_trace("office:1", days=max(5.0, days), scale=scale)
 
 
 def busiest(setting: Setting) -> float:

@@ -52,7 +52,7 @@ def working_hours(rate: float) -> Trace:
 
     def per_s(at_s: float) -> float:
         hour, day = at_s % DAY_S / 3600, int(at_s // DAY_S) % 7
-        return rate if day < 5 and 9 <= hour < 17 else 0.0  # noqa: PLR2004
+        return rate if day < 5 and 9 <= hour < 17 else 0.0  # noqa: PLR2004 - Monday to Friday, nine to five
 
     return RateTrace("working hours", flowing(per_s), span_s=7 * DAY_S)
 

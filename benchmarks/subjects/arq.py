@@ -42,7 +42,7 @@ class Arq(AsyncSubject):
             await self.pool.enqueue_job("job", number, PROMPT)
 
     def work(self) -> None:
-        async def job(ctx: dict[Any, Any], number: int, _prompt: str) -> Result:  # noqa: ARG001
+        async def job(ctx: dict[Any, Any], number: int, _prompt: str) -> Result:  # noqa: ARG001 - as arq calls it
             return self.run_job(number)
 
         # arq takes the current loop when it is built, and Python no longer makes one by itself.

@@ -2,7 +2,6 @@
 
 import secrets
 
-import msgspec
 from typing_extensions import override
 
 from headpond.adapters.aws.agenda import agenda, up_to
@@ -10,13 +9,10 @@ from headpond.adapters.aws.records import agenda_of
 from headpond.adapters.aws.table import Change, Key, Put, Table, at, shard_of
 from headpond.adapters.aws.values import Item, raw
 from headpond.domain.scaling.state import ScalingState, ScalingStep
+from headpond.domain.scaling.stored import record_of, state_of, step_of
 from headpond.ports.scaling import ScalingStore
 
 PARTITION = "scaling"
-
-_encode = msgspec.json.Encoder().encode
-_state = msgspec.json.Decoder(ScalingState).decode
-_step = msgspec.json.Decoder(ScalingStep).decode
 
 
 class DynamoScalingStore(ScalingStore):
@@ -28,11 +24,11 @@ class DynamoScalingStore(ScalingStore):
     @override
     async def state(self, pool: str) -> ScalingState:
         item = await self._table.get(Key(PARTITION, pool))
-        return ScalingState(pool=pool) if item is None else _state(raw(item))
+        return ScalingState(pool=pool) if item is None else state_of(raw(item))
 
     @override
     async def swap(self, after: ScalingState) -> bool:
-        to = {"version": after.version, "record": _encode(after)}
+        to = {"version": after.version, "record": record_of(after).encode()}
         if after.version == 1:
             write = Put({"pk": PARTITION, "sk": after.pool, **to}, absent=True)
         else:
@@ -47,14 +43,14 @@ class DynamoScalingStore(ScalingStore):
             "sk": when,
             "agenda": agenda_of("step", shard_of(step.pool)),
             "at": when,
-            "record": _encode(step),
+            "record": record_of(step).encode(),
         }
         await self._table.write(Put(item))
 
     @override
     async def steps(self, pool: str, limit: int) -> list[ScalingStep]:
         items = await self._table.under(_steps_of(pool), reverse=True, limit=limit)
-        return [_step(raw(item)) for item in items]
+        return [step_of(raw(item)) for item in items]
 
     @override
     async def forget(self, before: float) -> int:

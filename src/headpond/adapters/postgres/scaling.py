@@ -1,15 +1,11 @@
 """States and steps of scaling in a PostgreSQL database."""
 
-import msgspec
 from typing_extensions import override
 
 from headpond.adapters.postgres.database import Database
 from headpond.domain.scaling.state import ScalingState, ScalingStep
+from headpond.domain.scaling.stored import record_of, state_of, step_of
 from headpond.ports.scaling import ScalingStore
-
-_encode = msgspec.json.Encoder().encode
-_state = msgspec.json.Decoder(ScalingState).decode
-_step = msgspec.json.Decoder(ScalingStep).decode
 
 
 class PostgresScalingStore(ScalingStore):
@@ -21,22 +17,22 @@ class PostgresScalingStore(ScalingStore):
     @override
     async def state(self, pool: str) -> ScalingState:
         rows = await self._database.read("get_scaling_state", pool)
-        return _state(rows[0][0]) if rows else ScalingState(pool=pool)
+        return state_of(rows[0][0]) if rows else ScalingState(pool=pool)
 
     @override
     async def swap(self, after: ScalingState) -> bool:
-        row = (after.pool, after.version, _encode(after).decode())
+        row = (after.pool, after.version, record_of(after))
         return bool(await self._database.write("swap_scaling_state", *row, synced=False))
 
     @override
     async def note(self, step: ScalingStep) -> None:
-        row = (step.pool, step.at, _encode(step).decode())
+        row = (step.pool, step.at, record_of(step))
         await self._database.write("note_scaling_step", *row, synced=False)
 
     @override
     async def steps(self, pool: str, limit: int) -> list[ScalingStep]:
         rows = await self._database.read("scaling_steps", pool, limit)
-        return [_step(record) for (record,) in rows]
+        return [step_of(record) for (record,) in rows]
 
     @override
     async def forget(self, before: float) -> int:

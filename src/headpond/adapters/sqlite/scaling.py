@@ -1,16 +1,12 @@
 """States and steps of scaling in a SQLite file."""
 
-import msgspec
 from typing_extensions import override
 
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.scaling.state import ScalingState, ScalingStep
+from headpond.domain.scaling.stored import record_of, state_of, step_of
 from headpond.ports.scaling import ScalingStore
-
-_encode = msgspec.json.Encoder().encode
-_state = msgspec.json.Decoder(ScalingState).decode
-_step = msgspec.json.Decoder(ScalingStep).decode
 
 
 class SqliteScalingStore(ScalingStore):
@@ -24,11 +20,11 @@ class SqliteScalingStore(ScalingStore):
         row = await self._database.read(
             lambda connection: connection.execute(sql("get_scaling_state"), (pool,)).fetchone()
         )
-        return ScalingState(pool=pool) if row is None else _state(row[0])
+        return ScalingState(pool=pool) if row is None else state_of(row[0])
 
     @override
     async def swap(self, after: ScalingState) -> bool:
-        row = {"pool": after.pool, "version": after.version, "record": _encode(after).decode()}
+        row = {"pool": after.pool, "version": after.version, "record": record_of(after)}
         changed = await self._database.write(
             lambda connection: connection.execute(sql("swap_scaling_state"), row).rowcount,
             synced=False,
@@ -37,7 +33,7 @@ class SqliteScalingStore(ScalingStore):
 
     @override
     async def note(self, step: ScalingStep) -> None:
-        row = (step.pool, step.at, _encode(step).decode())
+        row = (step.pool, step.at, record_of(step))
         await self._database.write(
             lambda connection: connection.execute(sql("note_scaling_step"), row), synced=False
         )
@@ -46,7 +42,7 @@ class SqliteScalingStore(ScalingStore):
     async def steps(self, pool: str, limit: int) -> list[ScalingStep]:
         return await self._database.read(
             lambda connection: [
-                _step(record)
+                step_of(record)
                 for (record,) in connection.execute(sql("scaling_steps"), (pool, limit))
             ]
         )

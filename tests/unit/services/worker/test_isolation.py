@@ -119,6 +119,17 @@ async def submit(pond: Pond, *prompts: str) -> list[JobId]:
     ]
 
 
+async def at_a_crowded_engine(
+    pond: Pond, engine: TellingEngine, *, suspects: int = 1
+) -> list[JobId]:
+    """Jobs of a worker that vanished, and others at the engine that are to be tried there."""
+    ids = await submit(pond, *["suspect"] * suspects)
+    await pond.delivery.claim([LANE], worker="gone", limit=suspects)
+    await asyncio.sleep(pond.settings.lease_s)
+    engine.others = 1
+    return ids
+
+
 def charged(jobs: list[Job]) -> set[tuple[JobState, int, int]]:
     """How jobs ended and what they were charged."""
     return {(job.state, job.attempts, job.lost_leases) for job in jobs}
@@ -560,10 +571,7 @@ async def test_an_engine_that_others_keep_busy_is_not_waited_for_for_ever() -> N
 @virtually
 async def test_a_suspect_at_a_crowded_engine_stops_its_worker_for_seconds() -> None:
     pond, engine = Pond(SETTINGS), TellingEngine()
-    (suspect,) = await submit(pond, "suspect")
-    await pond.delivery.claim([LANE], worker="gone", limit=1)
-    await asyncio.sleep(SETTINGS.lease_s)
-    engine.others = 1
+    (suspect,) = await at_a_crowded_engine(pond, engine)
     async with pond.working(engine):
         await asyncio.sleep(1)
         innocent = await submit(pond, *["fine"] * 20)
@@ -581,10 +589,7 @@ async def test_a_suspect_at_a_crowded_engine_stops_its_worker_for_seconds() -> N
 async def test_a_suspect_is_not_set_aside_for_what_an_earlier_one_held_up() -> None:
     settings = replace(SETTINGS, lease_s=6.0)
     pond, engine = Pond(settings), TellingEngine()
-    (earlier,) = await submit(pond, "earlier")
-    await pond.delivery.claim([LANE], worker="gone", limit=1)
-    await asyncio.sleep(settings.lease_s)
-    engine.others = 1
+    (earlier,) = await at_a_crowded_engine(pond, engine)
     async with pond.working(engine):
         await asyncio.sleep(1)
         await pond.jobs.swap((await pond.record(earlier)).cancelled(pond.clock.now()))
@@ -600,10 +605,7 @@ async def test_a_suspect_is_not_set_aside_for_what_an_earlier_one_held_up() -> N
 @virtually
 async def test_as_many_suspects_as_there_is_room_for_leave_the_room_to_others() -> None:
     pond, engine = Pond(replace(SETTINGS, max_in_flight=4)), TellingEngine()
-    suspects = await submit(pond, *["suspect"] * 4)
-    await pond.delivery.claim([LANE], worker="gone", limit=4)
-    await asyncio.sleep(SETTINGS.lease_s)
-    engine.others = 1
+    suspects = await at_a_crowded_engine(pond, engine, suspects=4)
     async with pond.working(engine):
         await asyncio.sleep(1)
         innocent = await submit(pond, *["fine"] * 20)
@@ -616,10 +618,7 @@ async def test_as_many_suspects_as_there_is_room_for_leave_the_room_to_others() 
 @virtually
 async def test_an_engine_that_fails_while_suspects_are_set_aside_is_tried_with_all() -> None:
     pond, engine = Pond(SETTINGS), TellingEngine(away_s=20.0)
-    (suspect,) = await submit(pond, "suspect")
-    await pond.delivery.claim([LANE], worker="gone", limit=1)
-    await asyncio.sleep(SETTINGS.lease_s)
-    engine.others = 1
+    (suspect,) = await at_a_crowded_engine(pond, engine)
     async with pond.working(engine):
         await asyncio.sleep(10)
         poison = await submit(pond, "poison")
