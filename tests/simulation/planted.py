@@ -53,9 +53,6 @@ OUTSIDE = {
 CRAWLING = {"a leased message is handed out again"}
 """Claims come to nothing again and again, and the world does not get on; the histories find it."""
 
-SELDOM = {"every claim ignores the ticket"}
-"""One world in hundreds finds it; the histories do so at once."""
-
 UNFAIR = {
     "a team's tag is not advanced",
     "weights are ignored",
