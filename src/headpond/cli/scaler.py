@@ -20,9 +20,11 @@ from headpond.cli.worker import pool_named
 from headpond.configuration.environment import CONFIG
 from headpond.domain.scaling.observation import Orders
 from headpond.domain.scaling.state import ScalingState, ScalingStep
+from headpond.errors import SettingsError
 from headpond.processes.loop import run
 from headpond.processes.scaler import run_scaler
 from headpond.processes.stopping import Stopping
+from headpond.services import hindsight
 from headpond.settings import Settings
 from headpond.wiring.stores import open_store
 
@@ -105,6 +107,26 @@ def resume(*, pool: PoolOption = None, config: ConfigOption = None) -> None:
     _order(config, pool, lambda _: Orders(), None)
 
 
+@app.command()
+def learn(
+    *, pool: PoolOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Teach the policy `predictive` the times of day and week, from the audit log's last 8 days."""
+    settings = load_settings(config).settings
+    name = pool_named(pool, settings)
+    policy = settings.pools[name].scaling.policy
+    if policy != "predictive":
+        raise SettingsError(
+            f"The pool {name!r} has the policy {policy!r}, which looks at no times of day. "
+            f"Set pools.{name}.scaling.policy to predictive."
+        )
+    jobs = asyncio.run(_learn(settings, name))
+    if as_json:
+        show_json({"pool": name, "jobs": jobs})
+    else:
+        show_text(f"{name}: learnt from {jobs} jobs.")
+
+
 def in_words(state: ScalingState, step: ScalingStep | None, now: float) -> str:
     """Why so many workers? As of the last decision that was kept."""
     if state.memory.target is None or step is None:
@@ -132,6 +154,11 @@ async def _read(
 ) -> tuple[ScalingState, list[ScalingStep]]:
     async with open_store(settings) as store:
         return await store.scaling.state(pool), await store.scaling.steps(pool, limit)
+
+
+async def _learn(settings: Settings, pool: str) -> int:
+    async with open_store(settings) as store:
+        return await hindsight.learn(pool, store.audit, store.scaling, store.clock)
 
 
 def _order(

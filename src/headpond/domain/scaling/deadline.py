@@ -1,13 +1,14 @@
 """Policy `deadline`: the fewest workers with which everything is done by its time.
 
-Waiting work that has no deadline is due a target wait from now; what arrives is done as it comes.
-With the earliest deadline first, a crew is enough if by each deadline it can do what is due until
-then (C. L. Liu, J. W. Layland, JACM 20, 1973):
+Waiting work that has no deadline, and what arrives, is to be done within half the target wait; the
+other half is for what could not be foreseen. With the earliest deadline first, a crew is enough if
+by each time it can do what is due until then (C. L. Liu, J. W. Layland, JACM 20, 1973):
 
-    due until x + arriving * (x - now) <= work that the crew does until x
+    due until x + arriving * (x - half the target) <= work that the crew does until x
 
-Workers that are starting, and those that would be asked for now, work from the end of a cold start
-(its p90). For what is due before that they come too late: it is due a target wait after it.
+Workers that would be asked for now work from the end of a cold start (its p90), so they can only do
+what the present crew leaves then, and a queue that it will have done until then needs none of them.
+So a short queue is what takes up the roughness of what arrives, and not workers that stand by.
 """
 
 from collections.abc import Iterator
@@ -17,18 +18,20 @@ from typing_extensions import override
 
 from headpond.domain.scaling.arrivals import Arrivals
 from headpond.domain.scaling.decision import Policy, Wish
-from headpond.domain.scaling.demand import Demand, demand_in_tokens, whole
+from headpond.domain.scaling.demand import Demand, demand_in_jobs, whole
 from headpond.domain.scaling.memory import Past
 from headpond.domain.scaling.observation import Crew, Observation
 from headpond.domain.scaling.queue_depth import QueueDepth
 
+UNFORESEEN = 0.5
+"""Share of the target wait that is left for what cannot be foreseen."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deadline(Policy):
-    """Counts in work tokens; `unmeasured` decides while no rate is known."""
+    """Counts in jobs; `unmeasured` decides while no rate is known."""
 
     target_wait_s: float
-    headroom: float
     window_s: float
     unmeasured: QueueDepth
 
@@ -37,42 +40,44 @@ class Deadline(Policy):
         if seen.waiting is None or seen.arrived is None:
             return Wish(None, "what waits or arrives is not known", past)
         arrivals = (past if isinstance(past, Arrivals) else Arrivals()).noted(seen.arrived, now)
-        demand = demand_in_tokens(seen, arrivals, self.window_s)
-        if demand is None or seen.rate is None:
+        demand = demand_in_jobs(seen, arrivals, self.window_s)
+        if demand is None:
             wish = self.unmeasured.wish(seen, None, now)
             return Wish(wish.workers, f"no worker's rate is known yet: {wish.why}", arrivals)
-        needed, why = self._needed(demand, seen, seen.rate.work_tokens, now)
+        needed, why = self.needed(demand, demand.steady, seen, now)
         return Wish(whole(needed), why, arrivals)
 
-    def _needed(
-        self, demand: Demand, seen: Observation, rate: float, now: float
+    def needed(
+        self, demand: Demand, later: float, seen: Observation, now: float
     ) -> tuple[float, str]:
-        flow = demand.steady * self.headroom
-        most, why = flow, f"what arrives keeps {demand.steady:.2f} workers busy"
+        """Workers, not rounded, and why; `later` is what will arrive after a cold start."""
         cold_s = 0.0 if seen.cold_start is None else seen.cold_start.p90_s
-        crew = seen.crew or Crew()
-        for left_s, due in self._dues(demand, seen, rate, now):
-            needed = flow + due / left_s
-            if due + demand.steady * left_s > _done(crew, left_s, cold_s, now):
-                soonest_s = max(left_s, cold_s + self.target_wait_s)
-                missing = due + demand.steady * soonest_s - _done(crew, soonest_s, cold_s, now)
-                needed = max(needed, crew.size + missing / (soonest_s - cold_s))
+        crew, within_s = seen.crew or Crew(), self.target_wait_s * (1 - UNFORESEEN)
+        most, why = later, f"what arrives keeps {later:.2f} workers busy"
+        for left_s, due in self._dues(demand, seen, within_s, now):
+            work = due + demand.steady * (left_s - within_s)
+            needed = min(crew.size, work / left_s)
+            # Whoever is asked for now can do nothing of this before a cold start is over.
+            soonest_s = max(left_s, cold_s + within_s)
+            work = due + demand.steady * (soonest_s - within_s)
+            missing = work - _done(crew, soonest_s, cold_s, now)
+            if missing > 0:
+                needed = crew.size + missing / (soonest_s - cold_s)
             if needed > most:
-                most = needed
-                why = f"{due:.0f} s of a worker's work are due within {left_s:.0f} s"
+                most, why = needed, f"{due:.0f} s of a worker's work are due within {left_s:.0f} s"
         return most, why
 
     def _dues(
-        self, demand: Demand, seen: Observation, rate: float, now: float
+        self, demand: Demand, seen: Observation, within_s: float, now: float
     ) -> Iterator[tuple[float, float]]:
-        """Seconds until a deadline, and the worker-seconds due until then."""
-        dues = [(due.by - now, due.work.work_tokens / rate) for due in seen.due]
+        """Seconds until a time, and the worker-seconds of what waits that are due until then."""
+        each = demand.queued / max(1, seen.waiting.jobs - seen.running) if seen.waiting else 0.0
+        dues = [(max(within_s, due.by - now), due.work.jobs * each) for due in seen.due]
         without = max(0.0, demand.queued - sum(work for _, work in dues))
         total = 0.0
-        for left_s, work in sorted([*dues, (self.target_wait_s, without)]):
+        for left_s, work in sorted([*dues, (within_s, without)]):
             total += work
-            if total > 0:
-                yield max(left_s, self.target_wait_s), total
+            yield left_s, total
 
 
 def _done(crew: Crew, left_s: float, cold_s: float, now: float) -> float:

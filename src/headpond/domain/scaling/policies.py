@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from headpond.domain.scaling.arrivals import KEEP_S
 from headpond.domain.scaling.deadline import Deadline
 from headpond.domain.scaling.decision import Policy
 from headpond.domain.scaling.demand import WINDOW_S, demand_in_jobs, demand_in_tokens
@@ -24,14 +25,9 @@ def policy_of(rules: ScalingRules) -> Policy:
         case "work":
             return _flow(rules, demand_in_tokens)
         case "deadline":
-            return Deadline(
-                target_wait_s=rules.target_wait_s,
-                headroom=rules.headroom,
-                window_s=_window_s(rules),
-                unmeasured=QueueDepth(rules.messages_per_worker),
-            )
+            return _deadline(rules)
         case "predictive":
-            return Predictive(_flow(rules, demand_in_jobs))
+            return Predictive(_deadline(rules))
         case _:  # pragma: no cover
             assert_never(rules.policy)
 
@@ -40,11 +36,20 @@ def _flow(rules: ScalingRules, measure: Measure) -> Flow:
     return Flow(
         target_wait_s=rules.target_wait_s,
         headroom=rules.headroom,
-        window_s=_window_s(rules),
+        window_s=_window_s(rules, WINDOW_S),
         measure=measure,
         unmeasured=QueueDepth(rules.messages_per_worker),
     )
 
 
-def _window_s(rules: ScalingRules) -> float:
-    return min(WINDOW_S, max(SHORTEST_S, rules.down_cooldown_s))
+def _deadline(rules: ScalingRules) -> Deadline:
+    return Deadline(
+        target_wait_s=rules.target_wait_s,
+        # A queue takes up what a shorter window would call for workers for.
+        window_s=_window_s(rules, KEEP_S),
+        unmeasured=QueueDepth(rules.messages_per_worker),
+    )
+
+
+def _window_s(rules: ScalingRules, longest_s: float) -> float:
+    return min(longest_s, max(SHORTEST_S, rules.down_cooldown_s))

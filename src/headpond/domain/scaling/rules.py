@@ -27,10 +27,10 @@ class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     min: Annotated[int, Meta(ge=0, description="Fewest workers, at any time")] = 0
     max: Annotated[int, Meta(ge=0, description="Most workers, whatever waits")] = 10
     target_wait_s: Annotated[
-        float, Meta(gt=0, description="`flow`: a backlog is to be gone in this time")
+        float, Meta(gt=0, description="Nobody should wait longer; a backlog is gone in this time")
     ] = 60.0
     headroom: Annotated[
-        float, Meta(ge=1, description="`flow`: workers for this many times what arrives")
+        float, Meta(ge=1, description="`flow`, `work`: workers for this many times what arrives")
     ] = 1.1
     messages_per_worker: Annotated[
         int, Meta(ge=1, description="`queue-depth`: a worker for so many jobs that are not done")

@@ -6,6 +6,7 @@ lately than to say that nothing changes.
 """
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import repeat
 
@@ -20,6 +21,11 @@ WEEK = 7 * DAY
 KEEP = WEEK + DAY
 TRUST_AFTER = DAY // 4
 """Forecasts that must have been compared with what came before one is believed."""
+
+
+def slot(at: float) -> int:
+    """The number of the slot that a Unix time is in."""
+    return int(at // SLOT_S)
 
 
 class Pattern(StrEnum):
@@ -59,9 +65,13 @@ class Season(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
     def noted(self, arrivals: Arrivals, lead_s: float, now: float) -> "Season":
         """With the latest counts. When a slot ends, forecasts made `lead_s` before are scored."""
-        latest, number = arrivals.counts[-1], int(now // SLOT_S)
+        latest, number = arrivals.counts[-1], slot(now)
         if self.number is None or self.begun is None or latest.jobs < self.begun.jobs:
-            return replace(self, arrivals=arrivals, number=number, begun=latest)
+            unseen = 0 if self.number is None else number - self.number
+            rates = (*self.rates, *repeat(self.rates[-1], unseen)) if self.rates else ()
+            return replace(
+                self, arrivals=arrivals, number=number, begun=latest, rates=rates[-KEEP:]
+            )
         ended = number - self.number
         if ended <= 0:
             return replace(self, arrivals=arrivals)
@@ -71,12 +81,14 @@ class Season(msgspec.Struct, frozen=True, tag=True, kw_only=True):
         lead = max(1, math.ceil(lead_s / SLOT_S))
         return replace(season, rates=rates, scores=_scored(self.scores, rates, lead))
 
-    def forecast(self, arriving: float, lead_s: float, now: float) -> tuple[float, Pattern]:
-        """The most jobs a second in the slots after `lead_s` seconds, and what that supposes."""
+    def forecast(
+        self, arriving: float, now: float, *, after_s: float, span_s: float
+    ) -> tuple[float, Pattern]:
+        """The most jobs a second in a span that begins so much later, and what that supposes."""
         pattern = self._trusted()
         if pattern is Pattern.STEADY or self.number is None:
             return arriving, Pattern.STEADY
-        ends_s = (lead_s, lead_s + SLOT_S)
+        ends_s = (after_s, after_s + span_s)
         first, last = (int((now + end_s) // SLOT_S) - self.number + 1 for end_s in ends_s)
         forecasts = [_forecast(self.rates, pattern, arriving, n) for n in range(first, last + 1)]
         return max(arriving, *(f for f in forecasts if f is not None)), pattern
@@ -88,6 +100,19 @@ class Season(msgspec.Struct, frozen=True, tag=True, kw_only=True):
             if score.count >= TRUST_AFTER
         }
         return min(tried, key=lambda pattern: tried[pattern], default=Pattern.STEADY)
+
+
+def learned(counts: Sequence[int], lead_s: float, until: int) -> Season:
+    """What the jobs of slots teach, the last of them the one before slot `until`.
+
+    Forecasts `lead_s` ahead are scored as if they had been made all the while.
+    """
+    rates = tuple(count / SLOT_S for count in counts)
+    lead = max(1, math.ceil(lead_s / SLOT_S))
+    scores: dict[Pattern, Score] = {}
+    for number in range(len(rates)):
+        scores = _scored(scores, rates[: number + 1], lead)
+    return Season(number=until, rates=rates[-KEEP:], scores=scores)
 
 
 def _forecast(

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from headpond.domain.scaling.memory import Memory
+from headpond.domain.scaling.memory import Memory, Past
 from headpond.domain.scaling.money import DAY_S, HOUR_S
 from headpond.domain.scaling.observation import Observation, Orders, Spent
 
@@ -58,6 +58,10 @@ class ScalingState(msgspec.Struct, frozen=True, kw_only=True):
     def ordered(self, orders: Orders) -> "ScalingState":
         """With what an operator wants."""
         return replace(self, version=self.version + 1, orders=orders)
+
+    def taught(self, past: Past) -> "ScalingState":
+        """With another memory of its policy."""
+        return replace(self, version=self.version + 1, memory=replace(self.memory, past=past))
 
     def decided(
         self,

@@ -1,5 +1,7 @@
 """Seasons, orders, throughput: the parts that decisions are made of."""
 
+from itertools import accumulate
+
 import msgspec
 
 from headpond.domain.pace import WorkerReport
@@ -11,6 +13,16 @@ from headpond.domain.scaling.memory import Memory
 from headpond.domain.scaling.observation import ColdStart, Crew, Observation, Orders, Rate
 from headpond.domain.scaling.policies import policy_of
 from headpond.domain.scaling.rules import ScalingRules
+from headpond.domain.scaling.season import (
+    DAY,
+    KEEP,
+    SLOT_S,
+    WEEK,
+    Pattern,
+    Season,
+    learned,
+    slot,
+)
 from headpond.domain.throughput import Throughput, is_full
 
 NOW = 1_795_996_800.0
@@ -56,6 +68,29 @@ def test_predictive_is_warm_for_the_morning_that_comes_every_day() -> None:  # S
         targets[number] = decision.target
     assert targets[94] == 0  # 07:50 on the first day: nobody knows
     assert targets[3 * 288 + 95] >= 5  # 07:55 on the fourth: the morning is expected
+
+
+def test_what_is_learnt_at_once_is_what_would_have_been_learnt_by_watching() -> None:
+    counts = [(number * 7) % 11 for number in range(KEEP)]
+    first = slot(NOW) - KEEP
+    watched = Season()
+    for number, arrived in enumerate(accumulate(counts, initial=0)):
+        at = (first + number) * SLOT_S
+        watched = watched.noted(Arrivals().noted(Backlog(arrived, arrived), at), 240, at)
+    season = learned(counts, 240, until=slot(NOW))
+    assert (season.number, season.rates) == (watched.number, watched.rates)
+    assert season.scores == watched.scores
+    assert {pattern: score.count for pattern, score in season.scores.items()} == {
+        Pattern.STEADY: KEEP - 1,
+        Pattern.DAILY: KEEP - 1 - DAY,
+        Pattern.WEEKLY: KEEP - 1 - WEEK,
+    }
+
+
+def test_slots_in_which_nobody_watched_are_as_the_one_before() -> None:
+    season = learned([300, 600], 0, until=slot(NOW))
+    arrivals = Arrivals().noted(Backlog(5, 5), NOW + 2 * SLOT_S)
+    assert season.noted(arrivals, 0, NOW + 2 * SLOT_S).rates == (1.0, 2.0, 2.0, 2.0)
 
 
 def test_full_work_makes_a_rate_that_fades() -> None:
