@@ -107,7 +107,7 @@ class JobStreamRoutes:
                 case Began():
                     pass
                 case Delta() | Restart() | Done():
-                    if isinstance(played, Restart) and played.forgotten:
+                    if _beyond(played, number, after):
                         number = after
                     number += 1
                     if number > after:
@@ -126,6 +126,17 @@ class JobStreamRoutes:
                 return _event("done", number, on_one_line(shown))
             case _:  # pragma: no cover
                 assert_never(played)
+
+
+def _beyond(played: Delta | Restart | Done, number: int, after: int) -> bool:
+    """Whether the reader has numbers of tokens that are gone, and what comes is new to it."""
+    match played:
+        case Restart(_, forgotten):
+            return forgotten
+        case Done():
+            return number + 1 < after
+        case Delta():
+            return False
 
 
 def _event(name: EventName, number: int, data: bytes) -> bytes:

@@ -68,7 +68,8 @@ class ResponseStreams:
                     continue
                 case Done(ended):
                     response = response_view(ended, await self._desk.bodies(ended))
-                    told = events.closing(response)
+                    told = [*events.closing(response)]
+                    numbers.catch_up(len(told))
                 case _:
                     if isinstance(played, Restart) and played.forgotten:
                         numbers.skip()
@@ -87,6 +88,11 @@ class _Numbers:
     def skip(self) -> None:
         """What comes next, the reader does not have, whatever its number would be."""
         self._next = max(self._next, self._after + 1)
+
+    def catch_up(self, left: int) -> None:
+        """So many come yet; a reader that has more numbers than that has read what is gone."""
+        if self._next + left <= self._after:
+            self.skip()
 
     def sent(self, events: Iterable[AnyEvent]) -> Iterator[bytes]:
         """The events that go over the wire, as bytes."""

@@ -107,6 +107,20 @@ async def test_forgotten_tokens_are_replaced_by_the_result() -> None:
     ]
 
 
+async def test_who_has_read_tokens_that_are_gone_is_told_the_end_of_what_failed() -> None:
+    stage = Speaking()
+    job_id = await submitted(stage)
+    claim = await stage.run()
+    await stage.say(claim.job, "h", "i")
+    await stage.settle(claim, Refused("Too long."))
+    url = f"/jobs/{job_id}/stream?starting_after"
+    assert (await stage.get(f"{url}=3")).status == 204
+    await stage.streams.forget(stage.clock.now() + 1)
+
+    assert told((await stage.get(f"{url}=2")).body) == [("done", "3", "failed")]
+    assert told((await stage.get(f"{url}=0")).body) == [("done", "1", "failed")]
+
+
 async def test_a_job_that_fails_says_why_at_the_end() -> None:
     stage = Speaking()
     job_id = await submitted(stage)

@@ -110,6 +110,22 @@ async def test_forgotten_tokens_are_replaced_by_the_result() -> None:
     assert numbers(early) == list(range(1, 3 + len(again)))
 
 
+async def test_who_has_read_tokens_that_are_gone_is_told_the_end_of_what_failed() -> None:
+    stage = Speaking()
+    visit = Visit(stage, "POST", URL, ASKED)
+    claim = await stage.run()
+    await stage.say(claim.job, "h", "i")
+    await stage.settle(claim, Refused("Too long."))
+    await visit.task
+    url = f"{URL}/{told(visit.body)[0]['response']['id']}?stream=true&starting_after"
+    last = numbers(visit.body)[-1]
+    assert (await stage.get(f"{url}={last}")).body == b""
+    await stage.streams.forget(stage.clock.now() + 1)
+
+    back = (await stage.get(f"{url}={last - 1}")).body
+    assert (kinds(back), numbers(back)) == (["failed"], [last])
+
+
 async def test_a_call_is_told_with_its_arguments() -> None:
     stage = Speaking()
     visit = Visit(stage, "POST", URL, ASKED)

@@ -129,6 +129,8 @@ class Reader(Asker):
                         continue
                     case Restart(_, forgotten) if forgotten:
                         number = after
+                    case Done() if number + 1 < after:  # it has read tokens that are gone
+                        number, heard.forgot = after, True
                     case Delta() | Restart() | Done():
                         pass
                     case _:  # pragma: no cover
@@ -137,17 +139,16 @@ class Reader(Asker):
                 if number > after:
                     self._hear(job, heard, number, played)
         if job.state.terminal and heard.last == after:
-            self._has_all(job, heard)
+            self._has_all(job, heard, events=after - first)
 
-    def _has_all(self, job: Job, heard: Heard) -> None:
+    def _has_all(self, job: Job, heard: Heard, *, events: int) -> None:
         """The gateway tells the reader not to come back.
 
-        That is right of a job without a result, too, whose tokens are forgotten: the numbers do not
-        tell whether the reader has its end.
+        One event may have been a token that is gone, or the end of a job that told none.
         """
         kept_s = self._plan.stream_ttl_s - self._plan.skew_s - MARGIN_S
         forgotten = self._clock.now() - (job.finished_at or 0.0) > kept_s
-        if job.state is JobState.SUCCEEDED or not forgotten:
+        if job.state is JobState.SUCCEEDED or not forgotten or events > 1:
             self._fates.violated(f"{job.id} ended, and its reader was not told")
         heard.done, heard.forgot = job, True
 
