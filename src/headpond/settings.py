@@ -63,6 +63,17 @@ class PoolSettings(Section, frozen=True):
     ] = 600.0
     retry: RetryPolicy = RetryPolicy()
     scaling: ScalingRules = ScalingRules()
+    fleet: Annotated[
+        str,
+        Meta(
+            description="What the scaler scales: `local`, processes on its machine; "
+            "`kubernetes://NAMESPACE/DEPLOYMENT`; `ecs://REGION/CLUSTER/SERVICE`"
+        ),
+    ] = "local"
+    spot_fleet: Annotated[
+        str | None,
+        Meta(description="Workers beyond `scaling.on_demand`: another deployment or service"),
+    ] = None
     price: Annotated[
         TokenPrice | None, Meta(description="What a quote charges; without it, it names no price")
     ] = None
@@ -144,6 +155,10 @@ class WorkerSettings(Section, frozen=True):
     """What all workers share; the rest stands with each pool."""
 
     drain_s: Annotated[Seconds, Meta(description="Time to finish work after SIGTERM")] = 25.0
+    notices: Annotated[
+        Literal["none", "aws", "azure", "gcp"],
+        Meta(description="Whose metadata service tells that this machine goes: drain then, too"),
+    ] = "none"
     metrics_port: Annotated[
         Port | None,
         Meta(description="Serve the worker's metrics here; the next worker of `up` one higher"),

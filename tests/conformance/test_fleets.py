@@ -13,6 +13,7 @@ from headpond.adapters.memory.roster import MemoryRoster
 from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.job import Ticket
 from headpond.services.broadcast import Broadcast
+from headpond.services.mixed_fleet import MixedFleet
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.settings import PoolSettings
 from headpond.simulator.engine.profiles import profile
@@ -68,6 +69,29 @@ class TestLocalFleet(FleetSuite):
     async def stage(self) -> FleetStage:
         launch, clock = Launcher(), LoopClock()
         return FleetStage(LocalFleet("w", launch, clock), clock, settled, launch.lose)
+
+
+class TestMixedFleet(FleetSuite):
+    """Two processes on demand, the rest spot."""
+
+    @pytest.fixture
+    @override
+    async def stage(self) -> FleetStage:
+        base, spot, clock = Launcher(), Launcher(), LoopClock()
+        fleet = MixedFleet(
+            LocalFleet("base", base, clock), LocalFleet("spot", spot, clock), on_demand=1
+        )
+
+        async def lose(name: str) -> None:
+            await (spot if name.startswith("spot") else base).lose(name)
+
+        return FleetStage(fleet, clock, settled, lose)
+
+    async def test_who_is_beyond_those_on_demand_is_spot(self, stage: FleetStage) -> None:
+        await stage.fleet.scale(3, [])
+        assert sorted(await stage.names()) == ["base-1", "spot-1", "spot-2"]
+        await stage.fleet.scale(1, ["base-1", "spot-1", "spot-2"])
+        assert await stage.names() == ["base-1"]
 
 
 async def test_one_that_waits_for_its_start_is_never_started() -> None:

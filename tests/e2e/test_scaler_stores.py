@@ -1,18 +1,24 @@
-"""The scaler on every store, and with the queue elsewhere: what is submitted wakes workers."""
+"""The scaler on every store, with the queue and the fleet elsewhere: jobs wake workers."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from headpond.adapters.local.clock import SystemClock
 from headpond.domain.quote import Backlog
 from headpond.domain.scaling.rules import ScalingRules
 from headpond.domain.scaling.state import ScalingStep
 from headpond.settings import PoolSettings, ScalerSettings, Settings
 from headpond.testing.records import a_job, new_job
+from headpond.wiring.fleets import Fleets
 from headpond.wiring.scalers import open_scalers
 from headpond.wiring.stores import Store, open_store
-from tests.emulators.moto_server import moto_server
+from tests.emulators.ecs_server import Ecs
+from tests.emulators.kubernetes_server import Kubernetes, write_kubeconfig
+from tests.emulators.moto_server import credentials, moto_server
+from tests.emulators.serving import served
 from tests.postgres import PostgresServer
 from tests.redis_server import Valkey
 
@@ -103,3 +109,47 @@ async def test_on_dynamodb_with_the_queue_on_sqs(tmp_path: Path) -> None:
     with moto_server() as moto:
         place = f"eu-central-1/pond?endpoint={moto.url}"
         await jobs_wake_workers(tmp_path, f"dynamodb://{place}", f"sqs://{place}")
+
+
+async def jobs_wake_a_fleet_elsewhere(home: Path, fleet: str) -> None:
+    """The scaler asks for workers, and leaves them when it ends."""
+    pool = PoolSettings(models=("model",), scaling=RULES, fleet=fleet)
+    settings = Settings(
+        home=str(home), pools={"default": pool}, scaler=ScalerSettings(every_s=0.05)
+    )
+    async with open_store(settings) as gateway:
+        for _ in range(JOBS):
+            await gateway.delivery(pool).submit(new_job(a_job()))
+        launched = Launched()
+        async with open_scalers(settings, launched, cold_start_s=0.0):
+            first = await first_step(gateway)
+        assert (first.before, first.target) == (0, 2)
+        assert launched.names == []
+
+
+async def test_pods_of_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Kubernetes()
+    async with served(cluster.app()) as url:
+        write_kubeconfig(tmp_path / "kubeconfig", url)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        await jobs_wake_a_fleet_elsewhere(tmp_path, "kubernetes://models/workers")
+    assert cluster.replicas == 2
+
+
+async def test_tasks_of_ecs_beyond_one_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, ecs = Kubernetes(), Ecs()
+    async with served(cluster.app()) as kubernetes, served(ecs.app()) as url:
+        write_kubeconfig(tmp_path / "kubeconfig", kubernetes)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        with credentials():
+            fleet = f"ecs://eu-central-1/models/workers?endpoint={url}"
+            async with AsyncExitStack() as stack:
+                pool = PoolSettings(
+                    fleet="kubernetes://models/workers",
+                    spot_fleet=fleet,
+                    scaling=ScalingRules(on_demand=1),
+                )
+                fleets = Fleets(Settings(), SystemClock(), stack, cold_start_s=0.0)
+                mixed = await fleets.of_pool(pool, "w", lambda name: Launched()("w", name))
+                await mixed.scale(3, [])
+    assert (cluster.replicas, ecs.desired) == (1, 2)

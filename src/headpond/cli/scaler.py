@@ -18,6 +18,7 @@ from headpond.cli.options import (
 )
 from headpond.cli.worker import pool_named
 from headpond.configuration.environment import CONFIG
+from headpond.domain.scaling import queue_depth
 from headpond.domain.scaling.observation import Orders
 from headpond.domain.scaling.state import ScalingState, ScalingStep
 from headpond.errors import SettingsError
@@ -125,6 +126,23 @@ def learn(
         show_json({"pool": name, "jobs": jobs})
     else:
         show_text(f"{name}: learnt from {jobs} jobs.")
+
+
+@app.command()
+def messages_per_worker(
+    *,
+    throughput: Annotated[
+        float, typer.Option(min=0.001, help="Jobs a minute that a full worker did in a load test.")
+    ],
+    latency: Annotated[float, typer.Option(min=0.001, help="Seconds that a job may take.")],
+    as_json: JsonOption = False,
+) -> None:
+    """The most that `scaling.messages_per_worker` should be, from a load test."""
+    most = queue_depth.messages_per_worker(throughput, latency)
+    if as_json:
+        show_json({"messages_per_worker": most})
+    else:
+        show_text(f"messages_per_worker: {most}")
 
 
 def in_words(state: ScalingState, step: ScalingStep | None, now: float) -> str:

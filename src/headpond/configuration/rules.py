@@ -26,6 +26,12 @@ STORES = {
 QUEUES = {
     "sqs://REGION/PREFIX": re.compile(r"sqs://[a-z0-9-]+/[A-Za-z0-9_-]{1,40}(\?endpoint=[^?&]+)?"),
 }
+FLEETS = {
+    "kubernetes://NAMESPACE/DEPLOYMENT": re.compile(r"kubernetes://[a-z0-9-]+/[a-z0-9.-]+"),
+    "ecs://REGION/CLUSTER/SERVICE": re.compile(
+        r"ecs://[a-z0-9-]+/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+(\?endpoint=[^?&]+)?"
+    ),
+}
 WITHOUT_QUEUE = ("dynamodb",)
 """Stores that have no queue of their own."""
 
@@ -121,6 +127,20 @@ def _pool(path: Path, name: str, pool: PoolSettings) -> Iterator[Complaint]:
     if pool.retry.first_delay_s > pool.retry.max_delay_s:
         yield (*path, "retry", "first_delay_s"), "it must not be more than max_delay_s"
     yield from _scaling((*path, "scaling"), pool.scaling)
+    yield from _fleets(path, pool)
+
+
+def _fleets(path: Path, pool: PoolSettings) -> Iterator[Complaint]:
+    known = ", ".join(FLEETS)
+    if pool.fleet != "local":
+        yield from _place((*path, "fleet"), "fleet", pool.fleet, FLEETS, f"local, {known}")
+    if pool.spot_fleet is not None:
+        yield from _place((*path, "spot_fleet"), "spot fleet", pool.spot_fleet, FLEETS, known)
+        if pool.spot_fleet == pool.fleet:
+            yield (*path, "spot_fleet"), "it must be another one than fleet"
+    elif pool.scaling.on_demand:
+        words = "without a spot_fleet, all workers are of fleet; set spot_fleet, or remove this"
+        yield (*path, "scaling", "on_demand"), words
 
 
 def _scaling(path: Path, rules: ScalingRules) -> Iterator[Complaint]:

@@ -17,10 +17,13 @@ class Fleet(Protocol):
         """Have `target` workers that do not drain: start some, or drain some, those named first.
 
         Returns at once; members tell how far it is. A member that ended by itself is gone, and the
-        next call starts another in its place.
+        next call starts another in its place, if the fleet has not done so by itself.
         """
         ...
 
     async def close(self) -> None:
-        """Drain them all and wait until they are gone. Works twice."""
+        """Drain those that end with this process and wait until they are gone. Works twice.
+
+        Machines elsewhere stay, for the next scaler.
+        """
         ...

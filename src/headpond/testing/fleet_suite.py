@@ -14,12 +14,16 @@ from headpond.ports.fleet import Fleet
 
 @dataclass(frozen=True)
 class FleetStage:
-    """`settled` returns when nobody starts or drains any more; `lose` ends a member by itself."""
+    """`settled` returns when nobody starts or drains any more; `lose` ends a member by itself.
+
+    `stays` of a fleet whose members outlive whoever scales them.
+    """
 
     fleet: Fleet
     clock: Clock
     settled: Callable[[], Awaitable[None]]
     lose: Callable[[str], Awaitable[None]]
+    stays: bool = False
 
     async def names(self, *, draining: bool = False) -> list[str]:
         """Those that drain, or those that do not, the oldest first."""
@@ -69,9 +73,9 @@ class FleetSuite:
         first, second = await stage.names()
         await stage.fleet.scale(1, [second, first])
         await stage.fleet.scale(2, [])
-        kept, new = await stage.names()
-        assert kept == first
-        assert new not in {first, second}
+        assert len(staying := set(await stage.names())) == 2
+        assert first in staying
+        assert second not in staying
 
     async def test_those_that_start_can_be_let_go(self, stage: FleetStage) -> None:
         await stage.fleet.scale(2, [])
@@ -87,15 +91,15 @@ class FleetSuite:
         first, second = await stage.names()
         await stage.lose(second)
         await stage.settled()
-        assert await stage.names() == [first]
+        assert second not in await stage.names()
         await stage.fleet.scale(2, [])
-        kept, new = await stage.names()
-        assert kept == first
-        assert new not in {first, second}
+        assert len(left := set(await stage.names()) - {second}) == 2
+        assert first in left
 
-    async def test_at_the_end_all_have_gone_and_it_can_end_twice(self, stage: FleetStage) -> None:
+    async def test_it_can_end_twice(self, stage: FleetStage) -> None:
         await stage.fleet.scale(2, [])
         await stage.settled()
+        before = await stage.fleet.members()
         await stage.fleet.close()
         await stage.fleet.close()
-        assert await stage.fleet.members() == []
+        assert await stage.fleet.members() == (before if stage.stays else [])

@@ -6,11 +6,13 @@ import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from headpond.adapters.local.fleet import LocalFleet, Process
+from headpond.adapters.local.fleet import Process
 from headpond.ports.events import Listener
+from headpond.ports.fleet import Fleet
 from headpond.services.autoscaler import Autoscaler
 from headpond.services.duty import Duty
 from headpond.settings import Settings
+from headpond.wiring.fleets import Fleets
 from headpond.wiring.observers import metrics_page, observers
 from headpond.wiring.stores import Store, open_store
 
@@ -22,20 +24,18 @@ Launch = Callable[[str, str], Process]
 async def open_scalers(
     settings: Settings, launch: Launch, *, cold_start_s: float
 ) -> AsyncGenerator[None]:
-    """An autoscaler for each pool, at work; at the end its fleet is drained.
+    """An autoscaler for each pool, at work; at the end what runs on this machine is drained.
 
-    Raises SettingsError.
+    Raises SettingsError, MissingExtra, Unavailable.
     """
     heard = observers()
     name = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
     async with open_store(settings) as store, AsyncExitStack() as stack:
         stack.enter_context(metrics_page(settings.scaler, heard.metrics))
-        for pool in settings.pools:
-            fleet = LocalFleet(
-                f"{pool}-{name}",
-                lambda worker, pool=pool: launch(pool, worker),
-                store.clock,
-                cold_start_s=cold_start_s,
+        fleets = Fleets(settings, store.clock, stack, cold_start_s=cold_start_s)
+        for pool, pool_settings in settings.pools.items():
+            fleet = await fleets.of_pool(
+                pool_settings, f"{pool}-{name}", lambda worker, pool=pool: launch(pool, worker)
             )
             scaler = _autoscaler(
                 settings, pool, store, fleet=fleet, name=name, listener=heard.listener
@@ -52,7 +52,7 @@ async def open_scalers(
 
 
 def _autoscaler(
-    settings: Settings, pool: str, store: Store, *, fleet: LocalFleet, name: str, listener: Listener
+    settings: Settings, pool: str, store: Store, *, fleet: Fleet, name: str, listener: Listener
 ) -> Autoscaler:
     return Autoscaler(
         pool,

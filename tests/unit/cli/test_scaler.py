@@ -50,6 +50,13 @@ def test_a_policy_that_looks_at_no_times_learns_nothing(headpond: Headpond) -> N
     assert told.err.endswith("Set pools.default.scaling.policy to predictive.\n")
 
 
+def test_messages_per_worker_come_from_a_load_test(headpond: Headpond) -> None:  # SPEC S7
+    asked = ("scaler", "messages-per-worker", "--throughput", "40")
+    assert headpond(*asked, "--latency", "90").out == "messages_per_worker: 60\n"
+    told = json.loads(headpond(*asked, "--latency", "1", "--json").out)
+    assert told == {"messages_per_worker": 1}
+
+
 async def _work_was_done(home: Path) -> None:
     async with open_store(Settings(home=str(home))) as store:
         now = time.time()

@@ -153,6 +153,19 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
         ("store: dynamodb://eu/x/y", "line 1: store: this names no store; it can be sqlite:///"),
         ("store: dynamodb://eu-central-1/pond", "queue: a store on dynamodb needs one: sqs://"),
+        (
+            "pools: {a: {fleet: 'ecs://eu-central-1/workers'}}",
+            "fleet: this names no fleet; it can be local, kubernetes://NAMESPACE/DEPLOYMENT, ecs:/",
+        ),
+        ("pools: {a: {spot_fleet: local}}", "this names no spot fleet; it can be kubernetes:"),
+        (
+            "pools: {a: {fleet: 'kubernetes://x/y', spot_fleet: 'kubernetes://x/y'}}",
+            "spot_fleet: it must be another one than fleet",
+        ),
+        (
+            "pools: {a: {scaling: {on_demand: 1}}}",
+            "on_demand: without a spot_fleet, all workers are of fleet; set spot_fleet, or",
+        ),
         ("queue: kafka://x", "line 1: queue: this names no queue; it can be sqs://REGION/PREFIX"),
         (
             "queue: sqs://eu-central-1/pond\npools: {a: {lease_s: 43201}}",

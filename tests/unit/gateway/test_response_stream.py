@@ -117,8 +117,9 @@ async def test_who_has_read_tokens_that_are_gone_is_told_the_end_of_what_failed(
     await stage.say(claim.job, "h", "i")
     await stage.settle(claim, Refused("Too long."))
     await visit.task
-    url = f"{URL}/{told(visit.body)[0]['response']['id']}?stream=true&starting_after"
-    last = numbers(visit.body)[-1]
+    body = bytes(visit.body)
+    url = f"{URL}/{told(body)[0]['response']['id']}?stream=true&starting_after"
+    last = numbers(body)[-1]
     assert (await stage.get(f"{url}={last}")).body == b""
     await stage.streams.forget(stage.clock.now() + 1)
 

@@ -17,6 +17,14 @@ from headpond.domain.scaling.memory import Past
 from headpond.domain.scaling.observation import Observation
 
 
+def messages_per_worker(jobs_per_minute: float, latency_s: float) -> int:
+    """The most jobs for a worker that a load test of it allows: throughput * latency / 60.
+
+    More of them would take a worker longer than `latency_s` to do.
+    """
+    return max(1, math.floor(jobs_per_minute * latency_s / 60))
+
+
 @dataclass(frozen=True)
 class QueueDepth(Policy):
     """One worker for each `messages_per_worker` jobs, or part of them."""

@@ -26,6 +26,9 @@ class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = "flow"
     min: Annotated[int, Meta(ge=0, description="Fewest workers, at any time")] = 0
     max: Annotated[int, Meta(ge=0, description="Most workers, whatever waits")] = 10
+    on_demand: Annotated[
+        int, Meta(ge=0, description="So many are of `fleet`, those beyond of `spot_fleet`")
+    ] = 0
     target_wait_s: Annotated[
         float, Meta(gt=0, description="Nobody should wait longer; a backlog is gone in this time")
     ] = 60.0

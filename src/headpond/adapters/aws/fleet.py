@@ -1,0 +1,156 @@
+"""A fleet of tasks: the desired count of an ECS service, on EC2, managed instances or Fargate.
+
+A worker reports under its task's id. ECS chooses itself which tasks it stops, but for those that
+are protected from scale-in; so those that stay are protected, for as long as it takes to choose.
+A task that ends by itself is replaced by ECS. The tasks outlive the scaler.
+"""
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+from typing_extensions import override
+
+from headpond.adapters.aws.calls import Place, Refused, Service, connect
+from headpond.domain.scaling.members import Member
+from headpond.errors import SettingsError, Unavailable
+from headpond.ports.fleet import Fleet
+
+T = TypeVar("T")
+
+READ_S = 10.0
+ATTEMPTS = 3
+
+DESCRIBED = 100
+"""Most tasks of one DescribeTasks."""
+
+PROTECTED = 10
+"""Most tasks of one UpdateTaskProtection."""
+
+PROTECTED_MINUTES = 2
+"""How long ECS is given to choose. Deployments wait for protected tasks, so no longer."""
+
+
+class EcsService(msgspec.Struct, frozen=True):
+    """A service by its name."""
+
+    region: str
+    cluster: str
+    name: str
+    endpoint: str | None = None
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.region}/{self.cluster}/{self.name}"
+
+
+class EcsFleet(Fleet):
+    """Call `begin` first."""
+
+    def __init__(self, ecs: Service, service: EcsService) -> None:
+        self._ecs = ecs
+        self._service = service
+
+    async def begin(self) -> None:
+        """Look whether the service is there and ours to see. Raises SettingsError, Unavailable."""
+        await self._desired()
+
+    @override
+    async def members(self) -> list[Member]:
+        tasks = [*await self._tasks("RUNNING"), *await self._tasks("STOPPED")]
+        members = [_member(task) for task in tasks if task["lastStatus"] != "STOPPED"]
+        return sorted(members, key=lambda member: (member.asked_at, member.name))
+
+    @override
+    async def scale(self, target: int, first_to_go: Sequence[str]) -> None:
+        desired = await self._desired()
+        if target == desired:
+            return
+        if 0 < target < desired:
+            await self._protect(target, first_to_go)
+        await self._call("UpdateService", service=self._service.name, desiredCount=target)
+
+    @override
+    async def close(self) -> None:
+        """Nothing ends with the scaler."""
+
+    async def _desired(self) -> int:
+        answer = await self._call("DescribeServices", services=[self._service.name])
+        for service in answer["services"]:
+            if service["status"] == "ACTIVE":
+                return service["desiredCount"]
+        raise SettingsError(f"fleet: there is no active service ecs://{self._service}.")
+
+    async def _tasks(self, desired_status: str) -> list[dict[str, Any]]:
+        arns: list[str] = []
+        more: dict[str, str] = {}
+        while True:
+            page = await self._call(
+                "ListTasks",
+                serviceName=self._service.name,
+                desiredStatus=desired_status,
+                **more,
+            )
+            arns += page["taskArns"]
+            if not page.get("nextToken"):
+                break
+            more = {"nextToken": page["nextToken"]}
+        tasks: list[dict[str, Any]] = []
+        for some in _in_parts(arns, DESCRIBED):
+            tasks += (await self._call("DescribeTasks", tasks=some))["tasks"]
+        return tasks
+
+    async def _protect(self, count: int, first_to_go: Sequence[str]) -> None:
+        """Have ECS choose those that are named first: the `count` others are protected."""
+        rank = {name: number for number, name in enumerate(first_to_go)}
+        running = [task for task in await self._tasks("RUNNING") if _runs(task)]
+        running.sort(key=lambda task: rank.get(_name(task), len(rank)))
+        for some in _in_parts(running[-count:], PROTECTED):
+            answer = await self._call(
+                "UpdateTaskProtection",
+                tasks=[task["taskArn"] for task in some],
+                protectionEnabled=True,
+                expiresInMinutes=PROTECTED_MINUTES,
+            )
+            # One that is missing has ended meanwhile. Any other is busy and would be stopped.
+            failed = [each for each in answer.get("failures", ()) if each["reason"] != "MISSING"]
+            if failed:
+                why = ", ".join(f"{each['arn']}: {each['reason']}" for each in failed)
+                raise Unavailable(f"ecs UpdateTaskProtection: {why}", code="ecs_unavailable")
+
+    async def _call(self, operation: str, **parameters: object) -> Mapping[str, Any]:
+        try:
+            return await self._ecs.call(operation, cluster=self._service.cluster, **parameters)
+        except Refused as error:
+            raise SettingsError(
+                f"The fleet ecs://{self._service} cannot be scaled: {error}. "
+                "docs/scaling.md has the policy that it takes."
+            ) from error
+
+
+def _name(task: Mapping[str, Any]) -> str:
+    """The task's id: the end of its ARN, and what `metadata/ecs.py` names the worker in it."""
+    return task["taskArn"].rpartition("/")[2]
+
+
+def _runs(task: Mapping[str, Any]) -> bool:
+    return task["lastStatus"] == "RUNNING"
+
+
+def _member(task: Mapping[str, Any]) -> Member:
+    draining = task["desiredStatus"] == "STOPPED"
+    return Member(_name(task), task["createdAt"].timestamp(), draining)
+
+
+def _in_parts(things: list[T], size: int) -> Iterator[list[T]]:
+    for first in range(0, len(things), size):
+        yield things[first : first + size]
+
+
+@asynccontextmanager
+async def open_ecs(service: EcsService) -> AsyncGenerator[Service]:
+    """The interface, for as long as the context lasts."""
+    place = Place(service.region, service.name, service.endpoint)
+    async with connect("ecs", place, read_s=READ_S, attempts=ATTEMPTS) as ecs:
+        yield ecs

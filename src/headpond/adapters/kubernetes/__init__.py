@@ -1,0 +1,1 @@
+"""Kubernetes, wherever it runs: workers as the pods of a Deployment."""

@@ -1,0 +1,146 @@
+"""Calls of a cluster's API server, for one Deployment: where their errors become ours.
+
+Who we are is the pod's service account, or else what KUBECONFIG or ~/.kube/config says. Time-outs
+are set here; nothing is tried again, because the autoscaler comes again in seconds.
+"""
+
+import os
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+from kubernetes_asyncio import client, config  # pyright: ignore[reportMissingTypeStubs]
+from typing_extensions import override
+
+from headpond.errors import SettingsError, Unavailable
+
+CALL_S = 10.0
+MERGE = "application/merge-patch+json"
+
+DENIED = frozenset({401, 403, 404, 422})
+"""What nobody but the operator can put right."""
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """A Deployment by its name."""
+
+    namespace: str
+    name: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Scale(msgspec.Struct, frozen=True):
+    """How many pods there should be, as of a version of the Deployment."""
+
+    replicas: int
+    version: str
+
+
+class Cluster:
+    """What the fleet asks of the API server. Each call raises SettingsError and Unavailable."""
+
+    def __init__(self, api: Any, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._apps: Any = client.AppsV1Api(api)
+        self._core: Any = client.CoreV1Api(api)
+        self._autoscaling: Any = client.AutoscalingV2Api(api)
+
+    async def template(self) -> tuple[str, float]:
+        """A selector of the Deployment's pods, and the seconds that they have to end."""
+        found = await self._call(self._apps.read_namespaced_deployment, self._deployment.name)
+        labels: dict[str, str] = found.spec.selector.match_labels or {}
+        selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        return selector, float(found.spec.template.spec.termination_grace_period_seconds or 30)
+
+    async def scale(self) -> Scale:
+        """How many pods there should be."""
+        found = await self._call(self._apps.read_namespaced_deployment_scale, self._deployment.name)
+        return Scale(found.spec.replicas or 0, found.metadata.resource_version)
+
+    async def rescale(self, before: Scale, replicas: int) -> None:
+        """So many there should be. Unavailable where somebody else was faster."""
+        body = {"metadata": {"resourceVersion": before.version}, "spec": {"replicas": replicas}}
+        await self._patch(self._apps.patch_namespaced_deployment_scale, self._deployment.name, body)
+
+    async def pods(self, selector: str) -> list[Any]:
+        """The pods of a selector."""
+        found = await self._call(self._core.list_namespaced_pod, label_selector=selector)
+        return found.items
+
+    async def annotate(self, pod: str, annotation: str, value: str) -> None:
+        """Set an annotation of a pod; nothing if it is gone."""
+        body = {"metadata": {"annotations": {annotation: value}}}
+        try:
+            await self._patch(self._core.patch_namespaced_pod, pod, body)
+        except _Gone:
+            return
+
+    async def autoscalers(self) -> list[str]:
+        """The names of autoscalers that scale this Deployment; KEDA makes one, too."""
+        found = await self._call(self._autoscaling.list_namespaced_horizontal_pod_autoscaler)
+        targets = [(each.metadata.name, each.spec.scale_target_ref) for each in found.items]
+        ours = ("Deployment", self._deployment.name)
+        return [name for name, target in targets if (target.kind, target.name) == ours]
+
+    async def _patch(self, operation: Any, name: str, body: object) -> None:
+        await self._call(operation, name, body=body, _content_type=MERGE)
+
+    async def _call(self, operation: Any, *names: str, **more: object) -> Any:
+        namespace = self._deployment.namespace
+        answer: Awaitable[Any] = operation(
+            *names, namespace=namespace, _request_timeout=CALL_S, **more
+        )
+        try:
+            return await answer
+        except client.ApiException as error:
+            raise self._translated(error) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _away(f"{type(error).__name__}: {error}") from error
+
+    def _translated(self, error: Any) -> Exception:
+        try:
+            why = str(msgspec.json.decode(error.body or "{}")["message"])
+        except (msgspec.DecodeError, KeyError, TypeError):
+            why = str(error.reason)
+        if error.status == 404 and "pods" in why:  # noqa: PLR2004
+            return _Gone(why)
+        if error.status in DENIED:
+            return SettingsError(
+                f"The fleet kubernetes://{self._deployment} cannot be scaled: {why}. "
+                "docs/scaling.md has the role that it takes."
+            )
+        return _away(why)
+
+
+class _Gone(Exception):
+    """The pod is not there any more."""
+
+
+def _away(why: str) -> Unavailable:
+    return Unavailable(f"Kubernetes: {why}", code="kubernetes_unavailable")
+
+
+@asynccontextmanager
+async def open_cluster(deployment: Deployment) -> AsyncGenerator[Cluster]:
+    """The cluster that this process is in, or that its configuration names.
+
+    Raises SettingsError.
+    """
+    sdk: Any = config
+    configuration: Any = client.Configuration()
+    try:
+        if "KUBERNETES_SERVICE_HOST" in os.environ:
+            sdk.load_incluster_config(client_configuration=configuration)
+        else:
+            file = os.environ.get("KUBECONFIG")
+            await sdk.load_kube_config(file, client_configuration=configuration)
+    except config.ConfigException as error:
+        raise SettingsError(f"fleet: no Kubernetes cluster is to be found: {error}.") from error
+    api: Any = client.ApiClient(configuration)
+    async with api:
+        yield Cluster(api, deployment)

@@ -1,0 +1,1 @@
+"""Metadata services: what clouds tell a machine of itself."""

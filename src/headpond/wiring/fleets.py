@@ -1,0 +1,106 @@
+"""Fleets by their names, and what a machine knows of itself."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from urllib.parse import parse_qs, urlsplit
+
+from headpond.adapters.local.clock import SystemClock
+from headpond.adapters.local.fleet import LocalFleet, Process
+from headpond.adapters.metadata import google, service
+from headpond.adapters.metadata.azure import ScheduledEvents
+from headpond.adapters.metadata.ec2 import SpotNotices
+from headpond.adapters.metadata.ecs import URI_VARIABLE, task_id
+from headpond.errors import MissingExtra
+from headpond.ports.clock import Clock
+from headpond.ports.fleet import Fleet
+from headpond.ports.notices import Notices
+from headpond.services.mixed_fleet import MixedFleet
+from headpond.settings import PoolSettings, Settings
+
+Launch = Callable[[str], Process]
+"""The process of a worker that reports under a name."""
+
+
+class Fleets:
+    """Opens fleets, for as long as `stack` lives."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, stack: AsyncExitStack, *, cold_start_s: float
+    ) -> None:
+        """`cold_start_s` is waited before each start of a process on this machine."""
+        self._drain_s = settings.worker.drain_s
+        self._clock = clock
+        self._stack = stack
+        self._cold_start_s = cold_start_s
+
+    async def of_pool(self, pool: PoolSettings, prefix: str, launch: Launch) -> Fleet:
+        """The pool's. Raises SettingsError, MissingExtra, Unavailable."""
+        base = await self._named(pool.fleet, prefix, launch)
+        if pool.spot_fleet is None:
+            return base
+        spot = await self._named(pool.spot_fleet, f"{prefix}-spot", launch)
+        return MixedFleet(base, spot, on_demand=pool.scaling.on_demand)
+
+    async def _named(self, url: str, prefix: str, launch: Launch) -> Fleet:
+        parts = urlsplit(url)
+        match parts.scheme:
+            case "kubernetes":
+                return await self._kubernetes(parts.netloc, parts.path.strip("/"))
+            case "ecs":
+                cluster, _, service = parts.path.strip("/").partition("/")
+                endpoint = parse_qs(parts.query).get("endpoint", [None])[0]
+                return await self._ecs(parts.netloc, cluster, service, endpoint)
+            case _:
+                return LocalFleet(prefix, launch, self._clock, cold_start_s=self._cold_start_s)
+
+    async def _kubernetes(self, namespace: str, name: str) -> Fleet:
+        try:
+            from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
+            from headpond.adapters.kubernetes.fleet import KubernetesFleet
+        except ImportError as error:
+            raise MissingExtra("kubernetes", "A fleet on Kubernetes") from error
+        deployment = Deployment(namespace, name)
+        cluster = await self._stack.enter_async_context(open_cluster(deployment))
+        fleet = KubernetesFleet(cluster, deployment)
+        await fleet.begin(self._drain_s)
+        return fleet
+
+    async def _ecs(self, region: str, cluster: str, name: str, endpoint: str | None) -> Fleet:
+        try:
+            from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
+        except ImportError as error:
+            raise MissingExtra("aws", "A fleet on ECS") from error
+        service = EcsService(region, cluster, name, endpoint)
+        fleet = EcsFleet(await self._stack.enter_async_context(open_ecs(service)), service)
+        await fleet.begin()
+        return fleet
+
+
+def notices_of(settings: Settings, environ: Mapping[str, str]) -> Notices | None:
+    """Where this machine is told that it goes. The clouds' own variables name other addresses."""
+    clock = SystemClock()
+    match settings.worker.notices:
+        case "none":
+            return None
+        case "aws":
+            address = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.ADDRESS)
+            return SpotNotices(clock, address)
+        case "azure":
+            return ScheduledEvents(clock)
+        case "gcp":
+            host = environ.get("GCE_METADATA_HOST", google.HOST)
+            return google.Preemption(f"http://{host}")
+
+
+async def name_of_worker(environ: Mapping[str, str]) -> str:
+    """What the fleet knows this worker by. Raises Unavailable.
+
+    In a task of ECS its id; in a pod its name, which is the host's; else the host and the process.
+    """
+    if URI_VARIABLE in environ:
+        return await task_id(environ[URI_VARIABLE])
+    if "KUBERNETES_SERVICE_HOST" in environ:
+        return platform.node()
+    return f"{platform.node()}-{os.getpid()}"

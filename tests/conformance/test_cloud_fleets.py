@@ -1,0 +1,211 @@
+"""Fleets elsewhere keep the contract: pods of Kubernetes and tasks of ECS, over HTTP.
+
+Both servers are ours and follow the providers' documents: no real one is to be had here. moto's ECS
+starts no tasks for a service, so it would prove nothing.
+"""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
+from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
+from headpond.adapters.kubernetes.fleet import KubernetesFleet
+from headpond.adapters.local.clock import SystemClock
+from headpond.errors import SettingsError, Unavailable
+from headpond.testing.fleet_suite import FleetStage, FleetSuite
+from tests.emulators import ecs_server, kubernetes_server
+from tests.emulators.ecs_server import Ecs
+from tests.emulators.kubernetes_server import DELETION_COST, Kubernetes, write_kubeconfig
+from tests.emulators.moto_server import credentials
+from tests.emulators.serving import served
+
+WORKERS = Deployment(kubernetes_server.NAMESPACE, kubernetes_server.NAME)
+
+
+@pytest.fixture
+def cluster() -> Kubernetes:
+    return Kubernetes()
+
+
+@pytest.fixture
+async def pods(
+    cluster: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[KubernetesFleet]:
+    async with served(cluster.app()) as url:
+        write_kubeconfig(tmp_path / "kubeconfig", url)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        async with open_cluster(WORKERS) as opened:
+            fleet = KubernetesFleet(opened, WORKERS)
+            await fleet.begin(drain_s=25)
+            yield fleet
+
+
+class TestKubernetesFleet(FleetSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, pods: KubernetesFleet, cluster: Kubernetes) -> FleetStage:
+        async def settled() -> None:
+            cluster.settle()
+
+        async def lose(name: str) -> None:
+            cluster.lose(name)
+
+        return FleetStage(pods, SystemClock(), settled, lose, stays=True)
+
+
+async def test_a_pod_that_was_to_go_once_is_not_the_next_to_go(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(3, [])
+    cluster.settle()
+    first, second, third = (member.name for member in await pods.members())
+    # Marked, and then the scaler dies before it says how many there should be.
+    await pods._mark(1, [first])
+    await pods.scale(2, [second, first, third])
+    assert [m.name for m in await pods.members() if m.draining] == [second]
+    assert cluster.pods[first]["metadata"]["annotations"][DELETION_COST] == "0"
+    assert third not in cluster.patches
+
+
+async def test_a_pod_that_is_gone_before_it_is_marked_stops_nothing(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(1, [])
+    await pods._cluster.annotate("gone", DELETION_COST, "-1")
+    assert cluster.patches == []
+
+
+async def test_who_is_scaled_by_somebody_else_is_left_alone(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    cluster.autoscaled = ["mine another", "keda-hpa-workers workers"]
+    with pytest.raises(SettingsError, match="is scaled by keda-hpa-workers already"):
+        await pods.begin(drain_s=25)
+
+
+async def test_pods_have_to_have_the_time_to_drain(pods: KubernetesFleet) -> None:
+    with pytest.raises(SettingsError, match=r"are killed after 60 s .* drain for up to 60 s"):
+        await pods.begin(drain_s=60)
+
+
+async def test_two_who_scale_at_once_do_not_overwrite_each_other(pods: KubernetesFleet) -> None:
+    seen = await pods._cluster.scale()
+    await pods.scale(2, [])
+    with pytest.raises(Unavailable, match="cannot be fulfilled"):
+        await pods._cluster.rescale(seen, 9)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (403, SettingsError, "kubernetes://models/workers cannot be scaled: no.*docs/scaling.md"),
+        (429, Unavailable, "Kubernetes: no"),
+        (503, Unavailable, "Kubernetes: no"),
+    ],
+)
+async def test_what_the_api_server_refuses_is_told(
+    pods: KubernetesFleet, cluster: Kubernetes, status: int, error: type[Exception], words: str
+) -> None:
+    cluster.refuse = (status, "no")
+    with pytest.raises(error, match=words):
+        await pods.members()
+
+
+async def test_a_deployment_that_is_not_there_is_told(pods: KubernetesFleet) -> None:
+    pods._cluster._deployment = Deployment(WORKERS.namespace, "other")
+    with pytest.raises(SettingsError, match=r'deployments\.apps "other" not found'):
+        await pods.begin(drain_s=25)
+
+
+async def test_a_cluster_that_is_away_is_unavailable(
+    pods: KubernetesFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headpond.adapters.kubernetes.cluster.CALL_S", 1e-6)
+    with pytest.raises(Unavailable, match="Timeout"):
+        await pods.members()
+
+
+async def test_no_cluster_at_all_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="no Kubernetes cluster is to be found"):
+        async with open_cluster(WORKERS):
+            pass
+
+
+@pytest.fixture
+def ecs() -> Ecs:
+    return Ecs()
+
+
+@pytest.fixture
+async def tasks(ecs: Ecs) -> AsyncGenerator[EcsFleet]:
+    async with served(ecs.app()) as url:
+        service = EcsService(ecs_server.REGION, ecs_server.CLUSTER, ecs_server.NAME, url)
+        with credentials():
+            async with open_ecs(service) as opened:
+                fleet = EcsFleet(opened, service)
+                await fleet.begin()
+                yield fleet
+
+
+class TestEcsFleet(FleetSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, tasks: EcsFleet, ecs: Ecs) -> FleetStage:
+        async def settled() -> None:
+            ecs.settle()
+            ecs.protected.clear()  # as after two minutes
+
+        async def lose(name: str) -> None:
+            ecs.lose(ecs_server.ARN + name)
+
+        return FleetStage(tasks, SystemClock(), settled, lose, stays=True)
+
+
+async def test_all_tasks_are_seen_and_all_that_stay_are_protected(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    await tasks.scale(25, [])
+    ecs.settle()
+    names = [member.name for member in await tasks.members()]
+    assert len(names) == 25
+    await tasks.scale(24, [names[7]])
+    assert set(ecs.protected.values()) == {2}
+    assert len(ecs.protected) == 24
+    assert [m.name for m in await tasks.members() if m.draining] == [names[7]]
+
+
+async def test_nobody_goes_while_somebody_busy_cannot_be_protected(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    await tasks.scale(2, [])
+    ecs.settle()
+    first, second = (member.name for member in await tasks.members())
+    ecs.unprotectable = {ecs_server.ARN + second}
+    with pytest.raises(Unavailable, match="DEPLOYMENT_BLOCKED"):
+        await tasks.scale(1, [first])
+    assert ecs.desired == 2
+
+
+async def test_a_service_that_is_not_there_is_told(tasks: EcsFleet) -> None:
+    tasks._service = EcsService(ecs_server.REGION, ecs_server.CLUSTER, "other")
+    with pytest.raises(SettingsError, match="there is no active service ecs://eu-central-1/models"):
+        await tasks.begin()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "words"),
+    [
+        ("AccessDeniedException", SettingsError, "cannot be scaled: AccessDenied.*docs/scal"),
+        ("ThrottlingException", Unavailable, "ecs DescribeServices"),
+    ],
+)
+async def test_what_ecs_refuses_is_told(
+    tasks: EcsFleet, ecs: Ecs, kind: str, error: type[Exception], words: str
+) -> None:
+    ecs.refuse = (400, kind)
+    with pytest.raises(error, match=words):
+        await tasks.begin()

@@ -1,0 +1,207 @@
+"""As much of a Kubernetes API server as the fleet talks to, with one Deployment's controllers.
+
+It follows the documented behaviour of the real one: the scale subresource with conflicts on a
+stale resourceVersion, merge patches, label selectors, `Status` objects as errors, and a ReplicaSet
+that makes and deletes pods in the order that its documentation gives (those that are not ready
+first, then the lower deletion cost, then the younger). Pods become ready, and deleted ones go, when
+`settle` says so. There is no scheduler, no kubelet, no authentication and no watch.
+"""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+NAMESPACE = "models"
+NAME = "workers"
+LABELS = {"app": "headpond-worker"}
+
+
+class Kubernetes:
+    """A cluster with the Deployment `workers` in the namespace `models`, which has no pods yet."""
+
+    def __init__(self, grace_s: int = 60) -> None:
+        self.replicas = 0
+        self.grace_s = grace_s
+        self.pods: dict[str, dict[str, Any]] = {}
+        self.autoscaled: list[str] = []
+        self.refuse: tuple[int, str] | None = None
+        """Status and reason of every answer, as an API server that is overloaded gives them."""
+        self.patches: list[str] = []
+        self._versions = count(100)
+        self._version = next(self._versions)
+        self._births = count()
+
+    def app(self) -> web.Application:
+        """The server."""
+        app = web.Application(middlewares=[self._refusing])
+        apps = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{{name}}"
+        app.router.add_get(apps, self._deployment)
+        app.router.add_get(f"{apps}/scale", self._scale)
+        app.router.add_patch(f"{apps}/scale", self._rescale)
+        pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        app.router.add_get(pods, self._list_pods)
+        app.router.add_patch(f"{pods}/{{name}}", self._patch_pod)
+        autoscalers = f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers"
+        app.router.add_get(autoscalers, self._autoscalers)
+        return app
+
+    def settle(self) -> None:
+        """Kubelets do what they were told: pods that start are ready, pods that end are gone."""
+        self.pods = {n: p for n, p in self.pods.items() if not _terminating(p)}
+        for pod in self.pods.values():
+            pod["status"]["phase"] = "Running"
+
+    def lose(self, name: str) -> None:
+        """The pod's machine is gone; the ReplicaSet makes another pod."""
+        del self.pods[name]
+        self._reconcile()
+
+    def _reconcile(self) -> None:
+        staying = [pod for pod in self.pods.values() if not _terminating(pod)]
+        for _ in range(self.replicas - len(staying)):
+            self._make_pod()
+        for pod in sorted(staying, key=_first_deleted)[: max(0, len(staying) - self.replicas)]:
+            pod["metadata"]["deletionTimestamp"] = _now()
+
+    def _make_pod(self) -> None:
+        name = f"{NAME}-{uuid.uuid4().hex[:5]}"
+        self.pods[name] = {
+            "metadata": {
+                "name": name,
+                "namespace": NAMESPACE,
+                "labels": dict(LABELS),
+                "creationTimestamp": _now(),
+                "uid": f"{next(self._births):08}",
+            },
+            "spec": {"containers": [{"name": "worker"}]},
+            "status": {"phase": "Pending"},
+        }
+
+    @web.middleware
+    async def _refusing(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if self.refuse is not None:
+            return _status(*self.refuse)
+        return await handler(request)
+
+    async def _deployment(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] != NAME:
+            return _status(404, f'deployments.apps "{request.match_info["name"]}" not found')
+        template = {
+            "metadata": {"labels": LABELS},
+            "spec": {
+                "containers": [{"name": "worker"}],
+                "terminationGracePeriodSeconds": self.grace_s,
+            },
+        }
+        spec = {"replicas": self.replicas, "selector": {"matchLabels": LABELS}}
+        return web.json_response(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": self._metadata(),
+                "spec": {**spec, "template": template},
+            }
+        )
+
+    async def _scale(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response(
+            {
+                "apiVersion": "autoscaling/v1",
+                "kind": "Scale",
+                "metadata": self._metadata(),
+                "spec": {"replicas": self.replicas},
+                "status": {"replicas": len(self.pods)},
+            }
+        )
+
+    async def _rescale(self, request: web.Request) -> web.Response:
+        patch = await _merge_patch(request)
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version not in {None, str(self._version)}:
+            return _status(
+                409, f'Operation cannot be fulfilled on deployments.apps "{NAME}": modified'
+            )
+        self.replicas = patch["spec"]["replicas"]
+        self._version = next(self._versions)
+        self._reconcile()
+        return await self._scale(request)
+
+    async def _list_pods(self, request: web.Request) -> web.Response:
+        wanted = dict(part.split("=") for part in request.query["labelSelector"].split(","))
+        pods = [
+            pod for pod in self.pods.values() if wanted.items() <= pod["metadata"]["labels"].items()
+        ]
+        return web.json_response({"apiVersion": "v1", "kind": "PodList", "items": pods})
+
+    async def _patch_pod(self, request: web.Request) -> web.Response:
+        name, patch = request.match_info["name"], await _merge_patch(request)
+        if name not in self.pods:
+            return _status(404, f'pods "{name}" not found')
+        self.patches.append(name)
+        metadata = self.pods[name]["metadata"]
+        metadata["annotations"] = metadata.get("annotations", {}) | patch["metadata"]["annotations"]
+        return web.json_response(self.pods[name])
+
+    async def _autoscalers(self, request: web.Request) -> web.Response:
+        del request
+        items = [
+            {
+                "metadata": {"name": name},
+                "spec": {
+                    "maxReplicas": 9,
+                    "scaleTargetRef": {"kind": "Deployment", "name": target},
+                },
+            }
+            for name, _, target in (each.partition(" ") for each in self.autoscaled)
+        ]
+        return web.json_response({"kind": "HorizontalPodAutoscalerList", "items": items})
+
+    def _metadata(self) -> dict[str, str]:
+        return {"name": NAME, "namespace": NAMESPACE, "resourceVersion": str(self._version)}
+
+
+def write_kubeconfig(file: Path, server: str) -> None:
+    """As an operator has it."""
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "users": [{"name": "test", "user": {"token": "test"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    file.write_text(yaml.safe_dump(kubeconfig))
+
+
+async def _merge_patch(request: web.Request) -> dict[str, Any]:
+    assert request.content_type == "application/merge-patch+json"
+    return json.loads(await request.read())
+
+
+def _terminating(pod: dict[str, Any]) -> bool:
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def _first_deleted(pod: dict[str, Any]) -> tuple[bool, int, int]:
+    """The order in which a ReplicaSet deletes, as far as these pods differ."""
+    metadata = pod["metadata"]
+    ready = pod["status"]["phase"] == "Running"
+    cost = int(metadata.get("annotations", {}).get(DELETION_COST, "0"))
+    return ready, cost, -int(metadata["uid"])
+
+
+def _status(code: int, message: str) -> web.Response:
+    body = {"kind": "Status", "status": "Failure", "message": message, "code": code}
+    return web.json_response(body, status=code)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
