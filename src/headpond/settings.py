@@ -235,6 +235,34 @@ class RetentionSettings(Section, frozen=True):
     every_s: Annotated[Seconds, Meta(description="Time between two looks")] = 60.0
 
 
+class ArchiveSettings(Section, frozen=True):
+    """Every request and result as files, for fine-tuning and analysis; off without a `url`."""
+
+    url: Annotated[
+        str | None,
+        Meta(description="`file:///FOLDER`, `s3://BUCKET/PATH`, `az://CONTAINER/PATH`, `gs://…`"),
+    ] = None
+    formats: Annotated[
+        tuple[Literal["jsonl", "parquet"], ...], Meta(min_length=1, description="One file of each")
+    ] = ("jsonl", "parquet")
+    every_s: Annotated[
+        float, Meta(ge=60, le=86_400, description="Ends of so long go into files together")
+    ] = 300.0
+    settle_s: Annotated[
+        Seconds,
+        Meta(description="Works so far behind: what is written later waits for the next day"),
+    ] = 120.0
+    redact: Annotated[
+        str | None,
+        Meta(description="`MODULE:FUNCTION` that makes of a row, a dict, what may be archived"),
+    ] = None
+    keep_s: Annotated[Keep, Meta(description="Seconds that days are kept; null for ever")] = None
+    options: Annotated[
+        dict[str, str],
+        Meta(description="What else the object store has to know, as obstore names it"),
+    ] = {}
+
+
 class BatchSettings(Section, frozen=True):
     """Files and batches."""
 
@@ -317,6 +345,7 @@ class Settings(Section, frozen=True):
     scaler: ScalerSettings = ScalerSettings()
     reaper: ReaperSettings = ReaperSettings()
     retention: RetentionSettings = RetentionSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     batches: BatchSettings = BatchSettings()
     pools: dict[str, PoolSettings] = msgspec.field(

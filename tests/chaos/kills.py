@@ -17,6 +17,7 @@ one line for each of its requests, and every job with a callback must be told, u
 import argparse
 import asyncio
 import json
+import math
 import random
 import sys
 import tempfile
@@ -50,7 +51,7 @@ CALLS = 300
 FREEZE_S = 1.5 * LEASE_S
 """Long enough for a frozen worker to lose its leases and come back as a zombie."""
 
-PATIENCE_S = 180.0
+PATIENCE_S = 60.0
 
 
 @dataclass
@@ -197,11 +198,13 @@ async def untold(look: Look) -> int:
 
 
 async def until_all_ended(look: Look) -> Counter[str]:
-    """Wait for the pond to run empty; the states as they are then, or when patience ends."""
-    until = time.monotonic() + PATIENCE_S
+    """Wait for the pond to run empty, or for nothing to end any more; the states as they are."""
+    least, until = math.inf, time.monotonic() + PATIENCE_S
     while True:
         counts = await states(look)
         left = counts["accepted"] + counts["queued"] + counts["running"] + await untold(look)
+        if left < least:
+            least, until = left, time.monotonic() + PATIENCE_S
         if not left or time.monotonic() > until:
             return counts
         await asyncio.sleep(0.2)
@@ -274,7 +277,7 @@ async def run(seconds: float, seed: int, stage: Stage) -> dict[str, object]:
                     tally,
                     number,
                     # Half of the clients of each gateway.
-                    callback=inbox.url if number // len(urls) % 2 else None,
+                    callback=inbox.url if number // len(urls) % 4 == 1 else None,
                     until=until,
                 )
                 for number in range(SUBMITTERS)

@@ -30,15 +30,15 @@ CREDENTIALS = {
 }
 
 
-class AtomicTables:
-    """DynamoDB does one thing at a time to an item; moto's threads need to be told."""
+class Atomic:
+    """DynamoDB and S3 do one thing at a time to an item; moto's threads need to be told."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if "DynamoDB" in environ.get("HTTP_X_AMZ_TARGET", ""):
+        if "DynamoDB" in environ.get("HTTP_X_AMZ_TARGET", "") or "HTTP_IF_NONE_MATCH" in environ:
             with self._lock:
                 return self._app(environ, start_response)
         return self._app(environ, start_response)
@@ -113,7 +113,7 @@ async def moto_process() -> AsyncGenerator[Moto]:
 
 def _server() -> BaseWSGIServer:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    app = AtomicTables(DomainDispatcherApplication(create_backend_app))
+    app = Atomic(DomainDispatcherApplication(create_backend_app))
     return make_server("127.0.0.1", 0, app, threaded=True)
 
 

@@ -24,7 +24,7 @@ MODULES = {
 }
 """Where each command stands."""
 
-GROUPS = ("batch", "keys", "audit", "dead", "config", "webhooks", "scaler")
+GROUPS = ("batch", "keys", "audit", "archive", "dead", "config", "webhooks", "scaler")
 """Groups of commands, each a module of the same name."""
 
 

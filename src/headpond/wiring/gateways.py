@@ -20,6 +20,7 @@ from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.services import quotes
+from headpond.services.archivist import Archivist
 from headpond.services.authentication import Authentication, require_safe_binding
 from headpond.services.batch_input import BatchInput
 from headpond.services.batch_output import BatchOutput
@@ -38,6 +39,7 @@ from headpond.services.token_forgetter import TokenForgetter
 from headpond.services.tokens import Tokens
 from headpond.services.webhook_sender import WebhookSender
 from headpond.settings import Settings
+from headpond.wiring.archives import archivist_of
 from headpond.wiring.engines import catalogue_of
 from headpond.wiring.observers import observers
 from headpond.wiring.stores import Store, open_store
@@ -68,6 +70,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         delivery = store.delivery(next(iter(settings.pools.values())))
         offers = _quotes(settings, store)
         submission = _submission(settings, store, delivery, offers, heard.listener)
+        archivist = archivist_of(settings, store)
         desk = Desk(store.jobs, store.clock)
         files = Files(
             store.files,
@@ -103,7 +106,8 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             render_metrics=lambda: heard.metrics.render()[0],
         )
         duties = (
-            *_duties(settings, store, delivery, heard.listener),
+            *_duties(settings, store, delivery, archivist, heard.listener),
+            *_archive(settings, archivist, heard.listener),
             Duty("quotes", offers.tick, every_s=quotes.EVERY_S, listener=heard.listener),
             Duty("batches", runner.tick, every_s=settings.batches.every_s, listener=heard.listener),
             Duty("files", files.remove_old, every_s=TIDY_EVERY_S, listener=heard.listener),
@@ -147,8 +151,21 @@ def _submission(
     )
 
 
+def _archive(
+    settings: Settings, archivist: Archivist | None, listener: Listener
+) -> tuple[Duty, ...]:
+    if archivist is None:
+        return ()
+    every_s = settings.archive.every_s
+    return (Duty("archive", archivist.tick, every_s=every_s, listener=listener),)
+
+
 def _duties(
-    settings: Settings, store: Store, delivery: Delivery, listener: Listener
+    settings: Settings,
+    store: Store,
+    delivery: Delivery,
+    archivist: Archivist | None,
+    listener: Listener,
 ) -> tuple[Duty, ...]:
     """What looks after records, wherever they came from."""
     reaper = Reaper(
@@ -159,7 +176,12 @@ def _duties(
         accepted_grace_s=settings.reaper.accepted_grace_s,
     )
     kept = settings.retention
-    eraser = BodyEraser(store.retention, rules(kept.keep_s, kept.teams), store.clock)
+    eraser = BodyEraser(
+        store.retention,
+        rules(kept.keep_s, kept.teams),
+        store.clock,
+        None if archivist is None else archivist.until,
+    )
     forgetter = TokenForgetter(store.streams, clock=store.clock, ttl_s=settings.stream_ttl_s)
     return (
         *_search(settings, store, delivery, listener),

@@ -20,5 +20,25 @@ async def test_a_tick_erases_all_that_is_due() -> None:
     assert stage.jobs._bodies == {}
 
 
+async def test_what_is_not_archived_yet_is_not_erased() -> None:  # SPEC A2
+    stage = Stage()
+    await stage.post("/jobs", {"prompt": "a"})
+    await stage.work()
+    until = stage.clock.now()
+
+    async def archived_until() -> float:
+        return until
+
+    retention = MemoryRetention(stage.jobs, stage.batch_store)
+    eraser = BodyEraser(retention, rules(60.0, {}), stage.clock, archived_until)
+    until -= 1
+    stage.manual.advance(600)
+    await eraser.tick()
+    assert len(stage.jobs._bodies) == 1
+    until += 1
+    await eraser.tick()
+    assert stage.jobs._bodies == {}
+
+
 def test_without_a_span_there_is_no_rule() -> None:
     assert rules(None, {"a": None}) == []

@@ -1,0 +1,1 @@
+"""Object stores through the library obstore: a folder, S3, Azure Blob, Google Cloud Storage."""

@@ -1,0 +1,202 @@
+"""The archivist: puts every end of a job into the archive, once.
+
+It goes along the audit log in windows of time, some time behind, so that what is written late by
+a slow process is there. For each window it stores a plan, then the objects that the plan names,
+then moves the cursor. A crash in between is healed by doing the window again: the plan stands, so
+the same objects are written. Any number may run at once; they write the same.
+
+Each day is looked at again a day later. What was late by more than the archivist was behind is
+planned and written then.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+import msgspec
+from msgspec.structs import replace
+
+from headpond.domain.archive import (
+    CURSOR,
+    DATA,
+    DAY_S,
+    PLANS,
+    Cursor,
+    End,
+    Plan,
+    Planned,
+    day_in,
+    day_of,
+    end_of,
+    name_of_window,
+    plan_name,
+    plan_of,
+    plans_of_day,
+    row_of,
+    window_of,
+)
+from headpond.ports.audit import Audit, AuditEntry, AuditQuery
+from headpond.ports.clock import Clock
+from headpond.ports.objects import ObjectStore
+from headpond.ports.rows import Fields, Format
+
+Redact = Callable[[dict[str, object]], Fields | None]
+"""Makes of a row what may be archived; None leaves it out."""
+
+LATE = "late"
+"""The name of what the second look at a day finds."""
+
+_encode = msgspec.json.Encoder().encode
+_decode_cursor = msgspec.json.Decoder(Cursor).decode
+_decode_plan = msgspec.json.Decoder(Plan).decode
+
+
+class Archivist:
+    """Works `settle_s` seconds behind. `keep_s` is how long days are kept, None for ever."""
+
+    def __init__(
+        self,
+        audit: Audit,
+        objects: ObjectStore,
+        formats: Sequence[Format],
+        *,
+        redact: Redact | None,
+        span_s: float,
+        settle_s: float,
+        keep_s: float | None,
+        clock: Clock,
+    ) -> None:
+        self._audit = audit
+        self._objects = objects
+        self._formats = formats
+        self._redact = redact
+        self._span_s = span_s
+        self._settle_s = settle_s
+        self._keep_s = keep_s
+        self._clock = clock
+
+    async def until(self) -> float:
+        """All that ended before then is archived; 0 before the first. Raises Unavailable."""
+        cursor = await self._cursor()
+        return 0.0 if cursor is None else cursor.until
+
+    async def tick(self) -> int:
+        """Archive all that is due, and remove what is too old; returns how many windows it wrote.
+
+        Raises Unavailable, and whatever redaction raises: nothing is written unredacted.
+        """
+        settled = self._clock.now() - self._settle_s
+        cursor = await self._cursor() or await self._moved(await self._beginning(settled))
+        written = 0
+        while (window := await self._next_window(cursor.until, settled)) is not None:
+            since, until = window
+            await self._write_window(since, until)
+            written += 1
+            cursor = await self._moved(replace(cursor, until=until))
+        whole = window_of(settled, self._span_s)[0]
+        if whole > cursor.until:
+            cursor = await self._moved(replace(cursor, until=whole))
+        while cursor.checked + 2 * DAY_S <= cursor.until:
+            await self._look_again(cursor.checked)
+            if self._keep_s is not None:
+                await self._remove_before(day_of(self._clock.now() - self._keep_s))
+            cursor = await self._moved(replace(cursor, checked=cursor.checked + DAY_S))
+        return written
+
+    async def _cursor(self) -> Cursor | None:
+        stored = await self._objects.get(CURSOR)
+        return None if stored is None else _decode_cursor(stored)
+
+    async def _beginning(self, settled: float) -> Cursor:
+        """An archive begins with the first end in the log."""
+        first = await self._first_end(0.0, settled)
+        since = window_of(settled if first is None else first, self._span_s)[0]
+        return Cursor(until=since, checked=since // DAY_S * DAY_S)
+
+    async def _moved(self, cursor: Cursor) -> Cursor:
+        # Another archivist may be further on, and is set back by this: it does some again.
+        await self._objects.put(CURSOR, _encode(cursor))
+        return cursor
+
+    async def _next_window(self, since: float, settled: float) -> tuple[float, float] | None:
+        """The next one in which something ended, if it has settled."""
+        first = await self._first_end(since, settled)
+        if first is None:
+            return None
+        window = window_of(first, self._span_s)
+        return window if window[1] <= settled else None
+
+    async def _first_end(self, since: float, until: float) -> float | None:
+        query = AuditQuery(since=since, until=until, limit=1)
+        async for entry in self._audit.read(query):
+            return entry.job.finished_at
+        return None
+
+    async def _write_window(self, since: float, until: float) -> None:
+        name = name_of_window(since)
+        jobs = [entry.job async for entry in self._ended(since, until)]
+        await self._write(await self._plan(name, plan_of(jobs, since, until, name)))
+
+    async def _look_again(self, day: float) -> None:
+        """What ended on a day and is in no plan of it."""
+        planned: set[End] = set()
+        async for name in self._objects.names(plans_of_day(day)):
+            if name != plan_name(day, LATE):
+                stored = await self._objects.get(name)
+                planned.update(_ends(_decode_plan(stored or b"").objects))
+        entries = self._ended(day, day + DAY_S)
+        late = [entry.job async for entry in entries if end_of(entry.job) not in planned]
+        if late:
+            await self._write(await self._plan(LATE, plan_of(late, day, day + DAY_S, LATE)))
+
+    async def _plan(self, name: str, plan: Plan) -> Plan:
+        """The plan that counts: this one, or one that was stored before."""
+        where = plan_name(plan.since, name)
+        if await self._objects.put_new(where, _encode(plan)):
+            return plan
+        return _decode_plan(await self._objects.get(where) or b"")
+
+    async def _write(self, plan: Plan) -> None:
+        """Every object of the plan, each as soon as its last row was read."""
+        objects = {end: planned for planned in plan.objects for end in planned.ends}
+        missing = {planned: len(planned.ends) for planned in plan.objects}
+        rows: dict[Planned, dict[End, Fields | None]] = {planned: {} for planned in plan.objects}
+        async for entry in self._ended(plan.since, plan.until):
+            end = end_of(entry.job)
+            planned = objects.get(end)
+            if planned is not None:
+                rows[planned][end] = self._row(entry)
+                missing[planned] -= 1
+                if not missing[planned]:
+                    await self._put(planned, rows.pop(planned))
+        # What is missing has died and was redriven since: it ends again, later.
+        for planned, found in rows.items():
+            await self._put(planned, found)
+
+    async def _put(self, planned: Planned, found: dict[End, Fields | None]) -> None:
+        rows = [row for end in planned.ends if (row := found.get(end)) is not None]
+        for each in self._formats:
+            await self._objects.put(planned.object_name(each.suffix), each.encode(rows))
+
+    def _row(self, entry: AuditEntry) -> Fields | None:
+        row = row_of(entry.job, entry.request, entry.response)
+        fields = msgspec.structs.asdict(row)
+        if self._redact is None:
+            return fields
+        redacted = self._redact(fields)
+        # Whatever else goes: what the row is of, and whether it is there, must be known.
+        known = {"id": row.id, "finished_at": row.finished_at}
+        return None if redacted is None else {**redacted, **known}
+
+    def _ended(self, since: float, until: float) -> AsyncIterator[AuditEntry]:
+        return self._audit.read(AuditQuery(since=since, until=until))
+
+    async def _remove_before(self, last: str) -> None:
+        for prefix in (f"{DATA}/", f"{PLANS}/"):
+            async for name in self._objects.names(prefix):
+                day = day_in(name)
+                if day is not None and day < last:
+                    await self._objects.delete(name)
+
+
+def _ends(objects: Iterable[Planned]) -> Iterator[End]:
+    return chain.from_iterable(planned.ends for planned in objects)

@@ -1,0 +1,70 @@
+"""The archive, where the settings name one."""
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from headpond.errors import MissingExtra, SettingsError
+from headpond.services.archivist import Archivist, Redact
+from headpond.settings import ArchiveSettings, Settings
+from headpond.wiring.stores import Store
+
+if TYPE_CHECKING:
+    from headpond.ports.objects import ObjectStore
+    from headpond.ports.rows import Format
+
+
+def archivist_of(settings: Settings, store: Store) -> Archivist | None:
+    """Who writes the archive, None if there is none. Raises SettingsError, MissingExtra."""
+    archive = settings.archive
+    if archive.url is None:
+        return None
+    return Archivist(
+        store.audit,
+        objects_of(archive),
+        formats_of(archive),
+        redact=None if archive.redact is None else _function(archive.redact),
+        span_s=archive.every_s,
+        settle_s=archive.settle_s,
+        keep_s=archive.keep_s,
+        clock=store.clock,
+    )
+
+
+def objects_of(archive: ArchiveSettings) -> "ObjectStore":
+    """Where the archive lies. Raises SettingsError, MissingExtra."""
+    if archive.url is None:
+        raise SettingsError("There is no archive: set archive.url.")
+    try:
+        from headpond.adapters.obstore.objects import open_objects
+    except ImportError as error:
+        raise MissingExtra("archive", "An archive") from error
+    return open_objects(archive.url, archive.options)
+
+
+def formats_of(archive: ArchiveSettings) -> "list[Format]":
+    """In which formats it is written. Raises MissingExtra."""
+    return [_format(name) for name in archive.formats]
+
+
+def _format(name: str) -> "Format":
+    if name == "jsonl":
+        from headpond.adapters.rows.jsonl import JsonLines
+
+        return JsonLines()
+    try:
+        from headpond.adapters.rows.parquet import Parquet
+    except ImportError as error:
+        raise MissingExtra("archive", "An archive in Parquet") from error
+    return Parquet()
+
+
+def _function(path: str) -> Redact:
+    """What `MODULE:FUNCTION` names."""
+    module, _, name = path.partition(":")
+    try:
+        function: object = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"archive.redact: cannot load {path!r}: {error}.") from error
+    if not callable(function):
+        raise SettingsError(f"archive.redact: {path!r} is no function.")
+    return cast("Redact", function)

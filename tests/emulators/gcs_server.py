@@ -1,0 +1,96 @@
+"""As much of Google Cloud Storage as an object store needs: its XML API, with preconditions.
+
+It follows the documented behaviour: every write is a new generation, `x-goog-if-generation-match`
+refuses with 412 (0 stands for "no such object"), lists are paged and in the order of names. There
+is one bucket, and no authentication.
+"""
+
+import xml.etree.ElementTree as ET
+from itertools import count
+from typing import Any
+
+from aiohttp import web
+
+BUCKET = "pond"
+PAGE = 2
+"""The real one gives 1,000 at once."""
+
+
+class Gcs:
+    """A bucket with nothing in it."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[int, bytes]] = {}
+        self.away = False
+        self._generations = count(1)
+
+    def app(self) -> web.Application:
+        """The server."""
+        app = web.Application(client_max_size=2**28, middlewares=[self._absent])
+        app.router.add_get(f"/{BUCKET}", self._list)
+        app.router.add_get(f"/{BUCKET}/", self._list)
+        app.router.add_get(f"/{BUCKET}/{{name:.+}}", self._get)
+        app.router.add_put(f"/{BUCKET}/{{name:.+}}", self._put)
+        app.router.add_delete(f"/{BUCKET}/{{name:.+}}", self._delete)
+        return app
+
+    @web.middleware
+    async def _absent(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if self.away:
+            return web.Response(status=503)
+        return await handler(request)
+
+    async def _put(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        wanted = request.headers.get("x-goog-if-generation-match")
+        if wanted is not None and int(wanted) != self._generation(name):
+            return _refused(412, "PreconditionFailed")
+        self.objects[name] = (next(self._generations), await request.read())
+        return web.Response(headers=self._head(name))
+
+    async def _get(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.objects:
+            return _refused(404, "NoSuchKey")
+        return web.Response(body=self.objects[name][1], headers=self._head(name))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        if self.objects.pop(request.match_info["name"], None) is None:
+            return _refused(404, "NoSuchKey")
+        return web.Response(status=204)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        prefix = request.query.get("prefix", "")
+        after = request.query.get("continuation-token", "")
+        names = sorted(n for n in self.objects if n.startswith(prefix) and n > after)
+        root = ET.Element("ListBucketResult")
+        ET.SubElement(root, "Name").text = BUCKET
+        ET.SubElement(root, "IsTruncated").text = str(len(names) > PAGE).lower()
+        for name in names[:PAGE]:
+            found = ET.SubElement(root, "Contents")
+            generation, data = self.objects[name]
+            for field, value in (
+                ("Key", name),
+                ("LastModified", "2030-01-31T12:00:00.000Z"),
+                ("ETag", f'"{generation}"'),
+                ("Size", str(len(data))),
+            ):
+                ET.SubElement(found, field).text = value
+        if len(names) > PAGE:
+            ET.SubElement(root, "NextContinuationToken").text = names[PAGE - 1]
+        return web.Response(body=ET.tostring(root), content_type="application/xml")
+
+    def _generation(self, name: str) -> int:
+        return self.objects[name][0] if name in self.objects else 0
+
+    def _head(self, name: str) -> dict[str, str]:
+        generation = self._generation(name)
+        return {
+            "ETag": f'"{generation}"',
+            "x-goog-generation": str(generation),
+            "Last-Modified": "Thu, 31 Jan 2030 12:00:00 GMT",
+        }
+
+
+def _refused(status: int, code: str) -> web.Response:
+    return web.Response(status=status, text=f"<Error><Code>{code}</Code></Error>")

@@ -1,0 +1,56 @@
+"""Rows as others read them."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet  # pyright: ignore[reportMissingTypeStubs]
+
+from headpond.adapters.rows.jsonl import JsonLines
+from headpond.adapters.rows.parquet import Parquet
+from headpond.domain.archive import End, Row, row_of
+from headpond.domain.job import JobError, JobState, Usage
+from headpond.domain.quote import Quote
+from headpond.testing.records import a_job
+
+parquet: Any = pyarrow.parquet
+
+DONE = a_job(
+    state=JobState.SUCCEEDED,
+    finished_at=12.5,
+    usage=Usage(3, 2),
+    quote=Quote(position=0, price_usd=0.5),
+    metadata={"order": "ü"},
+)
+FAILED = a_job(state=JobState.FAILED, finished_at=13.0, error=JobError("refused", "No."))
+ROWS = [
+    msgspec.structs.asdict(row_of(DONE, b'{"messages":\n[]}', b'{"choices":[]}')),
+    msgspec.structs.asdict(row_of(FAILED, b"", None)) | {"note": "added"},
+]
+ENDS = [End(12.5, DONE.id), End(13.0, FAILED.id)]
+
+
+def test_json_lines_have_bodies_as_objects_and_a_line_a_row() -> None:
+    data = JsonLines().encode(ROWS)
+    done, failed = map(msgspec.json.decode, gzip.decompress(data).splitlines())
+    assert (done["request"], done["response"]) == ({"messages": []}, {"choices": []})
+    assert (done["metadata"], done["price_usd"]) == ({"order": "ü"}, 0.5)
+    assert (failed["request"], failed["error_code"], failed["note"]) == (None, "refused", "added")
+    assert JsonLines().ends(data) == ENDS
+    assert JsonLines().encode(ROWS) == data
+
+
+def test_parquet_has_a_column_a_field_in_its_own_type(tmp_path: Path) -> None:
+    data = Parquet().encode(ROWS)
+    folder = tmp_path / "team=a%2Fb" / "day=2030-01-31"
+    folder.mkdir(parents=True)
+    (folder / "0.parquet").write_bytes(data)
+    (folder / "1.parquet").write_bytes(Parquet().encode([]))
+    table = parquet.read_table(tmp_path, partitioning="hive")
+    names = [name for name in Row.__struct_fields__ if name not in {"team", "model"}]
+    assert table.schema.names == [*names, "note", "team", "day"]
+    assert table.column("team").to_pylist() == ["a/b"] * 2
+    assert table.column("prompt_tokens").to_pylist() == [3, None]
+    assert Parquet().ends(data) == ENDS
+    assert Parquet().encode(ROWS) == data

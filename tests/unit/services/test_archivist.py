@@ -1,0 +1,322 @@
+"""Every end of a job is archived once, whatever crashes and whoever else does the same. SPEC A2."""
+
+import asyncio
+import gzip
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.adapters.memory.objects import MemoryObjects
+from headpond.adapters.rows.jsonl import JsonLines
+from headpond.adapters.rows.parquet import Parquet
+from headpond.domain import archive
+from headpond.domain.archive import CURSOR, DAY_S, ObjectName, day_of
+from headpond.domain.job import Job, JobState, Ticket, Usage
+from headpond.errors import Unavailable
+from headpond.services.archive_check import Checked, check_day
+from headpond.services.archivist import Archivist, Redact
+from headpond.testing.clocks import ManualClock
+from headpond.testing.records import RESPONSE, a_job, new_job
+
+MONDAY = 1_795_996_800.0  # 2026-11-30 00:00 UTC
+SPAN_S, SETTLE_S = 300.0, 120.0
+FORMATS = (JsonLines(), Parquet())
+
+
+class CrashedError(Exception):
+    """The process is gone."""
+
+
+class FaultyObjects(MemoryObjects):
+    """Crashes at call number `fatal`, before it does anything or after it has done it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.fatal: tuple[int, str] | None = None
+        self.away = False
+
+    def _call(self, moment: str) -> None:
+        if self.away:
+            raise Unavailable("away", code="archive_unavailable")
+        self.calls += moment == "before"
+        if self.fatal == (self.calls, moment):
+            raise CrashedError
+
+    @override
+    async def put(self, name: ObjectName, data: bytes) -> None:
+        self._call("before")
+        await super().put(name, data)
+        self._call("after")
+
+    @override
+    async def put_new(self, name: ObjectName, data: bytes) -> bool:
+        self._call("before")
+        done = await super().put_new(name, data)
+        self._call("after")
+        return done
+
+    @override
+    async def get(self, name: ObjectName) -> bytes | None:
+        self._call("before")
+        await asyncio.sleep(0)
+        return await super().get(name)
+
+    @override
+    async def names(self, prefix: str) -> AsyncIterator[ObjectName]:
+        self._call("before")
+        async for name in super().names(prefix):
+            yield name
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.clock = ManualClock(MONDAY)
+        self.jobs = MemoryJobStore(self.clock)
+        self.audit = MemoryAudit(self.jobs)
+        self.objects = FaultyObjects()
+
+    def at(self, when: float) -> None:
+        self.clock.advance(when - self.clock.now())
+
+    def archivist(self, *, redact: Redact | None = None, keep_s: float | None = None) -> Archivist:
+        return Archivist(
+            self.audit,
+            self.objects,
+            FORMATS,
+            redact=redact,
+            span_s=SPAN_S,
+            settle_s=SETTLE_S,
+            keep_s=keep_s,
+            clock=self.clock,
+        )
+
+    async def ended(self, at: float, **more: object) -> Job:
+        job = a_job(accepted_at=at - 5, **more).enqueued(at - 5).claimed("w", at - 4)
+        await self.jobs.add(new_job(job))
+        job = job.succeeded(at, engine="e", usage=Usage(3, 2))
+        assert await self.jobs.swap(job, RESPONSE)
+        return job
+
+    async def check(self, day: float = MONDAY) -> Checked:
+        until = await self.archivist().until()
+        return await check_day(
+            day, until=until, audit=self.audit, objects=self.objects, formats=FORMATS
+        )
+
+    def rows(self) -> list[dict[str, object]]:
+        """Of all JSON lines."""
+        return [
+            msgspec.json.decode(line)
+            for name in sorted(self.objects.stored)
+            if name.endswith(".jsonl.gz")
+            for line in gzip.decompress(self.objects.stored[name]).splitlines()
+        ]
+
+
+async def test_what_has_settled_is_in_the_files_of_its_team_day_and_model() -> None:
+    stage = Stage()
+    job = await stage.ended(MONDAY + 10, team="a/b", metadata={"order": "7"})
+    await stage.ended(MONDAY + 20, team="c")
+    await stage.ended(MONDAY + 310, team="c")
+    stage.at(MONDAY + 419)
+    assert await stage.archivist().tick() == 0
+    stage.at(MONDAY + 420)
+    assert await stage.archivist().tick() == 1
+    assert sorted(stage.objects.stored) == [
+        "cursor.json",
+        "data/team=a%2Fb/day=2026-11-30/model=model/000000-0.jsonl.gz",
+        "data/team=a%2Fb/day=2026-11-30/model=model/000000-0.parquet",
+        "data/team=c/day=2026-11-30/model=model/000000-0.jsonl.gz",
+        "data/team=c/day=2026-11-30/model=model/000000-0.parquet",
+        "plans/day=2026-11-30/000000.json",
+    ]
+    first = stage.rows()[0]
+    assert (first["id"], first["team"], first["state"]) == (job.id, "a/b", "succeeded")
+    assert (first["metadata"], first["prompt_tokens"]) == ({"order": "7"}, 3)
+    assert first["response"] == msgspec.json.decode(RESPONSE)
+    assert await stage.archivist().until() == MONDAY + 300
+    assert (await stage.check()).ends == (await stage.check()).rows == 2
+
+
+async def test_where_nothing_ends_the_archive_is_up_to_date_all_the_same() -> None:
+    stage = Stage()
+    assert await stage.archivist().until() == 0.0
+    assert await stage.archivist().tick() == 0
+    stage.at(MONDAY + 5_000)
+    assert await stage.archivist().tick() == 0
+    assert await stage.archivist().until() == MONDAY + 4_800
+    assert list(stage.objects.stored) == ["cursor.json"]
+
+
+async def test_a_crash_anywhere_loses_and_doubles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "PART", 2)
+    calls, number = 1, 0
+    while number < calls:
+        number += 1
+        for moment in ("before", "after"):
+            stage = Stage()
+            for offset in (1, 2, 3, 299, 301, 900):
+                await stage.ended(MONDAY + offset)
+            stage.at(MONDAY + 2 * DAY_S + 500)
+            stage.objects.fatal = (number, moment)
+            try:
+                await stage.archivist().tick()
+            except CrashedError:
+                cursor = stage.objects.stored.get(CURSOR)
+                if cursor is None or msgspec.json.decode(cursor)["checked"] == MONDAY:
+                    # Something more was written meanwhile, and is in no plan.
+                    await stage.ended(MONDAY + 4)
+            calls = max(calls, stage.objects.calls)
+            stage.objects.fatal = None
+            await stage.archivist().tick()
+            checked = await stage.check()
+            assert (checked.missing, checked.doubled, checked.gone) == ((), (), ()), number
+    assert calls > 20
+
+
+async def test_two_at_once_write_the_same() -> None:
+    for seed in range(10):
+        dice, stage = random.Random(seed), Stage()
+        offsets = [dice.uniform(0, 2_000) for _ in range(50)]
+        for offset in offsets:
+            await stage.ended(MONDAY + offset, team=dice.choice("abc"))
+        stage.at(MONDAY + 2_500)
+        await asyncio.gather(*(stage.archivist().tick() for _ in range(3)))
+        assert Counter(row["id"] for row in stage.rows()).total() == 50
+        checked = await stage.check()
+        assert (checked.rows, checked.missing, checked.doubled) == (50, (), ())
+
+
+async def test_what_was_written_late_is_found_a_day_later() -> None:
+    stage = Stage()
+    await stage.ended(MONDAY + 10)
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    late = await stage.ended(MONDAY + 20)  # a frozen worker woke up
+    assert (await stage.check()).missing == ((MONDAY + 20, late.id),)
+    stage.at(MONDAY + 2 * DAY_S + 500)
+    await stage.archivist().tick()
+    assert (await stage.check()).missing == ()
+    names = [name for name in stage.objects.stored if "late" in name]
+    assert names[0] == "plans/day=2026-11-30/late.json"
+    assert len(names) == 3
+
+
+async def test_a_job_that_died_and_ended_again_has_two_rows() -> None:
+    stage = Stage()
+    dead = a_job(accepted_at=MONDAY, state=JobState.DEAD, finished_at=MONDAY + 10)
+    await stage.jobs.add(new_job(dead))
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    again = dead.redriven(Ticket("t2")).enqueued(MONDAY + 1_000).claimed("w", MONDAY + 1_001)
+    for after in (
+        dead.redriven(Ticket("t2")),
+        dead.redriven(Ticket("t2")).enqueued(MONDAY + 1_000),
+    ):
+        assert await stage.jobs.swap(after)
+    assert await stage.jobs.swap(again)
+    ended = again.succeeded(MONDAY + 1_010, engine="e", usage=Usage(1, 1))
+    assert await stage.jobs.swap(ended, RESPONSE)
+    stage.at(MONDAY + 2_000)
+    await stage.archivist().tick()
+    assert [row["state"] for row in stage.rows()] == ["dead", "succeeded"]
+    assert (await stage.check()).gone == ((MONDAY + 10, dead.id),)
+
+
+async def test_one_that_is_redriven_between_plan_and_writing_is_left_out() -> None:
+    stage = Stage()
+    dead = a_job(accepted_at=MONDAY, state=JobState.DEAD, finished_at=MONDAY + 10)
+    await stage.jobs.add(new_job(dead))
+    await stage.ended(MONDAY + 11)
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    for name in [name for name in stage.objects.stored if not name.startswith("plans/")]:
+        del stage.objects.stored[name]
+    assert await stage.jobs.swap(dead.redriven(Ticket("t2")))
+    await stage.archivist().tick()
+    assert [row["state"] for row in stage.rows()] == ["succeeded"]
+
+
+async def test_redaction_decides_what_is_written_and_nothing_is_written_without_it() -> None:
+    stage = Stage()
+    await stage.ended(MONDAY + 10, team="a")
+    await stage.ended(MONDAY + 11, team="secret")
+    stage.at(MONDAY + 1_000)
+
+    def broken(row: dict[str, object]) -> dict[str, object]:
+        raise LookupError(row["team"])
+
+    with pytest.raises(LookupError):
+        await stage.archivist(redact=broken).tick()
+    assert not [name for name in stage.objects.stored if name.startswith("data/")]
+
+    def redact(row: dict[str, object]) -> dict[str, object] | None:
+        return None if row["team"] == "secret" else {"team": row["team"], "length": "9"}
+
+    await stage.archivist(redact=redact).tick()
+    [row] = stage.rows()
+    assert (row["team"], row["length"], row["finished_at"]) == ("a", "9", MONDAY + 10)
+    assert "request" not in row
+    assert (await stage.check()).rows == 1
+
+
+async def test_a_store_that_is_away_is_asked_again() -> None:
+    stage = Stage()
+    await stage.ended(MONDAY + 10)
+    stage.at(MONDAY + 1_000)
+    stage.objects.away = True
+    with pytest.raises(Unavailable):
+        await stage.archivist().tick()
+    stage.objects.away = False
+    await stage.archivist().tick()
+    assert (await stage.check()).rows == 1
+
+
+async def test_days_that_were_kept_long_enough_are_removed() -> None:
+    stage = Stage()
+    for day in range(5):
+        await stage.ended(MONDAY + day * DAY_S + 10)
+    stage.at(MONDAY + 4 * DAY_S + 1_000)
+    await stage.archivist(keep_s=2 * DAY_S).tick()
+    days = {name.split("day=")[1][:10] for name in stage.objects.stored if "day=" in name}
+    assert days == {day_of(MONDAY + day * DAY_S) for day in (2, 3, 4)}
+
+
+async def test_who_is_set_back_writes_the_same_again() -> None:
+    stage = Stage()
+    await stage.ended(MONDAY + 10)
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    before = stage.objects.stored[CURSOR]
+    await stage.ended(MONDAY + 20)
+    stage.at(MONDAY + 2 * DAY_S + 500)
+    await stage.archivist().tick()
+    written = dict(stage.objects.stored)
+    stage.objects.stored[CURSOR] = before
+    await stage.archivist().tick()
+    assert stage.objects.stored == written
+
+
+async def test_a_file_that_goes_while_it_is_looked_at_is_missing() -> None:
+    class Fleeting(MemoryObjects):
+        @override
+        async def get(self, name: ObjectName) -> bytes | None:
+            return None
+
+    stage = Stage()
+    job = await stage.ended(MONDAY + 10)
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    fleeting = Fleeting()
+    fleeting.stored = stage.objects.stored
+    checked = await check_day(
+        MONDAY, until=MONDAY + 300, audit=stage.audit, objects=fleeting, formats=FORMATS
+    )
+    assert [missing.job for missing in checked.missing] == [job.id]
