@@ -317,7 +317,7 @@ class Settings(Section, frozen=True):
         str,
         Meta(
             description="Everything durable: `sqlite:///FILE`, relative to `home`, "
-            "`postgresql://…` or `dynamodb://…`"
+            "`postgresql://…`, `dynamodb://…` or `firestore://…`"
         ),
     ] = "sqlite:///headpond.db"
     queue: Annotated[

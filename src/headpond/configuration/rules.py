@@ -22,6 +22,9 @@ STORES = {
     "dynamodb://REGION/TABLE": re.compile(
         r"dynamodb://[a-z0-9-]+/[A-Za-z0-9_.-]{3,255}(\?endpoint=[^?&]+)?"
     ),
+    "firestore://PROJECT/COLLECTION": re.compile(
+        r"firestore://[a-z0-9:.-]+/[A-Za-z0-9_-]{1,100}(\?database=[a-z0-9()-]+)?"
+    ),
 }
 QUEUES = {
     "sqs://REGION/PREFIX": re.compile(r"sqs://[a-z0-9-]+/[A-Za-z0-9_-]{1,40}(\?endpoint=[^?&]+)?"),
@@ -32,7 +35,7 @@ FLEETS = {
         r"ecs://[a-z0-9-]+/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+(\?endpoint=[^?&]+)?"
     ),
 }
-WITHOUT_QUEUE = ("dynamodb",)
+WITHOUT_QUEUE = ("dynamodb", "firestore")
 """Stores that have no queue of their own."""
 
 MAX_SQS_LEASE_S = 43_200

@@ -104,12 +104,13 @@ def _open(
 
             return postgres_store(settings, clock)
         case "dynamodb" if apart is not None:
-            try:
-                from headpond.wiring.aws import dynamodb_store
-            except ImportError as error:
-                raise MissingExtra("aws", "A store in DynamoDB") from error
+            from headpond.wiring.documents import dynamodb_store
 
             return dynamodb_store(settings, clock, apart.queue)
+        case "firestore" if apart is not None:
+            from headpond.wiring.documents import firestore_store
+
+            return firestore_store(settings, clock, apart.queue)
         case _:
             raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
 

@@ -1,59 +1,36 @@
-"""Everything durable in one table of DynamoDB.
+"""The table of `adapters/documents/table.py` in DynamoDB.
 
-An item is found by `pk` and `sk`; what changes together lies under one `pk` or in one transaction.
+Its three sparse indexes hold keys alone; what they lead to is read from the table, consistently. So
+a change of an item that moves in no index costs no index anything.
 
-    pk                    sk                what it is
-    job#ID                job               a record: JSON, its version, what indexes need
-                          request#0000 …    the request in pieces of 300 KB; then response#0000 …
-    key#[TEAM,KEY]        -                 an idempotency key, and the job that it stands for
-    try#FINGERPRINT       ID                the job of an SDK's try, and how often it was tried
-    endpoints#TEAM        ID                an endpoint of a team
-    endpoint#ID           -                 whose it is
-                          dispatch#EVENT    what it is to be told, or was
-    batch#ID  file#ID     -                 a record, JSON
-    blob#NAME             -                 the file that names it, or that none ever will
-    apikeys               DIGEST            a key for the gateway
-    roster                WORKER            a worker's last report
-    stream#ID             0000000001 …      what a running job said; `head` says that there is one
-    marks                 RULE              how far retention has come
-    arrivals              LANE              how many jobs were ever sent there, and their tokens
-    scaling               POOL              a pool's scaling between two decisions
-    steps#POOL            TIME#…            a decision of the autoscaler, and why
-
-Three sparse indexes hold keys alone; what they lead to is read from the table, consistently. So a
-change of an item that moves in no index costs no index anything.
-
-    agenda   (agenda, at)    what waits for a time, or is read in the order of time:
-                             accepted, deadline, open, ended, dead (a job is in one of these),
-                             key, try, stream, file, batch, batch-ended, dispatch, told,
-                             step
-    family   (family, name)  lists: a team's jobs, batches, files; an endpoint's dispatches
-    lines    (line_of, line) a batch's jobs by state
-
-An index of everything that ends now would be written in one place, and DynamoDB takes a thousand
-writes a second there. What jobs write is therefore spread over `SHARDS` partitions by a hash of the
-id, and read from all of them together.
-
-Every change is conditional. A call whose answer got lost is tried again by the SDK and then finds
+A call whose answer got lost is tried again by the SDK and then finds
 what it wrote itself: `by` names the write, so that it is not taken for somebody else's.
 """
 
 import asyncio
 import random
 import secrets
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
+from typing_extensions import override
 
 from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
-from headpond.adapters.aws.values import Item, Value, marshalled, unmarshalled
+from headpond.adapters.aws.values import marshalled, unmarshalled
+from headpond.adapters.documents.table import (
+    INDEXES,
+    Change,
+    Check,
+    Delete,
+    Item,
+    Key,
+    Put,
+    Table,
+    Value,
+    Write,
+)
 from headpond.errors import SettingsError, Unavailable
-
-SHARDS = 4
-"""May be raised, never lowered: what was written before stays in partitions that are read."""
 
 READ_S = 5.0
 ATTEMPTS = 4
@@ -63,81 +40,21 @@ MADE_WITHIN_S = 60.0
 GET_AT_ONCE = 100
 """DynamoDB's limit."""
 
-INDEXES = {
-    "agenda": ("agenda", "at"),
-    "family": ("family", "name"),
-    "lines": ("line_of", "line"),
-}
-
 FAILED = "ConditionalCheckFailed"
 CONFLICT = "TransactionConflict"
 
 
-class Key(msgspec.Struct, frozen=True):
-    """Where an item is, and what an index had beside it."""
-
-    pk: str
-    sk: str = "-"
-    sort: str = ""
-
-
-class Put(msgspec.Struct, frozen=True):
-    """Write an item: in any case, or iff there is none."""
-
-    item: Mapping[str, Value]
-    absent: bool = False
-
-
-class Change(msgspec.Struct, frozen=True):
-    """Set attributes of an item iff it has those of `standing`; None removes one."""
-
-    key: Key
-    to: Mapping[str, Value | None]
-    standing: Mapping[str, Value]
-
-
-class Delete(msgspec.Struct, frozen=True):
-    """Remove an item, if it is there."""
-
-    key: Key
-
-
-class Check(msgspec.Struct, frozen=True):
-    """Nothing is written unless the item has these attributes."""
-
-    key: Key
-    standing: Mapping[str, Value]
-
-
-Write = Put | Change | Delete | Check
-
-
-def shard_of(name: str) -> int:
-    """The partition of an index that belongs to this id."""
-    return zlib.crc32(name.encode()) % SHARDS
-
-
-def at(seconds: float, name: str = "") -> str:
-    """A time that sorts as text, and a name that tells those of one moment apart."""
-    return f"{max(0.0, seconds):017.6f}#{name}"
-
-
-def just_after(seconds: float) -> str:
-    """Above every `at` of this moment, below those of later ones."""
-    return at(seconds, "\U0010ffff")
-
-
 @asynccontextmanager
-async def open_table(place: Place) -> AsyncGenerator["Table"]:
+async def open_table(place: Place) -> AsyncGenerator["DynamoTable"]:
     """The table of this name, made if need be. Raises SettingsError."""
     async with connect("dynamodb", place, read_s=READ_S, attempts=ATTEMPTS) as service:
-        table = Table(service, place.prefix)
+        table = DynamoTable(service, place.prefix)
         await table.make()
         yield table
 
 
-class Table:
-    """See the module's page. Every verb reads and writes consistently, but for the indexes."""
+class DynamoTable(Table):
+    """Call `make` first, or come by `open_table`."""
 
     def __init__(self, service: Service, name: str) -> None:
         self._service = service
@@ -156,17 +73,20 @@ class Table:
         except TimeoutError as error:
             raise SettingsError(f"store: the table {self._name!r} does not come up.") from error
 
+    @override
     async def get(self, key: Key) -> Item | None:
         """The item, None if there is none."""
         answer = await self._call("GetItem", Key=_key(key), ConsistentRead=True)
         return unmarshalled(answer["Item"]) if "Item" in answer else None
 
+    @override
     async def get_many(self, keys: Sequence[Key]) -> dict[str, Item]:
         """The items that there are, by their `pk`: of each partition one is asked for."""
         pieces = [keys[begin : begin + GET_AT_ONCE] for begin in range(0, len(keys), GET_AT_ONCE)]
         found = await asyncio.gather(*(self._get_some(piece) for piece in pieces))
         return {str(item["pk"]): item for items in found for item in items}
 
+    @override
     async def under(
         self,
         pk: str,
@@ -194,6 +114,7 @@ class Table:
             items += page
         return items if limit is None else items[:limit]
 
+    @override
     async def look(
         self,
         index: str,
@@ -235,6 +156,7 @@ class Table:
                 if sort not in {after, before}:
                     yield Key(str(item["pk"]), str(item["sk"]), sort)
 
+    @override
     async def everything(self, sk: str) -> list[Item]:
         """All items with this `sk`, by reading the whole table: for tests and operators."""
         query = {
@@ -244,6 +166,7 @@ class Table:
         }
         return [item async for page in self._pages(query, operation="Scan") for item in page]
 
+    @override
     async def write(self, *writes: Write) -> frozenset[int]:
         """All of the writes or none; the numbers of those whose conditions failed, if any."""
         if len(writes) == 1 and not isinstance(writes[0], Check):
@@ -266,6 +189,7 @@ class Table:
         message = f"DynamoDB: {CONFLICTS} tries of a transaction met others."
         raise Unavailable(message, code="dynamodb_unavailable")
 
+    @override
     async def delete_many(self, keys: Iterable[Key]) -> None:
         """Remove items, each by itself."""
         await asyncio.gather(*(self.write(Delete(key)) for key in keys))

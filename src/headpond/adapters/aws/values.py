@@ -1,10 +1,9 @@
 """Values as DynamoDB writes them: each under a letter for its type."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
-Value: TypeAlias = str | int | bytes
-Item: TypeAlias = dict[str, Value]
+from headpond.adapters.documents.table import Item, Value
 
 
 def marshalled(item: Mapping[str, Value]) -> dict[str, Any]:
@@ -15,13 +14,6 @@ def marshalled(item: Mapping[str, Value]) -> dict[str, Any]:
 def unmarshalled(item: Mapping[str, Any]) -> Item:
     """An item as it was before `marshalled`."""
     return {name: _plain(typed) for name, typed in item.items()}
-
-
-def raw(item: Item, name: str = "record") -> bytes:
-    """The bytes that an item has under this name."""
-    value = item[name]
-    assert isinstance(value, bytes)  # noqa: S101 - nothing else is written there
-    return value
 
 
 def _typed(value: Value) -> dict[str, Value]:

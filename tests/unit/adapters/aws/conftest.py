@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 
 from headpond.adapters.aws.calls import Place
-from headpond.adapters.aws.jobs import DynamoJobStore
 from headpond.adapters.aws.queue import SqsQueue, open_queue
-from headpond.adapters.aws.table import Table, open_table
+from headpond.adapters.aws.table import DynamoTable, open_table
+from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.testing.clocks import ManualClock
 from tests.emulators.moto_server import Moto, moto_server
 
@@ -34,7 +34,7 @@ def place(moto: Moto, clock: ManualClock) -> Iterator[Place]:
 
 
 @pytest.fixture
-async def table(place: Place) -> AsyncIterator[Table]:
+async def table(place: Place) -> AsyncIterator[DynamoTable]:
     async with open_table(place) as table:
         yield table
 
@@ -46,7 +46,7 @@ async def queue(place: Place, clock: ManualClock) -> AsyncIterator[SqsQueue]:
 
 
 @pytest.fixture
-async def jobs(table: Table, clock: ManualClock) -> AsyncIterator[DynamoJobStore]:
-    store = DynamoJobStore(table, clock)
+async def jobs(table: DynamoTable, clock: ManualClock) -> AsyncIterator[DocumentJobStore]:
+    store = DocumentJobStore(table, clock)
     yield store
     await store.close()

@@ -7,9 +7,10 @@ import pytest
 
 from headpond.adapters.aws import calls
 from headpond.adapters.aws.calls import Place, connect, place_of
-from headpond.adapters.aws.jobs import DynamoJobStore
 from headpond.adapters.aws.queue import SqsQueue
-from headpond.adapters.aws.table import Key, Table, open_table
+from headpond.adapters.aws.table import DynamoTable, open_table
+from headpond.adapters.documents.jobs import DocumentJobStore
+from headpond.adapters.documents.table import Key
 from headpond.domain.job import Job, Ticket, Usage
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Settlement
@@ -22,7 +23,7 @@ JOBS = 10
 
 
 async def test_a_job_costs_twelve_calls(
-    table: Table, jobs: DynamoJobStore, queue: SqsQueue, clock: ManualClock
+    table: DynamoTable, jobs: DocumentJobStore, queue: SqsQueue, clock: ManualClock
 ) -> None:
     delivery = TwoStepDelivery(
         jobs,
@@ -63,7 +64,7 @@ async def test_a_job_costs_twelve_calls(
 
 
 async def test_a_write_that_was_tried_again_by_the_sdk_knows_itself(
-    jobs: DynamoJobStore, monkeypatch: pytest.MonkeyPatch
+    jobs: DocumentJobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = a_job()
     await jobs.add(new_job(job))
@@ -76,7 +77,7 @@ async def test_a_write_that_was_tried_again_by_the_sdk_knows_itself(
     assert not await jobs.swap(queued)
 
 
-async def test_long_bodies_lie_in_pieces(jobs: DynamoJobStore) -> None:
+async def test_long_bodies_lie_in_pieces(jobs: DocumentJobStore) -> None:
     request, response = b'{"a":"%s"}' % (b"x" * 350_000), b'{"b":"%s"}' % (b"y" * 310_000)
     running: Job = a_job().claimed("w", 1_000_001.0)
     new = new_job(running)
@@ -98,7 +99,7 @@ async def test_an_interface_that_does_not_answer_is_unavailable(place: Place) ->
     assert raised.value.code == "sqs_unavailable"
 
 
-async def test_a_call_that_is_refused_for_good_is_unavailable_too(table: Table) -> None:
+async def test_a_call_that_is_refused_for_good_is_unavailable_too(table: DynamoTable) -> None:
     with pytest.raises(Unavailable, match="ValidationException"):
         await table.get(Key(""))
 

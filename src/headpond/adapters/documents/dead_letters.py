@@ -1,16 +1,16 @@
-"""Dead letters in a table of DynamoDB: the agenda has them by themselves."""
+"""Dead letters in a table of documents: the agenda has them by themselves."""
 
 from collections.abc import AsyncIterator
 
 from typing_extensions import override
 
-from headpond.adapters.aws.agenda import agenda, jobs_behind
-from headpond.adapters.aws.table import Table, at
+from headpond.adapters.documents.agenda import agenda, jobs_behind
+from headpond.adapters.documents.table import Table, at
 from headpond.domain.job import Job, JobState
 from headpond.ports.dead_letters import DeadLetters, DeadQuery
 
 
-class DynamoDeadLetters(DeadLetters):
+class DocumentDeadLetters(DeadLetters):
     """Those that are dead when they are read."""
 
     def __init__(self, table: Table) -> None:

@@ -1,12 +1,11 @@
-"""The roster in a table of DynamoDB, in one partition."""
+"""The roster in a table of documents, in one partition."""
 
 from operator import attrgetter
 
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.aws.table import Key, Put, Table
-from headpond.adapters.aws.values import raw
+from headpond.adapters.documents.table import Key, Put, Table, raw
 from headpond.domain.pace import WorkerReport
 from headpond.ports.roster import Roster
 
@@ -16,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(WorkerReport).decode
 
 
-class DynamoRoster(Roster):
+class DocumentRoster(Roster):
     """Workers of every process that uses the table."""
 
     def __init__(self, table: Table) -> None:

@@ -1,13 +1,12 @@
-"""States and steps of scaling in a table of DynamoDB."""
+"""States and steps of scaling in a table of documents."""
 
 import secrets
 
 from typing_extensions import override
 
-from headpond.adapters.aws.agenda import agenda, up_to
-from headpond.adapters.aws.records import agenda_of
-from headpond.adapters.aws.table import Change, Key, Put, Table, at, shard_of
-from headpond.adapters.aws.values import Item, raw
+from headpond.adapters.documents.agenda import agenda, up_to
+from headpond.adapters.documents.records import agenda_of
+from headpond.adapters.documents.table import Change, Item, Key, Put, Table, at, raw, shard_of
 from headpond.domain.scaling.state import ScalingState, ScalingStep
 from headpond.domain.scaling.stored import record_of, state_of, step_of
 from headpond.ports.scaling import ScalingStore
@@ -15,7 +14,7 @@ from headpond.ports.scaling import ScalingStore
 PARTITION = "scaling"
 
 
-class DynamoScalingStore(ScalingStore):
+class DocumentScalingStore(ScalingStore):
     """Scalers and commands of every process that uses the table share it."""
 
     def __init__(self, table: Table) -> None:

@@ -5,8 +5,18 @@ from itertools import count
 
 import msgspec
 
-from headpond.adapters.aws.table import Change, Key, Put, Table, Write, at, shard_of
-from headpond.adapters.aws.values import Item, Value, raw
+from headpond.adapters.documents.table import (
+    Change,
+    Item,
+    Key,
+    Put,
+    Table,
+    Value,
+    Write,
+    at,
+    raw,
+    shard_of,
+)
 from headpond.domain.job import BatchId, Job, JobId, JobState
 from headpond.ports.jobs import Bodies, NewJob
 

@@ -1,4 +1,4 @@
-"""Retention in a table of DynamoDB.
+"""Retention in a table of documents.
 
 As in decisions/0020: each rule has a mark in the order of ends, and one in the order in which
 batches ended, whose lines are looked at again. What was erased before a mark could be moved is
@@ -10,25 +10,25 @@ from operator import attrgetter
 
 from typing_extensions import override
 
-from headpond.adapters.aws import records
-from headpond.adapters.aws.agenda import agenda, jobs_at, up_to
-from headpond.adapters.aws.batches import DynamoBatchLines, DynamoBatchStore
-from headpond.adapters.aws.jobs import DynamoJobStore
-from headpond.adapters.aws.table import Key, Put, Table, just_after
+from headpond.adapters.documents import records
+from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
+from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
+from headpond.adapters.documents.jobs import DocumentJobStore
+from headpond.adapters.documents.table import Key, Put, Table, just_after
 from headpond.domain.job import BatchId, Job
 from headpond.domain.retention import Rule
 from headpond.ports.retention import Retention
 
 
-class DynamoRetention(Retention):
+class DocumentRetention(Retention):
     """Erases in the job store what its rule covers. The lines of a batch are one step."""
 
     def __init__(
         self,
         table: Table,
-        jobs: DynamoJobStore,
-        batches: DynamoBatchStore,
-        lines: DynamoBatchLines,
+        jobs: DocumentJobStore,
+        batches: DocumentBatchStore,
+        lines: DocumentBatchLines,
     ) -> None:
         self._table = table
         self._jobs = jobs

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from headpond.adapters.aws import records
-from headpond.adapters.aws.table import SHARDS, Key, Table
+from headpond.adapters.documents import records
+from headpond.adapters.documents.table import SHARDS, Key, Table
 from headpond.domain.job import Job
 
 

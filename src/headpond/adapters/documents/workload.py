@@ -1,9 +1,9 @@
-"""What comes to a pool, and when it has to be done, in a table of DynamoDB."""
+"""What comes to a pool, and when it has to be done, in a table of documents."""
 
 from typing_extensions import override
 
-from headpond.adapters.aws.agenda import agenda, jobs_behind
-from headpond.adapters.aws.table import Change, Key, Put, Table
+from headpond.adapters.documents.agenda import agenda, jobs_behind
+from headpond.adapters.documents.table import Change, Key, Put, Table
 from headpond.domain.job import Job, JobState
 from headpond.domain.lane import Lane, lanes_of
 from headpond.domain.quote import Backlog
@@ -14,7 +14,7 @@ from headpond.ports.workload import Workload
 PARTITION = "arrivals"
 
 
-class DynamoWorkload(Workload):
+class DocumentWorkload(Workload):
     """The queue is elsewhere, so every process counts what it sends."""
 
     def __init__(self, table: Table) -> None:

@@ -6,13 +6,13 @@ deadlines, so each page looks at all of them.
 
 from typing_extensions import override
 
-from headpond.adapters.aws.agenda import agenda, jobs_at, up_to
-from headpond.adapters.aws.table import Key, Table
+from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
+from headpond.adapters.documents.table import Key, Table
 from headpond.domain.job import Job, JobId
 from headpond.ports.jobs import OpenJobs
 
 
-class DynamoOpenJobs(OpenJobs):
+class DocumentOpenJobs(OpenJobs):
     """Beside the job store, in the same table."""
 
     def __init__(self, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""The outbox in a table of DynamoDB.
+"""The outbox in a table of documents.
 
 The agenda has what is pending by destination, and for each by its time. So a look goes from one
 destination to the next, however much is pending for either.
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 from typing_extensions import override
 
-from headpond.adapters.aws.agenda import agenda, merged, up_to
-from headpond.adapters.aws.dispatches import (
+from headpond.adapters.documents.agenda import agenda, merged, up_to
+from headpond.adapters.documents.dispatches import (
     changed,
     dispatch_of,
     key_of,
@@ -18,8 +18,8 @@ from headpond.adapters.aws.dispatches import (
     place_after,
     place_of,
 )
-from headpond.adapters.aws.records import agenda_of
-from headpond.adapters.aws.table import SHARDS, Key, Table, at, just_after, shard_of
+from headpond.adapters.documents.records import agenda_of
+from headpond.adapters.documents.table import SHARDS, Key, Table, at, just_after, shard_of
 from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.webhook_endpoint import EndpointId
@@ -27,7 +27,7 @@ from headpond.domain.webhook_event import Event, EventId
 from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 
 
-class DynamoOutbox(Outbox):
+class DocumentOutbox(Outbox):
     """Jobs and batches that end leave their notices in it."""
 
     def __init__(self, table: Table) -> None:

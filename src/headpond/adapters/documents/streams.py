@@ -1,4 +1,4 @@
-"""Token streams in a table of DynamoDB, fenced by the records beside them.
+"""Token streams in a table of documents, fenced by the records beside them.
 
 An entry is a transaction of its own, so a stream costs far more than the job that it belongs to:
 docs/backends.md says how much, and what to use instead.
@@ -8,10 +8,9 @@ import asyncio
 
 from typing_extensions import override
 
-from headpond.adapters.aws import records
-from headpond.adapters.aws.agenda import agenda, jobs_at, up_to
-from headpond.adapters.aws.table import Check, Key, Put, Table, at, shard_of
-from headpond.adapters.aws.values import Item, raw
+from headpond.adapters.documents import records
+from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
+from headpond.adapters.documents.table import Check, Item, Key, Put, Table, at, raw, shard_of
 from headpond.domain.job import JobId
 from headpond.ports.clock import Clock
 from headpond.ports.streams import Entry, TokenStreams
@@ -22,7 +21,7 @@ MAX_SEQ = 10**10 - 1
 HEAD = "head"
 
 
-class DynamoTokenStreams(TokenStreams):
+class DocumentTokenStreams(TokenStreams):
     """Who reads looks again every `POLL_S` seconds while it waits."""
 
     def __init__(self, table: Table, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""What is known of files, in a table of DynamoDB."""
+"""What is known of files, in a table of documents."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,10 +6,19 @@ from collections.abc import AsyncIterator
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.aws.agenda import agenda, up_to
-from headpond.adapters.aws.records import agenda_of
-from headpond.adapters.aws.table import Delete, Key, Put, Table, at, just_after, shard_of
-from headpond.adapters.aws.values import Item, raw
+from headpond.adapters.documents.agenda import agenda, up_to
+from headpond.adapters.documents.records import agenda_of
+from headpond.adapters.documents.table import (
+    Delete,
+    Item,
+    Key,
+    Put,
+    Table,
+    at,
+    just_after,
+    raw,
+    shard_of,
+)
 from headpond.domain.file import BlobName, File, FileId
 from headpond.ports.files import FileQuery, FileStore
 
@@ -19,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(File).decode
 
 
-class DynamoFileStore(FileStore):
+class DocumentFileStore(FileStore):
     """A file and the note that its blob is named are written together."""
 
     def __init__(self, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""Batches, and the jobs that are their lines, in a table of DynamoDB."""
+"""Batches, and the jobs that are their lines, in a table of documents."""
 
 import asyncio
 from collections import Counter
@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.aws import dispatches, records
-from headpond.adapters.aws.agenda import jobs_at, merged, up_to
-from headpond.adapters.aws.table import SHARDS, Change, Key, Put, Table, at
-from headpond.adapters.aws.values import Item, Value, raw
+from headpond.adapters.documents import dispatches, records
+from headpond.adapters.documents.agenda import jobs_at, merged, up_to
+from headpond.adapters.documents.table import SHARDS, Change, Item, Key, Put, Table, Value, at, raw
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
 from headpond.domain.job import TERMINAL, BatchId, Job, JobId, JobState
@@ -23,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Batch).decode
 
 
-class DynamoBatchStore(BatchStore):
+class DocumentBatchStore(BatchStore):
     """Those that are open are few, and in one partition of the agenda: who asks reads them all."""
 
     def __init__(self, table: Table) -> None:
@@ -82,7 +81,7 @@ class DynamoBatchStore(BatchStore):
         return [_batch_of(items[key.pk]) for key in keys if key.pk in items]
 
 
-class DynamoBatchLines(BatchLines):
+class DocumentBatchLines(BatchLines):
     """The jobs of the job store in the same table."""
 
     def __init__(self, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""API keys in a table of DynamoDB, all in one partition: they are few, and read through a cache."""
+"""API keys as documents, all in one partition: they are few, and read through a cache."""
 
 from operator import attrgetter
 
@@ -6,8 +6,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from headpond.adapters.aws.table import Change, Key, Put, Table
-from headpond.adapters.aws.values import Item, raw
+from headpond.adapters.documents.table import Change, Item, Key, Put, Table, raw
 from headpond.domain.identity import ApiKey, KeyId
 from headpond.ports.keys import KeyStore
 
@@ -17,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ApiKey).decode
 
 
-class DynamoKeyStore(KeyStore):
+class DocumentKeyStore(KeyStore):
     """Keys of every process that uses the table."""
 
     def __init__(self, table: Table) -> None:

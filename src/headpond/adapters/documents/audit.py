@@ -1,4 +1,4 @@
-"""The audit log in a table of DynamoDB: the records of jobs that ended.
+"""The audit log in a table of documents: the records of jobs that ended.
 
 The order of ends comes from an index, which may lag behind by some moments.
 """
@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 from typing_extensions import override
 
-from headpond.adapters.aws import records
-from headpond.adapters.aws.agenda import agenda, jobs_at, up_to
-from headpond.adapters.aws.table import Table, at
+from headpond.adapters.documents import records
+from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
+from headpond.adapters.documents.table import Table, at
 from headpond.domain.job import Job
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 
@@ -18,7 +18,7 @@ AT_ONCE = 25
 """Entries whose bodies are read side by side."""
 
 
-class DynamoAudit(Audit):
+class DocumentAudit(Audit):
     """Reads on as it is read; entries that come meanwhile are read too."""
 
     def __init__(self, table: Table) -> None:

@@ -4,9 +4,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headpond.adapters.aws.records import agenda_of
-from headpond.adapters.aws.table import Change, Key, Put, Table, at, shard_of
-from headpond.adapters.aws.values import Item, Value, raw
+from headpond.adapters.documents.records import agenda_of
+from headpond.adapters.documents.table import (
+    Change,
+    Item,
+    Key,
+    Put,
+    Table,
+    Value,
+    at,
+    raw,
+    shard_of,
+)
 from headpond.domain.batch import Batch
 from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches

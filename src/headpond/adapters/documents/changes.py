@@ -1,4 +1,4 @@
-"""Waiting for records to change: DynamoDB tells nobody, so it is asked.
+"""Waiting for records to change: the service tells nobody, so it is asked.
 
 One poller asks for all that are waited for in this process, a hundred records a call. What changes
 in this process is known without asking.

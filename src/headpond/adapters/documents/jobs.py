@@ -1,4 +1,4 @@
-"""The job store in a table of DynamoDB (`adapters/aws/table.py` says how it lies there)."""
+"""The job store in a table of documents (`adapters/documents/table.py` says how it lies there)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,10 +6,10 @@ from weakref import WeakValueDictionary
 
 from typing_extensions import override
 
-from headpond.adapters.aws import dispatches, idempotency, records
-from headpond.adapters.aws.agenda import agenda, jobs_at, jobs_behind, merged, up_to
-from headpond.adapters.aws.changes import Changes
-from headpond.adapters.aws.table import SHARDS, Delete, Key, Put, Table, Write, just_after
+from headpond.adapters.documents import dispatches, idempotency, records
+from headpond.adapters.documents.agenda import agenda, jobs_at, jobs_behind, merged, up_to
+from headpond.adapters.documents.changes import Changes
+from headpond.adapters.documents.table import SHARDS, Delete, Key, Put, Table, Write, just_after
 from headpond.domain.job import Job, JobId, JobState
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import (
@@ -26,7 +26,7 @@ from headpond.ports.jobs import (
 PAGE = 100
 
 
-class DynamoJobStore(JobStore):
+class DocumentJobStore(JobStore):
     """Any number of processes share it; a change made elsewhere is seen within moments."""
 
     def __init__(self, table: Table, clock: Clock) -> None:

@@ -1,19 +1,19 @@
-"""The endpoints of webhooks in a table of DynamoDB."""
+"""The endpoints of webhooks in a table of documents."""
 
 from operator import attrgetter
 
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.aws.dispatches import endpoint_of, endpoints_of
-from headpond.adapters.aws.table import Change, Delete, Key, Put, Table
+from headpond.adapters.documents.dispatches import endpoint_of, endpoints_of
+from headpond.adapters.documents.table import Change, Delete, Key, Put, Table
 from headpond.domain.webhook_endpoint import Endpoint, EndpointId
 from headpond.ports.endpoints import EndpointStore
 
 _encode = msgspec.json.Encoder().encode
 
 
-class DynamoEndpointStore(EndpointStore):
+class DocumentEndpointStore(EndpointStore):
     """A team's endpoints are together, so that whatever ends a job finds them in one step."""
 
     def __init__(self, table: Table) -> None:

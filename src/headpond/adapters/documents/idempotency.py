@@ -2,10 +2,11 @@
 
 import msgspec
 
-from headpond.adapters.aws.records import agenda_of, job_of, key_of
-from headpond.adapters.aws.table import (
+from headpond.adapters.documents.records import agenda_of, job_of, key_of
+from headpond.adapters.documents.table import (
     Change,
     Delete,
+    Item,
     Key,
     Put,
     Table,
@@ -14,7 +15,6 @@ from headpond.adapters.aws.table import (
     just_after,
     shard_of,
 )
-from headpond.adapters.aws.values import Item
 from headpond.domain.job import Job, JobId
 from headpond.ports.jobs import HELD_ON_S, Existing, Idempotency, Try
 

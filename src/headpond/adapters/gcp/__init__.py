@@ -1,0 +1,1 @@
+"""Google Cloud: queues on Pub/Sub, documents in Firestore."""

@@ -1,0 +1,375 @@
+"""The table of `adapters/documents/table.py` in a collection of Firestore.
+
+A document has five fields: `data` is the item, `place` where it is, and each index one that begins
+with the partition. So every question is a range of one field, and those Firestore indexes by
+itself. `data` is better exempt from that; docs/backends.md says how. Names begin with a hash of the
+`pk`: ids of jobs rise with time, and rising names would all be written in one place.
+
+Conditions are looked at before a commit, and hold in it because the documents that were looked at
+may not have changed since (`update_time`). Nothing is locked, but where a document is only looked
+at: there a transaction sees that it stays.
+"""
+
+import asyncio
+import random
+import secrets
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+from urllib.parse import unquote
+
+import msgspec
+from google.api_core import exceptions
+from google.api_core.retry_async import AsyncRetry
+from google.auth import exceptions as auth_exceptions
+from google.cloud import firestore
+from typing_extensions import override
+
+from headpond.adapters.documents.table import (
+    INDEXES,
+    Change,
+    Check,
+    Delete,
+    Item,
+    Key,
+    Put,
+    Table,
+    Write,
+)
+from headpond.adapters.gcp.places import Place
+from headpond.errors import SettingsError, Unavailable
+
+T = TypeVar("T")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict).decode
+
+CALL_S = 10.0
+CONFLICTS = 8
+CONFLICT_S = 0.02
+PAGE = 100
+GET_AT_ONCE = 100
+
+AFTER = "\x1f"
+"""Between a partition and what sorts within it, and below whatever a name has."""
+
+HIGHEST = "\U0010ffff"
+
+CHANGED = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound)
+"""What a commit is refused with because a document is not as it was."""
+
+RETRY = AsyncRetry(
+    predicate=lambda error: isinstance(
+        error, exceptions.ServiceUnavailable | exceptions.ResourceExhausted
+    ),
+    initial=0.1,
+    maximum=2.0,
+    timeout=CALL_S,
+)
+
+_firestore: Any = firestore
+
+
+@asynccontextmanager
+async def open_table(place: Place) -> AsyncGenerator["FirestoreTable"]:
+    """The collection of this name. Raises SettingsError."""
+    try:
+        client = _firestore.AsyncClient(project=place.project, database=place.database)
+    except auth_exceptions.DefaultCredentialsError as error:
+        raise SettingsError(f"store: Google Cloud does not know who this is: {error}") from error
+    try:
+        table = FirestoreTable(client, place.prefix)
+        await table.look_in()
+        yield table
+    finally:
+        # `client.close` leaves a coroutine behind that nobody awaits.
+        await client._firestore_api.transport.close()  # noqa: SLF001
+
+
+class FirestoreTable(Table):
+    """See the module's page."""
+
+    def __init__(self, client: Any, collection: str) -> None:
+        self._client = client
+        self._items = client.collection(collection)
+
+    async def look_in(self) -> None:
+        """Whether the database is there and lets us in. Raises SettingsError, Unavailable."""
+        try:
+            await self._document(Key("marks", "none")).get(retry=RETRY, timeout=CALL_S)
+        except (exceptions.NotFound, exceptions.Forbidden, exceptions.Unauthorized) as error:
+            raise SettingsError(f"store: Firestore: {error.message}") from error
+        except exceptions.GoogleAPIError as error:
+            raise _away(error) from error
+
+    @override
+    async def get(self, key: Key) -> Item | None:
+        found = await _read(self._document(key).get(retry=RETRY, timeout=CALL_S))
+        return _item(found) if found.exists else None
+
+    @override
+    async def get_many(self, keys: Sequence[Key]) -> dict[str, Item]:
+        found = await self._snapshots([self._document(key) for key in keys])
+        items = [_item(snapshot) for snapshot in found if snapshot.exists]
+        return {str(item["pk"]): item for item in items}
+
+    @override
+    async def under(
+        self,
+        pk: str,
+        *,
+        sk: str = "",
+        first: str = "",
+        last: str = "",
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> list[Item]:
+        low, high = _place(Key(pk, first or sk)), _place(Key(pk, last or sk))
+        query = self._range("place", low, high if last else high + HIGHEST, reverse=reverse)
+        found = await self._found(query if limit is None else query.limit(limit))
+        return [_item(snapshot) for snapshot in found]
+
+    @override
+    async def look(
+        self,
+        index: str,
+        partition: str,
+        *,
+        after: str = "",
+        before: str = "",
+        begins: str = "",
+        reverse: bool = False,
+        at_once: int | None = None,
+    ) -> AsyncIterator[Key]:
+        size, field = at_once or PAGE, _field(index)
+        low, high = f"{partition}{AFTER}{begins or after}", f"{partition}{AFTER}{before}"
+        top = high if before and not begins else low + HIGHEST
+        top = top if begins or before else f"{partition}{AFTER}{HIGHEST}"
+        query = self._range(field, low, top, reverse=reverse).select(["place", field]).limit(size)
+        page = query
+        while True:
+            found = await self._found(page)
+            for snapshot in found:
+                sort = snapshot.get(field).partition(AFTER)[2]
+                if begins or sort not in {after, before}:
+                    yield _key(snapshot.get("place"), sort)
+            if len(found) < size:
+                return
+            page = query.start_after({field: found[-1].get(field)})
+
+    @override
+    async def everything(self, sk: str) -> list[Item]:
+        items = [_item(snapshot) for snapshot in await self._found(self._items)]
+        return [item for item in items if item["sk"] == sk]
+
+    @override
+    async def write(self, *writes: Write) -> frozenset[int]:
+        by = secrets.token_hex(8)
+        looked_at = any(isinstance(write, Check) for write in writes)
+        attempt = self._in_transaction if looked_at else self._in_batch
+        for number in range(CONFLICTS):
+            try:
+                return await attempt(writes, by)
+            except (*CHANGED, exceptions.Aborted):
+                # Ours, if the answer got lost; or somebody else's, and then it is looked at again.
+                if await self._is_written(writes, by):
+                    return frozenset()
+            except exceptions.GoogleAPIError as error:
+                raise _away(error) from error
+            await asyncio.sleep(CONFLICT_S * 2**number * (0.5 + random.random()))
+        message = f"Firestore: {CONFLICTS} tries of a write met others."
+        raise Unavailable(message, code="firestore_unavailable")
+
+    @override
+    async def delete_many(self, keys: Iterable[Key]) -> None:
+        await asyncio.gather(*(self.write(Delete(key)) for key in keys))
+
+    async def _in_batch(self, writes: Sequence[Write], by: str) -> frozenset[int]:
+        """Conditions of changes are looked at; that of a new item is the commit's own."""
+        conditional = [write for write in writes if isinstance(write, Change)]
+        standing = await self._standing(conditional)
+        failed = _failed(writes, standing)
+        if failed:
+            also_new = await self._standing([w for w in writes if _is_new(w)])
+            return _failed(writes, standing | also_new)
+        batch = self._client.batch()
+        for write in writes:
+            self._add(batch, write, standing, by)
+        try:
+            await batch.commit(retry=RETRY, timeout=CALL_S)
+        except exceptions.AlreadyExists:
+            found = await self._standing([w for w in writes if not isinstance(w, Delete)])
+            failed = _failed(writes, found)
+            if failed and not _by_us(writes, found, by):
+                return failed
+            raise
+        return frozenset()
+
+    async def _in_transaction(self, writes: Sequence[Write], by: str) -> frozenset[int]:
+        transaction = self._client.transaction(max_attempts=1)
+
+        async def run(transaction: Any) -> frozenset[int]:
+            conditional = [w for w in writes if isinstance(w, Change | Check) or _is_new(w)]
+            standing = await self._standing(conditional, transaction)
+            failed = _failed(writes, standing)
+            if not failed:
+                for write in writes:
+                    self._add(transaction, write, standing, by, guarded=True)
+            return failed
+
+        try:
+            return await _firestore.async_transactional(run)(transaction)
+        except ValueError as error:  # the SDK's word for having tried often enough
+            raise exceptions.Aborted(str(error)) from error
+
+    def _add(
+        self,
+        batch: Any,
+        write: Write,
+        standing: Mapping[Key, Any],
+        by: str,
+        *,
+        guarded: bool = False,
+    ) -> None:
+        """Into a batch, if what was read stands; a transaction guards that itself."""
+        match write:
+            case Put(item, absent):
+                (batch.create if absent else batch.set)(
+                    self._document(_key_of(write)), _fields({**item, "by": by})
+                )
+            case Change(key, to):
+                before = standing[key]
+                item = {**_item(before), **to, "by": by}
+                kept = {name: value for name, value in item.items() if value is not None}
+                fields = {_field(index): _firestore.DELETE_FIELD for index in INDEXES}
+                last = None if guarded else before.update_time
+                option = None if last is None else self._client.write_option(last_update_time=last)
+                batch.update(self._document(key), {**fields, **_fields(kept)}, option=option)
+            case Delete(key):
+                batch.delete(self._document(key))
+            case Check():
+                pass
+
+    async def _is_written(self, writes: Sequence[Write], by: str) -> bool:
+        kept = [write for write in writes if isinstance(write, Put | Change)]
+        return _by_us(kept, await self._standing(kept), by)
+
+    async def _standing(self, writes: Sequence[Write], transaction: Any = None) -> dict[Key, Any]:
+        """The documents that these writes are about, as they are; those that there are."""
+        documents = {self._document(key).path: key for key in map(_key_of, writes)}
+        found = await self._snapshots(
+            [self._document(key) for key in documents.values()], transaction
+        )
+        return {documents[one.reference.path]: one for one in found if one.exists}
+
+    async def _snapshots(self, documents: Sequence[Any], transaction: Any = None) -> list[Any]:
+        pieces = [
+            documents[begin : begin + GET_AT_ONCE]
+            for begin in range(0, len(documents), GET_AT_ONCE)
+        ]
+        found = await asyncio.gather(*(self._some(piece, transaction) for piece in pieces))
+        return [snapshot for snapshots in found for snapshot in snapshots]
+
+    async def _some(self, documents: Sequence[Any], transaction: Any) -> list[Any]:
+        answers = self._client.get_all(
+            documents, transaction=transaction, retry=RETRY, timeout=CALL_S
+        )
+        return await _read(_all(answers))
+
+    async def _found(self, query: Any) -> list[Any]:
+        return await _read(query.get(retry=RETRY, timeout=CALL_S))
+
+    def _range(self, field: str, low: str, high: str, *, reverse: bool) -> Any:
+        return (
+            self._items.where(filter=_firestore.FieldFilter(field, ">=", low))
+            .where(filter=_firestore.FieldFilter(field, "<=", high))
+            .order_by(field, direction="DESCENDING" if reverse else "ASCENDING")
+        )
+
+    def _document(self, key: Key) -> Any:
+        return self._items.document(_place(key))
+
+
+def _fields(item: Item) -> dict[str, str | bytes]:
+    """The document of an item."""
+    fields: dict[str, str | bytes] = {
+        "data": _encode(item),
+        "place": _place(Key(str(item["pk"]), str(item["sk"]))),
+    }
+    for index, (partition, sort) in INDEXES.items():
+        if partition in item and sort in item:
+            fields[_field(index)] = f"{item[partition]}{AFTER}{item[sort]}"
+    return fields
+
+
+def _item(snapshot: Any) -> Item:
+    return cast("Item", _decode(snapshot.get("data")))
+
+
+def _field(index: str) -> str:
+    return f"by_{index}"
+
+
+def _place(key: Key) -> str:
+    """A document's id: what a name may not have is written otherwise, and sorts as before."""
+    spread = zlib.crc32(key.pk.encode()) % 256
+    return f"{spread:02x}|{_escaped(key.pk)}|{_escaped(key.sk)}"
+
+
+def _key(place: str, sort: str) -> Key:
+    _, pk, sk = place.split("|")
+    return Key(unquote(pk), unquote(sk), sort)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("%", "%25").replace("/", "%2F").replace("|", "%7C")
+
+
+def _key_of(write: Write) -> Key:
+    if isinstance(write, Put):
+        return Key(str(write.item["pk"]), str(write.item["sk"]))
+    return Key(write.key.pk, write.key.sk)
+
+
+def _is_new(write: Write) -> bool:
+    return isinstance(write, Put) and write.absent
+
+
+def _failed(writes: Sequence[Write], standing: Mapping[Key, Any]) -> frozenset[int]:
+    """Whose conditions do not hold on what was read; of what was not, nothing is known."""
+    return frozenset(
+        number for number, write in enumerate(writes) if _fails(write, standing.get(_key_of(write)))
+    )
+
+
+def _fails(write: Write, found: Any) -> bool:
+    match write:
+        case Put(absent=absent):
+            return absent and found is not None
+        case Change(standing=standing) | Check(standing=standing):
+            item = {} if found is None else _item(found)
+            return any(item.get(name) != value for name, value in standing.items())
+        case Delete():
+            return False
+
+
+def _by_us(writes: Sequence[Write], standing: Mapping[Key, Any], by: str) -> bool:
+    kept = [write for write in writes if isinstance(write, Put | Change)]
+    found = [standing.get(_key_of(write)) for write in kept]
+    return any(one is not None and _item(one).get("by") == by for one in found)
+
+
+async def _all(answers: AsyncIterator[T]) -> list[T]:
+    return [answer async for answer in answers]
+
+
+async def _read(answer: Any) -> Any:
+    try:
+        return await answer
+    except (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError) as error:
+        raise _away(error) from error
+
+
+def _away(error: Exception) -> Unavailable:
+    return Unavailable(f"Firestore: {error}", code="firestore_unavailable")

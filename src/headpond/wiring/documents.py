@@ -1,0 +1,91 @@
+"""Stores of documents; their queues are elsewhere."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from headpond.adapters.documents.audit import DocumentAudit
+from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
+from headpond.adapters.documents.dead_letters import DocumentDeadLetters
+from headpond.adapters.documents.endpoints import DocumentEndpointStore
+from headpond.adapters.documents.files import DocumentFileStore
+from headpond.adapters.documents.jobs import DocumentJobStore
+from headpond.adapters.documents.keys import DocumentKeyStore
+from headpond.adapters.documents.open_jobs import DocumentOpenJobs
+from headpond.adapters.documents.outbox import DocumentOutbox
+from headpond.adapters.documents.retention import DocumentRetention
+from headpond.adapters.documents.roster import DocumentRoster
+from headpond.adapters.documents.scaling import DocumentScalingStore
+from headpond.adapters.documents.streams import DocumentTokenStreams
+from headpond.adapters.documents.table import Table
+from headpond.adapters.documents.workload import DocumentWorkload
+from headpond.adapters.local.blobs import LocalBlobs
+from headpond.adapters.memory.buckets import MemoryBuckets
+from headpond.errors import MissingExtra
+from headpond.ports.clock import Clock
+from headpond.ports.queue import Queue
+from headpond.settings import Settings
+from headpond.wiring.stores import Store, home_of, two_steps
+
+
+@asynccontextmanager
+async def dynamodb_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
+    """A table of DynamoDB, for as long as the context lasts. Raises SettingsError, MissingExtra."""
+    try:
+        from headpond.adapters.aws.calls import place_of
+        from headpond.adapters.aws.table import open_table
+    except ImportError as error:
+        raise MissingExtra("aws", "A store in DynamoDB") from error
+    async with (
+        open_table(place_of(settings.store)) as table,
+        _store(table, settings, clock, queue) as store,
+    ):
+        yield store
+
+
+@asynccontextmanager
+async def firestore_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
+    """A collection of Firestore, likewise."""
+    try:
+        from headpond.adapters.gcp.places import place_of
+        from headpond.adapters.gcp.table import open_table
+    except ImportError as error:
+        raise MissingExtra("gcp", "A store in Firestore") from error
+    async with (
+        open_table(place_of(settings.store)) as table,
+        _store(table, settings, clock, queue) as store,
+    ):
+        yield store
+
+
+@asynccontextmanager
+async def _store(
+    table: Table, settings: Settings, clock: Clock, queue: Queue
+) -> AsyncGenerator[Store]:
+    """Everything in one table, but for files of batches, which lie in the data folder."""
+    jobs = DocumentJobStore(table, clock)
+    batches, lines = DocumentBatchStore(table), DocumentBatchLines(table)
+    try:
+        yield Store(
+            clock=clock,
+            jobs=jobs,
+            open_jobs=DocumentOpenJobs(table),
+            queue=queue,
+            audit=DocumentAudit(table),
+            dead_letters=DocumentDeadLetters(table),
+            keys=DocumentKeyStore(table),
+            retention=DocumentRetention(table, jobs, batches, lines),
+            batches=batches,
+            lines=lines,
+            files=DocumentFileStore(table),
+            blobs=LocalBlobs(home_of(settings) / "files"),
+            roster=DocumentRoster(table),
+            endpoints=DocumentEndpointStore(table),
+            outbox=DocumentOutbox(table),
+            streams=DocumentTokenStreams(table, clock),
+            buckets=MemoryBuckets(clock),
+            scaling=DocumentScalingStore(table),
+            workload=DocumentWorkload(table),
+            delivery=two_steps(jobs, queue, clock),
+        )
+    finally:
+        await jobs.close()

@@ -1,0 +1,194 @@
+"""The store of documents keeps the contracts in the table of each service that has one.
+
+DynamoDB is moto, over HTTP; Firestore is Google's own emulator, over gRPC.
+"""
+
+from collections.abc import AsyncIterator, Generator
+from itertools import count
+
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.aws.calls import Place
+from headpond.adapters.aws.table import open_table as open_dynamodb
+from headpond.adapters.documents.audit import DocumentAudit
+from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
+from headpond.adapters.documents.dead_letters import DocumentDeadLetters
+from headpond.adapters.documents.endpoints import DocumentEndpointStore
+from headpond.adapters.documents.files import DocumentFileStore
+from headpond.adapters.documents.jobs import DocumentJobStore
+from headpond.adapters.documents.keys import DocumentKeyStore
+from headpond.adapters.documents.open_jobs import DocumentOpenJobs
+from headpond.adapters.documents.outbox import DocumentOutbox
+from headpond.adapters.documents.retention import DocumentRetention
+from headpond.adapters.documents.roster import DocumentRoster
+from headpond.adapters.documents.scaling import DocumentScalingStore
+from headpond.adapters.documents.streams import DocumentTokenStreams
+from headpond.adapters.documents.table import Table
+from headpond.adapters.documents.workload import DocumentWorkload
+from headpond.adapters.gcp.places import Place as GooglePlace
+from headpond.adapters.gcp.table import open_table as open_firestore
+from headpond.adapters.memory.queue import MemoryQueue
+from headpond.services.counted_queue import CountedQueue
+from headpond.testing.batches_suite import BatchStage, BatchSuite
+from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
+from headpond.testing.files_suite import FileStoreSuite
+from headpond.testing.jobs_suite import JobStoreSuite
+from headpond.testing.keys_suite import KeyStoreSuite
+from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
+from headpond.testing.retention_suite import RetentionStage, RetentionSuite
+from headpond.testing.roster_suite import RosterSuite
+from headpond.testing.scaling_suite import ScalingStoreSuite
+from headpond.testing.streams_suite import Stage as StreamStage
+from headpond.testing.streams_suite import TokenStreamsSuite
+from headpond.testing.webhooks_suite import Stores, WebhookSuite
+from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
+from tests.emulators.google_emulators import firestore_emulator
+from tests.emulators.moto_server import Moto, moto_server
+
+_prefixes = (f"documents-{number}" for number in count())
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def one_loop() -> None:  # pyright: ignore[reportUnusedFunction]
+    """For all tests: gRPC's thread calls back into loops that are closed by then."""
+
+
+@pytest.fixture(scope="module")
+def moto() -> Generator[Moto]:
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def firestore() -> Generator[str]:
+    with firestore_emulator() as host:
+        yield host
+
+
+@pytest.fixture(params=["dynamodb", "firestore"])
+async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
+    """Empty, of one service after the other."""
+    if request.param == "firestore":
+        request.getfixturevalue("firestore")
+        async with open_firestore(GooglePlace("test-project", next(_prefixes))) as table:
+            yield table
+    else:
+        moto = request.getfixturevalue("moto")
+        async with open_dynamodb(Place("eu-central-1", next(_prefixes), moto.url)) as table:
+            yield table
+        moto.forget_tables()
+
+
+@pytest.fixture
+async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:
+    store = DocumentJobStore(table, clock)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+class TestDocumentJobStore(JobStoreSuite):
+    @pytest.fixture
+    @override
+    async def jobs(self, clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        store = DocumentJobStore(table, clock)
+        yield store
+        await store.close()
+
+
+class TestDocumentOpenJobs(OpenJobsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, table: Table, jobs: DocumentJobStore) -> OpenStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return OpenStage(DocumentOpenJobs(table), jobs)
+
+
+class TestDocumentDeadLetters(DeadLettersSuite):
+    many = 130  # a page has 100, and moto takes 30 ms for a record
+
+    @pytest.fixture
+    @override
+    async def stage(self, table: Table, jobs: DocumentJobStore) -> DeadStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DeadStage(DocumentDeadLetters(table), jobs)
+
+
+class TestDocumentRetention(RetentionSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, table: Table, jobs: DocumentJobStore) -> RetentionStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        batches = DocumentBatchStore(table)
+        retention = DocumentRetention(table, jobs, batches, DocumentBatchLines(table))
+        return RetentionStage(retention, jobs, DocumentAudit(table), batches)
+
+
+class TestDocumentKeyStore(KeyStoreSuite):
+    @pytest.fixture
+    @override
+    async def keys(self, table: Table) -> DocumentKeyStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DocumentKeyStore(table)
+
+
+class TestDocumentRoster(RosterSuite):
+    @pytest.fixture
+    @override
+    async def roster(self, table: Table) -> DocumentRoster:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DocumentRoster(table)
+
+
+class TestDocumentScalingStore(ScalingStoreSuite):
+    @pytest.fixture
+    @override
+    async def scaling(self, table: Table) -> DocumentScalingStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DocumentScalingStore(table)
+
+
+class TestDocumentWorkload(WorkloadSuite):
+    @pytest.fixture
+    @override
+    async def stage(
+        self, table: Table, jobs: DocumentJobStore, clock: ManualClock
+    ) -> WorkloadStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        workload = DocumentWorkload(table)
+        queue = CountedQueue(MemoryQueue(clock), workload)
+        return WorkloadStage(workload, jobs, queue, queue.close)
+
+
+class TestDocumentWebhooks(WebhookSuite):
+    @pytest.fixture
+    @override
+    async def stores(self, table: Table, jobs: DocumentJobStore) -> Stores:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Stores(
+            jobs, DocumentBatchStore(table), DocumentEndpointStore(table), DocumentOutbox(table)
+        )
+
+
+class TestDocumentTokenStreams(TokenStreamsSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, table: Table, jobs: DocumentJobStore, clock: ManualClock) -> StreamStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return StreamStage(DocumentTokenStreams(table, clock), jobs)
+
+
+class TestDocumentFileStore(FileStoreSuite):
+    @pytest.fixture
+    @override
+    async def files(self, table: Table) -> DocumentFileStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DocumentFileStore(table)
+
+
+class TestDocumentBatches(BatchSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, table: Table, jobs: DocumentJobStore) -> BatchStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return BatchStage(DocumentBatchStore(table), DocumentBatchLines(table), jobs)
