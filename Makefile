@@ -35,7 +35,7 @@ chaos-postgres:  ## The same with two gateways on a PostgreSQL server, which cra
 
 chaos-full-disk:  ## The same on a small disk that is full now and then (Linux, user namespaces)
 	disk=$$(mktemp -d) && unshare --map-root-user --mount sh -c \
-	  "mount -t tmpfs -o size=128m none $$disk && uv run python -m tests.chaos.kills --full-disk $$disk"
+	  "mount -t tmpfs -o size=512m none $$disk && uv run python -m tests.chaos.kills --full-disk $$disk"
 
 SEEDS ?= 10000
 simulate-faults:  ## Run SEEDS=10000 worlds in which everything goes wrong, on virtual time

@@ -270,6 +270,16 @@ class BatchSettings(Section, frozen=True):
     max_team_bytes: Annotated[
         Count, Meta(description="All files of a team, those that its batches wrote included")
     ] = 21_474_836_480
+    files: Annotated[
+        str | None,
+        Meta(
+            description="An object store for the bytes of files, if not beside the records: "
+            "`s3://BUCKET/PATH`, `az://CONTAINER/PATH`, `gs://…`"
+        ),
+    ] = None
+    options: Annotated[
+        dict[str, str], Meta(description="What else it has to know, as obstore names it")
+    ] = {}
     max_lines: Annotated[int, Meta(ge=1, le=100_000, description="Most requests of one batch")] = (
         50_000
     )

@@ -8,6 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -15,10 +16,14 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.objects import MemoryObjects
-from headpond.adapters.obstore.objects import open_objects
+from headpond.adapters.obstore.blobs import ObjectBlobs
+from headpond.adapters.obstore.objects import Objects
+from headpond.adapters.obstore.opening import open_at
 from headpond.domain.archive import ObjectName
 from headpond.errors import SettingsError, Unavailable
+from headpond.ports.blobs import Blobs
 from headpond.ports.objects import ObjectStore
+from headpond.testing.blobs_suite import NAME, BlobsSuite, content
 from headpond.testing.objects_suite import ObjectsSuite
 from tests.emulators import azurite
 from tests.emulators.gcs_server import BUCKET, Gcs
@@ -35,59 +40,88 @@ class TestMemoryObjects(ObjectsSuite):
         return MemoryObjects()
 
 
-class TestFolder(ObjectsSuite):
-    @pytest.fixture
-    @override
-    async def objects(self, tmp_path: Path) -> ObjectStore:
-        return open_objects(f"file://{tmp_path}/a%20folder", {})
-
-
-class TestS3(ObjectsSuite):
-    @pytest.fixture
-    @override
-    async def objects(self) -> AsyncGenerator[ObjectStore]:
-        with moto_server() as moto:
-            async with aiohttp.ClientSession() as session:
-                await session.put(f"{moto.url}/pond")
-            options = {"aws_endpoint": moto.url, "aws_region": REGION}
-            yield open_objects(f"s3://pond/{uuid.uuid4().hex}", options)
-
-
-@pytest.mark.timeout(300)
-class TestAzureBlob(ObjectsSuite):
-    @pytest.fixture
-    @override
-    async def objects(self) -> AsyncGenerator[ObjectStore]:
-        azurite.find_azurite()
-        async with azurite.azurite() as url:
-            await azurite.make_container(url, "pond")
-            options = {
-                "azure_storage_account_name": azurite.ACCOUNT,
-                "azure_storage_account_key": azurite.KEY,
-                "azure_endpoint": f"{url}/{azurite.ACCOUNT}",
-            }
-            yield open_objects("az://pond/archive", options)
-
-
 def to_gcs(url: str) -> Mapping[str, str]:
     account = {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": ""}
     return {"google_service_account_key": json.dumps({**account, "private_key_id": ""})}
 
 
-class TestGoogleCloudStorage(ObjectsSuite):
+@asynccontextmanager
+async def on_s3() -> AsyncGenerator[tuple[str, Mapping[str, str]]]:
+    with moto_server() as moto:
+        async with aiohttp.ClientSession() as session:
+            await session.put(f"{moto.url}/pond")
+        options = {"aws_endpoint": moto.url, "aws_region": REGION}
+        yield f"s3://pond/{uuid.uuid4().hex}", options
+
+
+@asynccontextmanager
+async def on_azure() -> AsyncGenerator[tuple[str, Mapping[str, str]]]:
+    azurite.find_azurite()
+    async with azurite.azurite() as url:
+        await azurite.make_container(url, "pond")
+        options = {
+            "azure_storage_account_name": azurite.ACCOUNT,
+            "azure_storage_account_key": azurite.KEY,
+            "azure_endpoint": f"{url}/{azurite.ACCOUNT}",
+        }
+        yield "az://pond/archive", options
+
+
+@asynccontextmanager
+async def on_gcs() -> AsyncGenerator[tuple[str, Mapping[str, str]]]:
+    async with served(Gcs().app()) as url:
+        yield f"gs://{BUCKET}/archive", to_gcs(url)
+
+
+@pytest.fixture(params=["folder", "s3", "azure", "gcs"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[object]:
+    """The library's store on one service after the other."""
+    if request.param == "folder":
+        yield open_at("archive.url", f"file://{tmp_path}/a%20folder", {})
+        return
+    service = {"s3": on_s3, "azure": on_azure, "gcs": on_gcs}[request.param]
+    async with service() as (url, options):
+        yield open_at("archive.url", url, options)
+
+
+@pytest.mark.timeout(300)
+class TestObjects(ObjectsSuite):
     @pytest.fixture
     @override
-    async def objects(self) -> AsyncGenerator[ObjectStore]:
-        async with served(Gcs().app()) as url:
-            yield open_objects(f"gs://{BUCKET}/archive", to_gcs(url))
+    async def objects(self, store: object) -> ObjectStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Objects(store)
+
+
+@pytest.mark.timeout(300)
+class TestObjectBlobs(BlobsSuite):
+    @pytest.fixture
+    @override
+    async def blobs(self, store: object) -> Blobs:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return ObjectBlobs(store)
+
+
+async def test_a_blob_of_many_parts_is_whole(store: object) -> None:
+    blobs, piece = ObjectBlobs(store), bytes(range(256)) * 4_096
+    async with blobs.create(NAME) as blob:
+        for _ in range(12):
+            await blob.write(piece)
+    assert await content(blobs) == piece * 12
+    assert await content(blobs, offset=11 * len(piece)) == piece
 
 
 async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headpond.adapters.obstore.objects.RETRIES", {"max_retries": 0})
+    monkeypatch.setattr("headpond.adapters.obstore.opening.RETRIES", {"max_retries": 0})
     gcs, name = Gcs(), ObjectName("x")
     gcs.away = True
     async with served(gcs.app()) as url:
-        objects = open_objects(f"gs://{BUCKET}", to_gcs(url))
+        store = open_at("archive.url", f"gs://{BUCKET}", to_gcs(url))
+        objects, blobs = Objects(store), ObjectBlobs(store)
+
+        async def write() -> None:
+            async with blobs.create(NAME) as blob:
+                for _ in range(100):
+                    await blob.write(b"x" * 1_000_000)
+
         for asked in (
             objects.put(name, b""),
             objects.put_new(name, b""),
@@ -95,8 +129,19 @@ async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPat
             objects.delete(name),
             anext(aiter(objects.names(""))),
         ):
-            with pytest.raises(Unavailable, match=r"The archive's object store: "):
+            with pytest.raises(Unavailable, match="The object store: ") as raised:
                 await asked
+            assert raised.value.code == "archive_unavailable"
+        for asked in (
+            write(),
+            content(blobs),
+            content(blobs, offset=1),
+            blobs.delete(NAME),
+            blobs.written_before(1.0),
+        ):
+            with pytest.raises(Unavailable, match="The object store: ") as raised:
+                await asked
+            assert raised.value.code == "files_unavailable"
 
 
 @pytest.mark.parametrize(
@@ -109,4 +154,4 @@ async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPat
 )
 def test_what_is_no_store_is_told(url: str, options: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(words)):
-        open_objects(url, options)
+        open_at("archive.url", url, options)

@@ -22,6 +22,7 @@ class Gcs:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[int, bytes]] = {}
         self.away = False
+        self._uploads: dict[str, dict[int, bytes]] = {}
         self._generations = count(1)
 
     def app(self) -> web.Application:
@@ -31,6 +32,7 @@ class Gcs:
         app.router.add_get(f"/{BUCKET}/", self._list)
         app.router.add_get(f"/{BUCKET}/{{name:.+}}", self._get)
         app.router.add_put(f"/{BUCKET}/{{name:.+}}", self._put)
+        app.router.add_post(f"/{BUCKET}/{{name:.+}}", self._in_parts)
         app.router.add_delete(f"/{BUCKET}/{{name:.+}}", self._delete)
         return app
 
@@ -40,8 +42,25 @@ class Gcs:
             return web.Response(status=503)
         return await handler(request)
 
+    async def _in_parts(self, request: web.Request) -> web.Response:
+        """Begin an upload in parts, or put its parts together."""
+        name = request.match_info["name"]
+        upload = request.query.get("uploadId")
+        if upload is None:
+            upload = str(next(self._generations))
+            self._uploads[upload] = {}
+            return _xml("InitiateMultipartUploadResult", UploadId=upload)
+        parts = self._uploads.pop(upload)
+        data = b"".join(parts[number] for number in sorted(parts))
+        self.objects[name] = (next(self._generations), data)
+        return _xml("CompleteMultipartUploadResult", ETag=f'"{self._generation(name)}"')
+
     async def _put(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
+        if "uploadId" in request.query:
+            parts = self._uploads[request.query["uploadId"]]
+            parts[int(request.query["partNumber"])] = await request.read()
+            return web.Response(headers={"ETag": f'"{request.query["partNumber"]}"'})
         wanted = request.headers.get("x-goog-if-generation-match")
         if wanted is not None and int(wanted) != self._generation(name):
             return _refused(412, "PreconditionFailed")
@@ -52,9 +71,16 @@ class Gcs:
         name = request.match_info["name"]
         if name not in self.objects:
             return _refused(404, "NoSuchKey")
-        return web.Response(body=self.objects[name][1], headers=self._head(name))
+        data, head = self.objects[name][1], self._head(name)
+        if wanted := request.http_range.start:
+            head["Content-Range"] = f"bytes {wanted}-{len(data) - 1}/{len(data)}"
+            return web.Response(status=206, body=data[wanted:], headers=head)
+        return web.Response(body=data, headers=head)
 
     async def _delete(self, request: web.Request) -> web.Response:
+        if "uploadId" in request.query:
+            del self._uploads[request.query["uploadId"]]
+            return web.Response(status=204)
         if self.objects.pop(request.match_info["name"], None) is None:
             return _refused(404, "NoSuchKey")
         return web.Response(status=204)
@@ -90,6 +116,13 @@ class Gcs:
             "x-goog-generation": str(generation),
             "Last-Modified": "Thu, 31 Jan 2030 12:00:00 GMT",
         }
+
+
+def _xml(name: str, **fields: str) -> web.Response:
+    root = ET.Element(name)
+    for field, value in fields.items():
+        ET.SubElement(root, field).text = value
+    return web.Response(body=ET.tostring(root), content_type="application/xml")
 
 
 def _refused(status: int, code: str) -> web.Response:

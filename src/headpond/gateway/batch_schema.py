@@ -26,7 +26,11 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     input_file_id: Annotated[str, Meta(max_length=64)]
     endpoint: BatchEndpoint
     completion_window: Annotated[
-        str, Meta(pattern="^[1-9][0-9]{0,6}[smhd]$", description="Such as 24h, 90m or 7d")
+        str,
+        Meta(
+            pattern="^[1-9][0-9]{0,6}[smhd]$",
+            description="A whole number and s, m, h or d, such as 24h",
+        ),
     ]
     metadata: Metadata | None = None
     output_expires_after: OutputExpiresAfter | None = None

@@ -15,7 +15,7 @@ from starlette.types import Receive
 
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call
-from headpond.gateway.faults import choices, guilty_key
+from headpond.gateway.faults import choices, description, guilty_key
 from headpond.gateway.patience import Patience
 from headpond.settings import GatewaySettings
 
@@ -191,6 +191,8 @@ def _invalid_field(text: str, kind: type, body: bytes) -> InvalidRequest:
         return InvalidRequest(message, code="missing_required_parameter", param=name)
     if what.startswith("Invalid enum value") and (allowed := choices(kind, path)):
         what = f"{what}; it is one of {', '.join(allowed)}"
+    if "matching regex" in what and (described := description(kind, path)):
+        what = described[0].lower() + described[1:]
     field = path.removesuffix("[...]")
     if found and (found["key"] or field != path):
         key = guilty_key(kind, field, body)

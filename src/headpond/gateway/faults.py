@@ -15,10 +15,24 @@ MOST_KEYS = 1_000
 
 def choices(kind: type, path: str) -> list[str]:
     """The values that a field of `kind` may have; empty where they are no short list."""
+    found = _at(kind, path)
+    return [str(value) for one in found for plain in _plain(one) for value in _values(plain)]
+
+
+def description(kind: type, path: str) -> str | None:
+    """What the schema says of a field, None if nothing."""
+    for found in _at(kind, path):
+        if isinstance(found, inspect.Metadata):
+            said = cast("Mapping[str, str]", found.extra_json_schema or {})  # pyright: ignore[reportUnknownMemberType]
+            return said.get("description")
+    return None
+
+
+def _at(kind: type, path: str) -> list[inspect.Type]:
     found = [inspect.type_info(kind)]
     for step in _STEP.findall(path):
         found = [inner for outer in found for inner in _inside(outer, step)]
-    return [str(value) for one in found for plain in _plain(one) for value in _values(plain)]
+    return found
 
 
 def guilty_key(kind: type, field: str, body: bytes) -> str | None:

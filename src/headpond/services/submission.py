@@ -240,8 +240,8 @@ def _check_reach(order: Order, quote: Quote, now: float) -> None:
         return
     if quote.eta.p50 > order.deadline:
         message = (
-            f"The deadline is {order.deadline - now:.0f} s away, but such a job would take about "
-            f"{quote.eta.p50 - now:.0f} s now, and nine of ten up to {quote.eta.p90 - now:.0f} s. "
+            f"The deadline is {order.deadline - now:.3g} s away, but such a job would take about "
+            f"{quote.eta.p50 - now:.3g} s now, and nine of ten up to {quote.eta.p90 - now:.3g} s. "
             "Send a later deadline, or best_effort=true to take the chance."
         )
         raise InvalidRequest(message, code="deadline_out_of_reach", param="deadline", status=422)

@@ -14,8 +14,9 @@ A record is written under compare-and-set, so of two that act on one job the sec
 lost, reads again and judges again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import assert_never
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import TypeVar, assert_never, cast
 
 from typing_extensions import override
 
@@ -27,6 +28,8 @@ from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, JobStore, NewJob
 from headpond.ports.queue import Lease, Queue, message_of
+
+T = TypeVar("T")
 
 
 class TwoStepDelivery(Delivery):
@@ -68,7 +71,7 @@ class TwoStepDelivery(Delivery):
             )
             wait_s = 0.0
             remove = self._queue.drop if sweep.refunds else self._queue.ack
-            found = [await self._claim(lease, worker, remove) for lease in leases]
+            found = await _side_by_side(self._claim(lease, worker, remove) for lease in leases)
             begun = [claim for claim in found if claim is not None]
             claims += begun
             sweep = sweep.then(len(leases), len(begun))
@@ -78,12 +81,10 @@ class TwoStepDelivery(Delivery):
     async def renew(self, claims: Sequence[Claim]) -> list[Claim]:
         leases = [claim.lease for claim in claims]
         kept = await self._queue.extend(leases, lease_s=self._lease_s)
-        held = {lease.token for lease in kept}
-        return [
-            claim
-            for claim in claims
-            if claim.lease.token in held and await self._stands(claim.job.id, claim.job.version)
-        ]
+        tokens = {lease.token for lease in kept}
+        held = [claim for claim in claims if claim.lease.token in tokens]
+        stand = await _side_by_side(self._stands(c.job.id, c.job.version) for c in held)
+        return [claim for claim, stands in zip(held, stand, strict=True) if stands]
 
     @override
     async def settle(self, claim: Claim, settlement: Settlement) -> bool:
@@ -155,3 +156,15 @@ class TwoStepDelivery(Delivery):
     async def _stands(self, job_id: JobId, version: int) -> bool:
         job = await self._jobs.get(job_id)
         return job is not None and job.version == version
+
+
+async def _side_by_side(steps: Iterable[Coroutine[object, object, T]]) -> list[T]:
+    """What each returns. Stores share commits and waits among those who call at once.
+
+    All are seen to their end before the first error is raised: none goes on behind the caller.
+    """
+    done = await asyncio.gather(*steps, return_exceptions=True)
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+    return cast("list[T]", done)

@@ -35,10 +35,11 @@ def objects_of(archive: ArchiveSettings) -> "ObjectStore":
     if archive.url is None:
         raise SettingsError("There is no archive: set archive.url.")
     try:
-        from headpond.adapters.obstore.objects import open_objects
+        from headpond.adapters.obstore.objects import Objects
+        from headpond.adapters.obstore.opening import open_at
     except ImportError as error:
         raise MissingExtra("archive", "An archive") from error
-    return open_objects(archive.url, archive.options)
+    return Objects(open_at("archive.url", archive.url, archive.options))
 
 
 def formats_of(archive: ArchiveSettings) -> "list[Format]":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headpond.errors import MissingExtra, SettingsError
+from headpond.ports.blobs import Blobs
 from headpond.ports.buckets import Buckets
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobStore
@@ -59,6 +60,18 @@ class Elsewhere:
         from headpond.adapters.redis.streams import RedisTokenStreams
 
         return RedisTokenStreams(server, jobs)
+
+    def blobs(self) -> Blobs | None:
+        """The bytes of files."""
+        files = self._settings.batches
+        if files.files is None:
+            return None
+        try:
+            from headpond.adapters.obstore.blobs import ObjectBlobs
+            from headpond.adapters.obstore.opening import open_at
+        except ImportError as error:
+            raise MissingExtra("archive", "Files in an object store") from error
+        return ObjectBlobs(open_at("batches.files", files.files, files.options))
 
     async def buckets(self) -> Buckets | None:
         """The rate limits that gateways share."""

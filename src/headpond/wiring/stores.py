@@ -84,6 +84,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
             store,
             streams=await elsewhere.streams(store.jobs) or store.streams,
             buckets=await elsewhere.buckets() or store.buckets,
+            blobs=elsewhere.blobs() or store.blobs,
         )
 
 

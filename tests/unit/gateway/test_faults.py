@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from headpond.errors import InvalidRequest
+from headpond.gateway.batch_schema import BatchRequest
 from headpond.gateway.body import BodyReader
 from headpond.gateway.faults import MOST_KEYS
 from headpond.gateway.job_schema import JobRequest
@@ -34,6 +35,15 @@ def test_an_error_lists_the_values_that_there_are(
     error = refused(prompt="a", **body)
     assert error.param == param
     assert f"it is one of {allowed}" in error.message
+
+
+def test_an_error_says_what_a_pattern_means() -> None:
+    reader, body = BodyReader(GatewaySettings()), b'{"completion_window": "soon"}'
+    with pytest.raises(InvalidRequest) as raised:
+        reader.decode(body, msgspec.json.Decoder(BatchRequest))
+    expected = "completion_window: a whole number and s, m, h or d, such as 24h."
+    assert raised.value.message == expected
+    assert "matching regex" in refused(prompt="a", model="\0").message
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Change, Check, Delete, Key, Put
 from headpond.adapters.gcp import table as module
-from headpond.adapters.gcp.places import Place, place_of
+from headpond.adapters.gcp.places import Place
 from headpond.adapters.gcp.table import FirestoreTable, open_table
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.domain.job import Ticket, Usage
@@ -240,20 +240,3 @@ def _batch_of(table: FirestoreTable) -> Any:
     client: Any = table._client
     batch: object = client.batch()
     return type(batch)
-
-
-@pytest.mark.parametrize(
-    ("url", "place"),
-    [
-        ("firestore://my-project/pond", Place("my-project", "pond")),
-        ("firestore://p/c?database=eu", Place("p", "c", "eu")),
-    ],
-)
-def test_a_url_names_a_place(url: str, place: Place) -> None:
-    assert place_of(url) == place
-
-
-@pytest.mark.parametrize("url", ["firestore://", "firestore://p", "firestore://p/a/b?x=y"])
-def test_other_urls_name_none(url: str) -> None:
-    with pytest.raises(ValueError, match="firestore://PROJECT/PREFIX"):
-        place_of(url)

@@ -1,0 +1,26 @@
+"""What the settings put elsewhere is found there."""
+
+from pathlib import Path
+
+import pytest
+
+from headpond.errors import SettingsError
+from headpond.settings import BatchSettings, Settings
+from headpond.testing.blobs_suite import CONTENT, NAME, content
+from headpond.wiring.stores import open_store
+
+
+async def test_files_may_lie_in_an_object_store(tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    batches = BatchSettings(files=f"file://{bucket}")
+    async with open_store(Settings(home=str(tmp_path / "home"), batches=batches)) as store:
+        async with store.blobs.create(NAME) as blob:
+            await blob.write(CONTENT)
+        assert await content(store.blobs) == (bucket / NAME).read_bytes() == CONTENT
+
+
+async def test_a_wrong_place_for_files_is_told_by_its_setting(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path), batches=BatchSettings(files="ftp://x"))
+    with pytest.raises(SettingsError, match=r"batches\.files: 'ftp://x' cannot be used"):
+        async with open_store(settings):
+            pass
