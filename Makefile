@@ -1,9 +1,9 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale test-postgres-million bench-postgres docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale test-postgres-million e2e-postgres e2e-redis e2e-gcp e2e-aws bench-postgres docs lock
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 format:  ## Format the code and sort its imports
 	uv run ruff format
@@ -26,6 +26,13 @@ test-vllm:  ## Run the end-to-end tests against a real vLLM on this CPU
 
 test-postgres-million:  ## Count the pages that statements touch on PostgreSQL with a million jobs
 	HEADPOND_ROWS=1000000 uv run pytest tests/unit/adapters/postgres/test_plans.py
+
+STACK_JOBS ?= 300
+e2e-postgres e2e-redis e2e-gcp:  ## The demo's input through that stack while its processes are killed
+	uv run python -m tests.e2e.stacks $(@:e2e-%=%) --jobs $(STACK_JOBS)
+
+e2e-aws:  ## The same on AWS's emulator, which takes 30 ms for a transaction
+	uv run python -m tests.e2e.stacks aws --jobs 60
 
 chaos:  ## Kill processes under load and count what became of every job
 	uv run python -m tests.chaos.kills

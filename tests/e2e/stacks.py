@@ -1,0 +1,153 @@
+"""The demo's input through a whole stack, while its processes are killed; prints what became of it.
+
+    python -m tests.e2e.stacks postgres --jobs 1000
+    python -m tests.e2e.stacks gcp --jobs 300
+
+A gateway and two workers with the example model run on the stack's servers, which are real ones or
+emulators of this machine. Every three seconds or so one of the processes is killed. Each order is
+sent until it is answered, and once more at the end. Exits 1 unless every title has one job that
+succeeded, and one entry in the audit log.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from headpond.cli.bulk import submit_patiently
+from headpond.client import Client
+from headpond.demo.files import held_out_file
+from headpond.demo.titles import Title, job_for, read_titles
+from headpond.domain.job import JobState
+from tests.e2e.commands import Up, headpond, up
+from tests.e2e.family import children
+from tests.emulators.google_emulators import firestore_emulator
+from tests.emulators.moto_server import moto_process
+from tests.postgres import running_server
+from tests.redis_server import running
+
+STACKS = ("sqlite", "postgres", "redis", "aws", "gcp")
+PER_S = 20.0
+"""Orders of a second, so that there is work whenever somebody is killed."""
+
+HURRY = {
+    "HEADPOND_POOLS__default__LEASE_S": "3",
+    "HEADPOND_POOLS__default__RETRY__MAX_LOST_LEASES": "1000",
+    "HEADPOND_REAPER__EVERY_S": "2",
+    "HEADPOND_REAPER__ACCEPTED_GRACE_S": "3",
+}
+
+
+@asynccontextmanager
+async def servers(stack: str, folder: Path) -> AsyncGenerator[Mapping[str, str]]:
+    """The stack's servers, and the variables that lead to them."""
+    async with AsyncExitStack() as opened:
+        redis = folder / "redis"
+        match stack:
+            case "postgres":
+                server = opened.enter_context(running_server(synced=True))
+                yield {"HEADPOND_STORE": server.url}
+            case "redis":
+                url = opened.enter_context(running(redis)).url
+                yield {"HEADPOND_QUEUE": url, "HEADPOND_STREAMS": url}
+            case "aws":
+                moto = await opened.enter_async_context(moto_process())
+                place = f"eu-central-1/pond?endpoint={moto.url}"
+                yield {"HEADPOND_STORE": f"dynamodb://{place}", "HEADPOND_QUEUE": f"sqs://{place}"}
+            case "gcp":
+                opened.enter_context(firestore_emulator())
+                url = opened.enter_context(running(redis)).url
+                yield {"HEADPOND_STORE": "firestore://test-project/pond", "HEADPOND_QUEUE": url}
+            case _:
+                yield {}
+
+
+async def run(stack: str, jobs: int, dice: random.Random) -> dict[str, object]:
+    """What was handed in and what became of it."""
+    titles = read_titles(held_out_file(), jobs)
+    with tempfile.TemporaryDirectory(prefix="headpond-stack-") as name:
+        folder = Path(name)
+        home = folder / "home"
+        async with servers(stack, folder) as places:
+            variables = {**places, **HURRY}
+            async with up(home, "--workers", "2", **variables) as system:
+                ids, told = await _served(system, titles, dice)
+                stopped = await system.stop()
+            audit = await headpond("audit", "export", HEADPOND_HOME=str(home), **places)
+    audited = Counter(json.loads(line)["job"]["id"] for line in audit.out.splitlines())
+    return {
+        "stack": stack,
+        **told,
+        "exit": stopped,
+        "audited": audited.total(),
+        "as handed in": audited == Counter(ids),
+    }
+
+
+async def _served(
+    system: Up, titles: Sequence[Title], dice: random.Random
+) -> tuple[list[str], dict[str, object]]:
+    kills = Counter[str]()
+    killing = asyncio.create_task(_kill_on_and_on(system, dice, kills))
+    async with Client(system.url) as client:
+
+        async def submit(number: int) -> str:
+            return await submit_patiently(client, job_for(titles[number]), f"title-{number}")
+
+        async def submit_in_turn(number: int) -> str:
+            await asyncio.sleep(number / PER_S)
+            return await submit(number)
+
+        numbers = range(len(titles))
+        ids = await asyncio.gather(*map(submit_in_turn, numbers))
+        killing.cancel()
+        again = [await submit(number) for number in numbers]
+        ended = [await client.ended(job_id) for job_id in ids]
+    right = sum(job.text == title.category for job, title in zip(ended, titles, strict=True))
+    return ids, {
+        "jobs": len(set(ids)),
+        "same job for the same key": ids == again,
+        "killed": kills.total(),
+        "states": dict(Counter(job.status for job in ended)),
+        "right": right,
+    }
+
+
+async def _kill_on_and_on(system: Up, dice: random.Random, kills: Counter[str]) -> None:
+    while True:
+        await asyncio.sleep(dice.uniform(2.0, 4.0))
+        alive = children(system.process.pid)
+        if alive:
+            dice.choice(alive).kill()
+            kills["process"] += 1
+
+
+def is_well(found: Mapping[str, object], jobs: int) -> bool:
+    """Whether every job ended once, with a result."""
+    return bool(
+        found["states"] == {JobState.SUCCEEDED: jobs}
+        and found["as handed in"]
+        and found["same job for the same key"]
+    )
+
+
+def main() -> int:
+    """Run a stack; 0 if all is well."""
+    parser = argparse.ArgumentParser(prog="tests.e2e.stacks", description=__doc__)
+    parser.add_argument("stack", choices=STACKS)
+    parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    options = parser.parse_args()
+    found = asyncio.run(run(options.stack, options.jobs, random.Random(options.seed)))
+    sys.stdout.write(json.dumps({"seed": options.seed, **found}, indent=2) + "\n")
+    return 0 if is_well(found, options.jobs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
