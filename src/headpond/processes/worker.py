@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable
+from typing import Any
 
 from headpond.errors import Unavailable
 from headpond.ports.notices import Notice
@@ -38,13 +39,7 @@ async def run_worker(
         worker.start()
         noticed = asyncio.create_task(_notice(settings))
         await _first_of(stopping.asked.wait(), worker.gave_up.wait(), asyncio.shield(noticed))
-        drain_s = settings.worker.drain_s
-        if noticed.done():
-            notice = noticed.result()
-            log.warning("%s in %.0f s: draining", notice.why, notice.left_s)
-            drain_s = max(0.0, min(drain_s, notice.left_s - HAND_BACK_S))
-        noticed.cancel()
-        await _drain(worker, drain_s, stopping)
+        await _drain(worker, settings.worker.drain_s, noticed, stopping)
         if worker.gave_up.is_set():
             grace_s = settings.pools[pool].engine.start_grace_s
             message = f"The engine of pool {pool!r} was not healthy within {grace_s:g} s."
@@ -65,11 +60,24 @@ async def _first_of(*awaited: Awaitable[object]) -> None:
         wait.cancel()
 
 
-async def _drain(worker: Worker, grace_s: float, stopping: Stopping) -> None:
-    draining = asyncio.create_task(worker.stop(grace_s))
+async def _drain(
+    worker: Worker, grace_s: float, noticed: asyncio.Task[Notice], stopping: Stopping
+) -> None:
+    """Stop within the grace, or sooner: as a notice leaves time, at once when urged."""
     urged = asyncio.create_task(stopping.urged.wait())
-    await asyncio.wait({draining, urged}, return_when=asyncio.FIRST_COMPLETED)
-    urged.cancel()
-    if not draining.done():
-        await worker.stop(0)
-    await draining
+    stops = {asyncio.create_task(worker.stop(grace_s))}
+    signals: set[asyncio.Task[Any]] = {noticed, urged}
+    while not any(stop.done() for stop in stops):
+        done, _ = await asyncio.wait({*stops, *signals}, return_when=asyncio.FIRST_COMPLETED)
+        for signal in done & signals:
+            left_s = 0.0 if signal is urged else _left_s(noticed.result())
+            stops.add(asyncio.create_task(worker.stop(left_s)))
+        signals -= done
+    for signal in signals:
+        signal.cancel()
+    await asyncio.gather(*stops)
+
+
+def _left_s(notice: Notice) -> float:
+    log.warning("%s in %.0f s: draining", notice.why, notice.left_s)
+    return max(0.0, notice.left_s - HAND_BACK_S)

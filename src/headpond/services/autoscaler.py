@@ -138,7 +138,7 @@ class Autoscaler:
         return waiting + Backlog(running, running * each), running
 
     async def _due(self) -> tuple[Due, ...]:
-        if self._rules.policy != "deadline":
+        if self._rules.policy not in {"deadline", "predictive"}:
             return ()
         return tuple(await _known(self._workload.due(self._pool)) or ())
 

@@ -15,6 +15,7 @@ lost, reads again and judges again.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import TypeVar, assert_never, cast
 
@@ -24,12 +25,15 @@ from headpond.domain.claim import Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
+from headpond.errors import TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, JobStore, NewJob
 from headpond.ports.queue import Lease, Queue, message_of
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class TwoStepDelivery(Delivery):
@@ -65,16 +69,24 @@ class TwoStepDelivery(Delivery):
     ) -> list[Claim]:
         claims: list[Claim] = []
         sweep: Sweep | None = Sweep(limit)
-        while sweep is not None:
-            leases = await self._queue.receive(
-                lanes, limit=sweep.limit, lease_s=self._lease_s, wait_s=wait_s
-            )
-            wait_s = 0.0
-            remove = self._queue.drop if sweep.refunds else self._queue.ack
-            found = await _side_by_side(self._claim(lease, worker, remove) for lease in leases)
-            begun = [claim for claim in found if claim is not None]
-            claims += begun
-            sweep = sweep.then(len(leases), len(begun))
+        try:
+            while sweep is not None:
+                leases = await self._queue.receive(
+                    lanes, limit=sweep.limit, lease_s=self._lease_s, wait_s=wait_s
+                )
+                wait_s = 0.0
+                remove = self._queue.drop if sweep.refunds else self._queue.ack
+                claiming = [self._claim(lease, worker, remove) for lease in leases]
+                found = await asyncio.gather(*claiming, return_exceptions=True)
+                begun = [claim for claim in found if isinstance(claim, Claim)]
+                claims += begun
+                _raise_first(found)
+                sweep = sweep.then(len(leases), len(begun))
+        except TryLater as error:
+            # What began is running by its record: if nobody ran it, it would lose its lease.
+            if not claims:
+                raise
+            log.warning("of what was received not all could be claimed: %s", error)
         return claims
 
     @override
@@ -164,7 +176,11 @@ async def _side_by_side(steps: Iterable[Coroutine[object, object, T]]) -> list[T
     All are seen to their end before the first error is raised: none goes on behind the caller.
     """
     done = await asyncio.gather(*steps, return_exceptions=True)
+    _raise_first(done)
+    return cast("list[T]", done)
+
+
+def _raise_first(done: Iterable[object]) -> None:
     for each in done:
         if isinstance(each, BaseException):
             raise each
-    return cast("list[T]", done)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.jobs import MemoryJobStore
@@ -17,10 +18,11 @@ from headpond.domain.scaling.observation import Orders
 from headpond.domain.scaling.rules import ScalingRules
 from headpond.errors import Unavailable
 from headpond.ports.fleet import Fleet
-from headpond.ports.queue import Depth, Message
+from headpond.ports.queue import Depth, Message, message_of
 from headpond.services.autoscaler import Autoscaler
 from headpond.services.broadcast import Broadcast
 from headpond.testing.clocks import ManualClock
+from headpond.testing.records import a_job, new_job
 
 
 class ListedFleet(Fleet):
@@ -63,6 +65,7 @@ class Stage:
         self.rules = rules
         self.clock = ManualClock()
         self.queue = MutableQueue(self.clock)
+        self.jobs = MemoryJobStore(self.clock)
         self.roster = MemoryRoster()
         self.store = MemoryScalingStore()
         self.fleet = ListedFleet(self.clock)
@@ -72,7 +75,7 @@ class Stage:
             "default",
             self.rules,
             queue=self.queue,
-            workload=MemoryWorkload(self.queue, MemoryJobStore(self.clock)),
+            workload=MemoryWorkload(self.queue, self.jobs),
             roster=self.roster,
             store=self.store,
             fleet=self.fleet,
@@ -89,6 +92,23 @@ class Stage:
             [Message(JobId(f"j{n}"), Ticket(f"t{n}"), lane, "team", 100) for n in range(count)]
         )
 
+    async def report(self, started_at: float) -> None:
+        """Of a worker that ran something."""
+        await self.roster.report(
+            WorkerReport(
+                worker="w0",
+                pool="default",
+                at=self.clock.now(),
+                started_at=started_at,
+                healthy=True,
+                in_flight=0,
+                capacity=4,
+                token_s=0.01,
+                run_s=1.0,
+                cold_start_s=10.0,
+            )
+        )
+
 
 async def test_jobs_wake_workers_and_the_cold_start_is_measured() -> None:  # SPEC S3
     stage = Stage(ScalingRules())
@@ -98,21 +118,7 @@ async def test_jobs_wake_workers_and_the_cold_start_is_measured() -> None:  # SP
     assert decision is not None
     assert len(stage.fleet.listed) == decision.target == 3
     stage.clock.advance(25)
-    now = stage.clock.now()
-    await stage.roster.report(
-        WorkerReport(
-            worker="w0",
-            pool="default",
-            at=now,
-            started_at=now - 15,
-            healthy=True,
-            in_flight=0,
-            capacity=4,
-            token_s=0.01,
-            run_s=1.0,
-            cold_start_s=10.0,
-        )
-    )
+    await stage.report(stage.clock.now() - 15)
     await scaler.tick()
     assert (await stage.store.state("default")).cold_starts == (20.0,)
 
@@ -150,6 +156,21 @@ async def test_an_order_counts_and_the_step_tells_why() -> None:
     assert len(stage.fleet.listed) == step.target
     assert 2 <= step.target <= 5
     assert "an operator" in step.why or "money" in step.why
+
+
+@pytest.mark.parametrize(
+    "rules", [ScalingRules(policy="deadline"), ScalingRules(policy="predictive")]
+)
+async def test_work_for_tonight_wakes_one_worker(rules: ScalingRules) -> None:
+    stage = Stage(rules)
+    tonight = stage.clock.now() + 12 * 3_600
+    for _ in range(500):
+        job = a_job(accepted_at=stage.clock.now(), deadline=tonight)
+        await stage.jobs.add(new_job(job))
+        await stage.queue.send([message_of(job)])
+    await stage.report(stage.clock.now() - 15)
+    await stage.scaler().tick()
+    assert len(stage.fleet.listed) == 1
 
 
 async def test_who_was_overtaken_in_the_middle_of_a_look_moves_nothing() -> None:

@@ -319,6 +319,28 @@ async def test_a_job_whose_request_is_gone_is_not_claimed(world: World) -> None:
     assert await delivery.claim(LANES, worker="w", limit=1) == []
 
 
+async def test_a_job_that_cannot_be_claimed_costs_those_beside_it_nothing(world: World) -> None:
+    sick = JobId("job-3")
+
+    class Sick(MemoryJobStore):
+        @override
+        async def swap(self, after: Job, response: bytes | None = None) -> bool:
+            if after.id == sick and after.state is JobState.RUNNING:
+                raise Unavailable("no answer", code="store_unavailable")
+            return await super().swap(after, response)
+
+    delivery = two_steps(Sick(world.clock), world.queue, world.clock)
+    for number in range(8):
+        await delivery.submit(new_job(a_job(id=f"job-{number}")))
+    claims = await delivery.claim(LANES, worker="w", limit=8)
+    assert {claim.job.id for claim in claims} == {f"job-{n}" for n in range(8)} - {sick}
+    for claim in claims:
+        assert await delivery.settle(claim, succeeded(world, claim))
+    world.clock.advance(LEASE_S)
+    with pytest.raises(Unavailable):
+        await delivery.claim(LANES, worker="w", limit=8)
+
+
 async def test_a_settlement_leaves_a_message_alone_that_somebody_else_works_on(
     world: World,
 ) -> None:

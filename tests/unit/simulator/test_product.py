@@ -66,7 +66,8 @@ def test_enough_machines_let_nobody_wait() -> None:
     assert result.wait_p99_s < 0.5
     assert result.starts == 0
     assert result.hours.total == pytest.approx(4 * 1200 / 3600, rel=0.01)
-    assert result.hours.busy == pytest.approx(result.work_bound_h, rel=0.6)
+    lasts_h = (30 + 2) / 3600
+    assert result.work_bound_h <= result.hours.busy <= 4 * lasts_h  # one works, or all do
 
 
 # SPEC W4: what runs on a machine that is taken away runs elsewhere.

@@ -8,6 +8,7 @@ by each time it can do what is due until then (C. L. Liu, J. W. Layland, JACM 20
 
 Workers that would be asked for now work from the end of a cold start (its p90), so they can only do
 what the present crew leaves then, and a queue that it will have done until then needs none of them.
+A deadline that they can only miss counts for them as that of what has none.
 So a short queue is what takes up the roughness of what arrives, and not workers that stand by.
 """
 
@@ -54,12 +55,10 @@ class Deadline(Policy):
         cold_s = 0.0 if seen.cold_start is None else seen.cold_start.p90_s
         crew, within_s = seen.crew or Crew(), self.target_wait_s * (1 - UNFORESEEN)
         most, why = later, f"what arrives keeps {later:.2f} workers busy"
-        for left_s, due in self._dues(demand, seen, within_s, now):
-            work = due + demand.steady * (left_s - within_s)
+        for left_s, soonest_s, due in self._dues(demand, seen, within_s, cold_s, now):
+            work = due + demand.steady * max(0.0, left_s - within_s)
             needed = min(crew.size, work / left_s)
-            # Whoever is asked for now can do nothing of this before a cold start is over.
-            soonest_s = max(left_s, cold_s + within_s)
-            work = due + demand.steady * (soonest_s - within_s)
+            work = due + demand.steady * max(0.0, soonest_s - within_s)
             missing = work - _done(crew, soonest_s, cold_s, now)
             if missing > 0:
                 needed = crew.size + missing / (soonest_s - cold_s)
@@ -68,16 +67,24 @@ class Deadline(Policy):
         return most, why
 
     def _dues(
-        self, demand: Demand, seen: Observation, within_s: float, now: float
-    ) -> Iterator[tuple[float, float]]:
-        """Seconds until a time, and the worker-seconds of what waits that are due until then."""
-        each = demand.queued / max(1, seen.waiting.jobs - seen.running) if seen.waiting else 0.0
-        dues = [(max(within_s, due.by - now), due.work.jobs * each) for due in seen.due]
-        without = max(0.0, demand.queued - sum(work for _, work in dues))
+        self, demand: Demand, seen: Observation, within_s: float, cold_s: float, now: float
+    ) -> Iterator[tuple[float, float, float]]:
+        """Seconds until a time, and until whoever is asked for now can have helped to keep it.
+
+        With the worker-seconds of what waits that are due until then.
+        """
+        each_s = demand.queued / max(1, seen.waiting.jobs - seen.running) if seen.waiting else 0.0
+        late_s = cold_s + within_s
+        dues: list[tuple[float, float, float]] = []
+        for due in seen.due:
+            left_s = due.by - now if due.by > now else within_s
+            in_time = left_s > cold_s + each_s
+            dues.append((left_s, left_s if in_time else late_s, due.work.jobs * each_s))
+        without = max(0.0, demand.queued - sum(work for _, _, work in dues))
         total = 0.0
-        for left_s, work in sorted([*dues, (within_s, without)]):
+        for left_s, soonest_s, work in sorted([*dues, (within_s, max(within_s, late_s), without)]):
             total += work
-            yield left_s, total
+            yield left_s, soonest_s, total
 
 
 def _done(crew: Crew, left_s: float, cold_s: float, now: float) -> float:

@@ -122,7 +122,7 @@ def _forecast(
     if pattern is Pattern.STEADY:
         return arriving
     then = len(rates) - 1 - BACK[pattern]
-    if then < 0:
+    if then < 0 or ahead > BACK[pattern]:
         return None
     return max(0.0, arriving + rates[then + ahead] - rates[then])
 

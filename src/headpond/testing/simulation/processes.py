@@ -255,6 +255,7 @@ def _pass_on(done: "asyncio.Task[T]", answer: "asyncio.Future[T]") -> None:
 
 def bury(loop: asyncio.AbstractEventLoop) -> None:
     """Once the world has ended: let go of what was killed, whatever it then does."""
+    asyncio.set_event_loop(loop)  # what calls `gather` on its way out would make one of its own
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - meant
@@ -263,3 +264,4 @@ def bury(loop: asyncio.AbstractEventLoop) -> None:
     for suspended in [*(one.ag_await for one in generators), *(one.get_coro() for one in tasks)]:
         with contextlib.suppress(BaseException), warnings.catch_warnings(action="ignore"):
             suspended.close()  # type: ignore[union-attr]
+    asyncio.set_event_loop(None)

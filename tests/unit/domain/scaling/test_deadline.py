@@ -1,5 +1,9 @@
 """The fewest workers with which everything is done by its time."""
 
+import math
+
+from msgspec.structs import replace
+
 from headpond.domain.quote import Backlog
 from headpond.domain.scaling.arrivals import Arrivals
 from headpond.domain.scaling.decision import Wish
@@ -12,7 +16,14 @@ COLD_S = 240.0
 RULES = ScalingRules(policy="deadline", target_wait_s=60)
 
 
-def wished(crew: Crew, *, queued: int = 0, per_s: float = 0.0, due: tuple[Due, ...] = ()) -> Wish:
+def wished(
+    crew: Crew,
+    *,
+    queued: int = 0,
+    per_s: float = 0.0,
+    due: tuple[Due, ...] = (),
+    rules: ScalingRules = RULES,
+) -> Wish:
     """The wish where every worker does a job a second and arrivals have long been steady."""
     arrivals = Arrivals()
     for ago_s in range(240, 0, -10):
@@ -25,7 +36,7 @@ def wished(crew: Crew, *, queued: int = 0, per_s: float = 0.0, due: tuple[Due, .
         cold_start=ColdStart(COLD_S, COLD_S),
         due=due,
     )
-    return policy_of(RULES).wish(seen, arrivals, NOW)
+    return policy_of(rules).wish(seen, arrivals, NOW)
 
 
 def test_steady_arrivals_get_the_workers_that_they_keep_busy_and_no_more() -> None:
@@ -60,3 +71,19 @@ def test_work_for_tonight_is_spread_until_tonight() -> None:  # SPEC S6
 def test_what_should_have_been_done_is_done_as_soon_as_what_has_no_deadline() -> None:
     overdue = (Due(NOW - 5, Backlog(600, 600)),)
     assert wished(Crew(ready=1), queued=600, due=overdue) == wished(Crew(ready=1), queued=600)
+
+
+def test_a_deadline_before_half_the_target_wait_is_kept_too() -> None:
+    soon = (Due(NOW + 400, Backlog(1_000, 1_000)),)
+    patient = replace(RULES, target_wait_s=3_600)
+    assert wished(Crew(ready=1), queued=1_000, rules=patient).workers == 1
+    # 1 does 400 until then, others have 160 s after their cold start.
+    wish = wished(Crew(ready=1), queued=1_000, due=soon, rules=patient)
+    assert wish.workers == math.ceil(1 + 600 / (400 - COLD_S))
+
+
+def test_a_deadline_that_only_those_who_work_can_keep_calls_for_no_others() -> None:
+    now = (Due(NOW + 100, Backlog(300, 300)),)
+    patient = replace(RULES, target_wait_s=3_600)
+    assert wished(Crew(ready=2), queued=300, due=now, rules=patient).workers == 2
+    assert wished(Crew(ready=9), queued=300, due=now, rules=patient).workers == 3

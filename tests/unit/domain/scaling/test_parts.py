@@ -70,6 +70,17 @@ def test_predictive_is_warm_for_the_morning_that_comes_every_day() -> None:  # S
     assert targets[3 * 288 + 95] >= 5  # 07:55 on the fourth: the morning is expected
 
 
+def test_what_is_further_off_than_a_pattern_is_long_has_no_example() -> None:
+    counts = [300 * ((number + 100) % DAY) for number in range(3 * DAY)]
+    season = learned(counts, 240, until=slot(NOW))
+    near, pattern = season.forecast(1.0, NOW, after_s=240, span_s=300)
+    assert pattern is Pattern.DAILY
+    assert near > 1.0
+    far = season.forecast(1.0, NOW, after_s=240, span_s=30 * DAY * SLOT_S)
+    assert far == (1.0 + (DAY - 1) - 99, Pattern.DAILY)
+    assert learned(counts, 2 * DAY * SLOT_S, until=slot(NOW)).scores.keys() == {Pattern.STEADY}
+
+
 def test_what_is_learnt_at_once_is_what_would_have_been_learnt_by_watching() -> None:
     counts = [(number * 7) % 11 for number in range(KEEP)]
     first = slot(NOW) - KEEP
