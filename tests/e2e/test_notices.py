@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from headpond.domain.job import Job, JobId, JobState
 from headpond.settings import PoolSettings, Settings, WorkerSettings
 from headpond.testing.engine_server import FakeEngine, Pace
@@ -29,7 +31,10 @@ async def until(store: Store, job_id: JobId, state: JobState) -> Job:
         await store.jobs.wait_for_change(job_id, job.version, 5.0)
 
 
-async def test_a_spot_instance_hands_back_in_time_what_it_cannot_finish(tmp_path: Path) -> None:
+@pytest.mark.parametrize("draining", [False, True], ids=["at work", "in a drain"])
+async def test_a_spot_instance_hands_back_in_time_what_it_cannot_finish(
+    tmp_path: Path, *, draining: bool
+) -> None:
     metadata = Metadata()
     settings = Settings(home=str(tmp_path), pools={"default": POOL})
     async with (
@@ -54,6 +59,8 @@ async def test_a_spot_instance_hands_back_in_time_what_it_cannot_finish(tmp_path
         )
         running = await until(store, job.id, JobState.RUNNING)
         assert running.worker == TASK
+        if draining:
+            worker.terminate()
         ends_at = datetime.fromtimestamp(time.time() + 11, UTC)
         metadata.spot_action = {"action": "stop", "time": ends_at.isoformat()}
         _, said = await worker.communicate()
