@@ -8,6 +8,7 @@ from msgspec import Raw
 from typing_extensions import override
 
 from headpond.domain.job import Job, JobState
+from headpond.domain.one_line import on_one_line
 from headpond.errors import InvalidRequest
 from headpond.gateway.batch_schema import (
     LineFault,
@@ -105,9 +106,8 @@ def _fit_for_a_batch(asked: Asked) -> Asked:
 def _body(endpoint: str, line: Line) -> bytes:
     if endpoint == "/v1/responses":
         return _encode(response_view(line.job, line.bodies))
-    # As the engine sent it, but on one line; JSON has no line breaks within its tokens.
-    answer = line.bodies.response or b"null"
-    return answer.replace(b"\r", b"").replace(b"\n", b"")
+    # As the engine sent it, but on one line.
+    return on_one_line(line.bodies.response or b"null")
 
 
 def _envelope(job: Job, kind: str) -> bytes:

@@ -120,15 +120,6 @@ def starting_after(call: Call) -> int | None:
     return None
 
 
-def on_one_line(data: bytes) -> bytes:
-    """JSON as an event's data.
-
-    An engine's answer is passed on as it came: it may hold line breaks between its tokens, which
-    JSON does not need and an event's data line cannot have.
-    """
-    return data.replace(b"\r", b"").replace(b"\n", b"")
-
-
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

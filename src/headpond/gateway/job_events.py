@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from headpond.domain.job import Job
+from headpond.domain.one_line import on_one_line
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.event_stream import (
     KEEP_ALIVE,
@@ -20,7 +21,6 @@ from headpond.gateway.event_stream import (
     MEDIA_TYPE,
     STARTING_AFTER,
     EventStream,
-    on_one_line,
     starting_after,
 )
 from headpond.gateway.jobs import job_id, with_result

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from headpond.domain.deltas import Choices, text_of
 from headpond.domain.job import Job
+from headpond.domain.one_line import on_one_line
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.event_stream import (
     KEEP_ALIVE,
@@ -21,7 +22,6 @@ from headpond.gateway.event_stream import (
     STARTING_AFTER,
     EventStream,
     first_number,
-    on_one_line,
     starting_after,
 )
 from headpond.gateway.jobs import job_id, with_result

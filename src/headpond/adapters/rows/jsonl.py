@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from headpond.domain.archive import End
 from headpond.domain.job import JobId
+from headpond.domain.one_line import on_one_line
 from headpond.ports.rows import Fields, Format
 
 JSON = ("request", "response", "metadata")
@@ -36,11 +37,12 @@ class JsonLines(Format):
     def encode(self, rows: Sequence[Fields]) -> bytes:
         lines = (_encode({name: _plain(name, row[name]) for name in row}) for row in rows)
         # Without a time in its head, the same rows are the same bytes.
-        return gzip.compress(b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines), mtime=0)
+        return gzip.compress(b"".join(on_one_line(line) + b"\n" for line in lines), mtime=0)
 
     @override
     def ends(self, data: bytes) -> list[End]:
-        rows = map(_decode, gzip.decompress(data).splitlines())
+        # Older files may have carriage returns within their lines.
+        rows = map(_decode, gzip.decompress(data).split(b"\n")[:-1])
         return [End(row.finished_at, row.id) for row in rows]
 
 

@@ -41,6 +41,16 @@ def test_json_lines_have_bodies_as_objects_and_a_line_a_row() -> None:
     assert JsonLines().encode(ROWS) == data
 
 
+def test_whatever_line_breaks_a_body_had_its_row_is_one_line() -> None:
+    row = msgspec.structs.asdict(row_of(DONE, b'{"messages":\r\n[\n]\r}', b'{"choices"\r:[]}'))
+    text = gzip.decompress(JsonLines().encode([row, row]))
+    assert len(text.splitlines()) == 2
+    assert msgspec.json.decode(text.splitlines()[1])["request"] == {"messages": []}
+    assert JsonLines().ends(gzip.compress(text)) == [ENDS[0]] * 2
+    # As files have it that were written before.
+    assert JsonLines().ends(gzip.compress(text.replace(b",", b",\r"))) == [ENDS[0]] * 2
+
+
 def test_parquet_has_a_column_a_field_in_its_own_type(tmp_path: Path) -> None:
     data = Parquet().encode(ROWS)
     folder = tmp_path / "team=a%2Fb" / "day=2030-01-31"
