@@ -3,7 +3,12 @@
 It goes along the audit log in windows of time, some time behind, so that what is written late by
 a slow process is there. For each window it stores a plan, then the objects that the plan names,
 then moves the cursor. A crash in between is healed by doing the window again: the plan stands, so
-the same objects are written. Any number may run at once; they write the same.
+the objects that are missing are written, with the same rows. Any number may run at once.
+
+An object that is there is never written again. It is whole, its rows are those of its plan, and a
+window's was written before the cursor passed it, so before retention could erase a body. Whoever
+does the window again may find less, where bodies were erased or a job was redriven, or write it
+differently, where redaction or the library of a format is another by now: the first one stands.
 
 Each day is looked at again a day later. What was late by more than the archivist was behind is
 planned and written then.
@@ -113,8 +118,15 @@ class Archivist:
         return Cursor(until=since, checked=since // DAY_S * DAY_S)
 
     async def _moved(self, cursor: Cursor) -> Cursor:
-        # Another archivist may be further on, and is set back by this: it does some again.
-        await self._objects.put(CURSOR, _encode(cursor))
+        """The cursor that is stored now: this one, or one that another archivist moved further."""
+        stored = await self._cursor()
+        if stored is not None:
+            cursor = Cursor(
+                until=max(cursor.until, stored.until), checked=max(cursor.checked, stored.checked)
+            )
+        if cursor != stored:
+            # Who stalls just here sets it back. Then some is read again, and nothing written again.
+            await self._objects.put(CURSOR, _encode(cursor))
         return cursor
 
     async def _next_window(self, since: float, settled: float) -> tuple[float, float] | None:
@@ -175,7 +187,7 @@ class Archivist:
     async def _put(self, planned: Planned, found: dict[End, Fields | None]) -> None:
         rows = [row for end in planned.ends if (row := found.get(end)) is not None]
         for each in self._formats:
-            await self._objects.put(planned.object_name(each.suffix), each.encode(rows))
+            await self._objects.put_new(planned.object_name(each.suffix), each.encode(rows))
 
     def _row(self, entry: AuditEntry) -> Fields | None:
         row = row_of(entry.job, entry.request, entry.response)

@@ -19,6 +19,7 @@ from headpond.domain import archive
 from headpond.domain.archive import CURSOR, DAY_S, ObjectName, day_of
 from headpond.domain.job import Job, JobState, Ticket, Usage
 from headpond.errors import Unavailable
+from headpond.ports.objects import ObjectStore
 from headpond.services.archive_check import Checked, check_day
 from headpond.services.archivist import Archivist, Redact
 from headpond.testing.clocks import ManualClock
@@ -75,6 +76,21 @@ class FaultyObjects(MemoryObjects):
             yield name
 
 
+class SlowObjects(MemoryObjects):
+    """Stalls where it writes something new."""
+
+    def __init__(self, stored: dict[ObjectName, bytes]) -> None:
+        super().__init__()
+        self.stored = stored
+        self.stalled, self.awake = asyncio.Event(), asyncio.Event()
+
+    @override
+    async def put_new(self, name: ObjectName, data: bytes) -> bool:
+        self.stalled.set()
+        await self.awake.wait()
+        return await super().put_new(name, data)
+
+
 class Stage:
     def __init__(self) -> None:
         self.clock = ManualClock(MONDAY)
@@ -85,10 +101,16 @@ class Stage:
     def at(self, when: float) -> None:
         self.clock.advance(when - self.clock.now())
 
-    def archivist(self, *, redact: Redact | None = None, keep_s: float | None = None) -> Archivist:
+    def archivist(
+        self,
+        *,
+        redact: Redact | None = None,
+        keep_s: float | None = None,
+        objects: ObjectStore | None = None,
+    ) -> Archivist:
         return Archivist(
             self.audit,
-            self.objects,
+            objects or self.objects,
             FORMATS,
             redact=redact,
             span_s=SPAN_S,
@@ -301,6 +323,35 @@ async def test_who_is_set_back_writes_the_same_again() -> None:
     written = dict(stage.objects.stored)
     stage.objects.stored[CURSOR] = before
     await stage.archivist().tick()
+    assert stage.objects.stored == written
+
+
+async def test_what_is_archived_stands_when_its_window_is_done_again_without_bodies() -> None:
+    stage = Stage()
+    job = await stage.ended(MONDAY + 10)
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    written = dict(stage.objects.stored)
+    assert await stage.jobs.erase(job.erased(MONDAY + 1_000))
+    del stage.objects.stored[CURSOR]
+    await stage.archivist().tick()
+    assert stage.objects.stored == written
+
+
+async def test_one_that_stalled_sets_nobody_back_and_overwrites_nothing() -> None:
+    stage = Stage()
+    job = await stage.ended(MONDAY + 10)
+    stage.at(MONDAY + 1_000)
+    slow = SlowObjects(stage.objects.stored)
+    stalled = asyncio.create_task(stage.archivist(objects=slow).tick())
+    await slow.stalled.wait()
+    await stage.ended(MONDAY + DAY_S)
+    stage.at(MONDAY + 3 * DAY_S)
+    await stage.archivist().tick()
+    assert await stage.jobs.erase(job.erased(MONDAY + 3 * DAY_S))
+    written = dict(stage.objects.stored)
+    slow.awake.set()
+    await stalled
     assert stage.objects.stored == written
 
 
