@@ -246,8 +246,8 @@ class ArchiveSettings(Section, frozen=True):
         tuple[Literal["jsonl", "parquet"], ...], Meta(min_length=1, description="One file of each")
     ] = ("jsonl", "parquet")
     every_s: Annotated[
-        float, Meta(ge=60, le=86_400, description="Ends of so long go into files together")
-    ] = 300.0
+        int, Meta(ge=60, le=86_400, description="Ends of so long go into files together")
+    ] = 300
     settle_s: Annotated[
         Seconds,
         Meta(description="Works so far behind: what is written later waits for the next day"),

@@ -139,8 +139,11 @@ def row_of(job: Job, request: bytes, response: bytes | None) -> Row:
     )
 
 
-def window_of(at: float, span_s: float) -> tuple[float, float]:
-    """The window that a time is in. Windows begin with the days, so none is of two of them."""
+def window_of(at: float, span_s: int) -> tuple[float, float]:
+    """The window that a time is in. Windows begin with the days, so none is of two of them.
+
+    Spans are whole seconds, as the names of windows are.
+    """
     day = at // DAY_S * DAY_S
     since = day + (at - day) // span_s * span_s
     return since, min(since + span_s, day + DAY_S)

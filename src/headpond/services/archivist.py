@@ -5,6 +5,10 @@ a slow process is there. For each window it stores a plan, then the objects that
 then moves the cursor. A crash in between is healed by doing the window again: the plan stands, so
 the objects that are missing are written, with the same rows. Any number may run at once.
 
+The cursor goes from where a plan begins to where it ends, also over a time in which nothing ended,
+and of all plans that begin at one time a single one is stored. So plans never overlap, and leave
+nothing out between them, even while some archivists have longer windows than others.
+
 An object that is there is never written again. It is whole, its rows are those of its plan, and a
 window's was written before the cursor passed it, so before retention could erase a body. Whoever
 does the window again may find less, where bodies were erased or a job was redriven, or write it
@@ -65,7 +69,7 @@ class Archivist:
         formats: Sequence[Format],
         *,
         redact: Redact | None,
-        span_s: float,
+        span_s: int,
         settle_s: float,
         keep_s: float | None,
         clock: Clock,
@@ -92,14 +96,11 @@ class Archivist:
         settled = self._clock.now() - self._settle_s
         cursor = await self._cursor() or await self._moved(await self._beginning(settled))
         written = 0
-        while (window := await self._next_window(cursor.until, settled)) is not None:
-            since, until = window
-            await self._write_window(since, until)
-            written += 1
-            cursor = await self._moved(replace(cursor, until=until))
-        whole = window_of(settled, self._span_s)[0]
-        if whole > cursor.until:
-            cursor = await self._moved(replace(cursor, until=whole))
+        while (plan := await self._next_plan(cursor.until, settled)) is not None:
+            if plan.objects:
+                await self._write(plan)
+                written += 1
+            cursor = await self._moved(replace(cursor, until=plan.until))
         while cursor.checked + 2 * DAY_S <= cursor.until:
             await self._look_again(cursor.checked)
             if self._keep_s is not None:
@@ -112,10 +113,10 @@ class Archivist:
         return None if stored is None else _decode_cursor(stored)
 
     async def _beginning(self, settled: float) -> Cursor:
-        """An archive begins with the first end in the log."""
+        """An archive begins with the day of the first end in the log."""
         first = await self._first_end(0.0, settled)
-        since = window_of(settled if first is None else first, self._span_s)[0]
-        return Cursor(until=since, checked=since // DAY_S * DAY_S)
+        day = (settled if first is None else first) // DAY_S * DAY_S
+        return Cursor(until=day, checked=day)
 
     async def _moved(self, cursor: Cursor) -> Cursor:
         """The cursor that is stored now: this one, or one that another archivist moved further."""
@@ -129,24 +130,26 @@ class Archivist:
             await self._objects.put(CURSOR, _encode(cursor))
         return cursor
 
-    async def _next_window(self, since: float, settled: float) -> tuple[float, float] | None:
-        """The next one in which something ended, if it has settled."""
+    async def _next_plan(self, since: float, settled: float) -> Plan | None:
+        """The plan that begins at `since`, None if what it is of has not settled.
+
+        Of a window, or of nothing up to the next one in which something ended.
+        """
         first = await self._first_end(since, settled)
-        if first is None:
+        begins, ends = window_of(settled if first is None else first, self._span_s)
+        name = name_of_window(since)
+        if since < begins:
+            return await self._plan(name, Plan(since, begins, ()))
+        if settled < ends:
             return None
-        window = window_of(first, self._span_s)
-        return window if window[1] <= settled else None
+        jobs = [entry.job async for entry in self._ended(since, ends)]
+        return await self._plan(name, plan_of(jobs, since, ends, name))
 
     async def _first_end(self, since: float, until: float) -> float | None:
         query = AuditQuery(since=since, until=until, limit=1)
         async for entry in self._audit.read(query):
             return entry.job.finished_at
         return None
-
-    async def _write_window(self, since: float, until: float) -> None:
-        name = name_of_window(since)
-        jobs = [entry.job async for entry in self._ended(since, until)]
-        await self._write(await self._plan(name, plan_of(jobs, since, until, name)))
 
     async def _look_again(self, day: float) -> None:
         """What ended on a day and is in no plan of it."""

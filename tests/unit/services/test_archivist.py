@@ -26,7 +26,7 @@ from headpond.testing.clocks import ManualClock
 from headpond.testing.records import RESPONSE, a_job, new_job
 
 MONDAY = 1_795_996_800.0  # 2026-11-30 00:00 UTC
-SPAN_S, SETTLE_S = 300.0, 120.0
+SPAN_S, SETTLE_S = 300, 120.0
 FORMATS = (JsonLines(), Parquet())
 
 
@@ -107,13 +107,14 @@ class Stage:
         redact: Redact | None = None,
         keep_s: float | None = None,
         objects: ObjectStore | None = None,
+        span_s: int = SPAN_S,
     ) -> Archivist:
         return Archivist(
             self.audit,
             objects or self.objects,
             FORMATS,
             redact=redact,
-            span_s=SPAN_S,
+            span_s=span_s,
             settle_s=SETTLE_S,
             keep_s=keep_s,
             clock=self.clock,
@@ -174,7 +175,7 @@ async def test_where_nothing_ends_the_archive_is_up_to_date_all_the_same() -> No
     stage.at(MONDAY + 5_000)
     assert await stage.archivist().tick() == 0
     assert await stage.archivist().until() == MONDAY + 4_800
-    assert list(stage.objects.stored) == ["cursor.json"]
+    assert not [name for name in stage.objects.stored if name.startswith("data/")]
 
 
 async def test_a_crash_anywhere_loses_and_doubles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +215,55 @@ async def test_two_at_once_write_the_same() -> None:
         assert Counter(row["id"] for row in stage.rows()).total() == 50
         checked = await stage.check()
         assert (checked.rows, checked.missing, checked.doubled) == (50, (), ())
+
+
+@pytest.mark.parametrize(("before_s", "after_s"), [(300, 600), (300, 420), (600, 420), (420, 300)])
+async def test_windows_of_another_length_begin_where_the_last_one_ended(
+    before_s: int, after_s: int
+) -> None:
+    stage = Stage()
+    for offset in range(0, 2_000, 50):
+        await stage.ended(MONDAY + offset)
+    for at, span_s in ((MONDAY + 1_100, before_s), (MONDAY + 4_000, after_s)):
+        stage.at(at)
+        await stage.archivist(span_s=span_s).tick()
+    checked = await stage.check()
+    assert (checked.rows, checked.missing, checked.doubled) == (40, (), ())
+
+
+async def test_a_plan_of_another_length_that_stands_says_where_the_next_begins() -> None:
+    stage = Stage()
+    for offset in range(0, 1_000, 50):
+        await stage.ended(MONDAY + offset)
+    stage.at(MONDAY + 700)
+    await stage.archivist(span_s=300).tick()
+    # As if it had crashed before it moved the cursor.
+    stage.objects.stored[CURSOR] = b'{"until":%f,"checked":%f}' % (MONDAY, MONDAY)
+    stage.at(MONDAY + 4_000)
+    await stage.archivist(span_s=900).tick()
+    checked = await stage.check()
+    assert (checked.rows, checked.missing, checked.doubled) == (20, (), ())
+
+
+async def test_those_with_other_windows_at_the_same_time_double_and_skip_nothing() -> None:
+    for seed in range(20):
+        dice, stage = random.Random(seed), Stage()
+        for _ in range(30):
+            await stage.ended(MONDAY + dice.uniform(0, 9_000), team=dice.choice("ab"))
+        for at in (3_000, 10_000):
+            stage.at(MONDAY + at)
+            slow = SlowObjects(stage.objects.stored)
+            stalled = asyncio.create_task(
+                stage.archivist(objects=slow, span_s=dice.randint(60, 1_000)).tick()
+            )
+            await slow.stalled.wait()
+            spans = [dice.randint(60, 1_000) for _ in range(3)]
+            await asyncio.gather(*(stage.archivist(span_s=span_s).tick() for span_s in spans))
+            slow.awake.set()
+            await stalled
+        checked = await stage.check()
+        assert (checked.missing, checked.doubled) == ((), ()), seed
+        assert checked.rows == checked.ends > 20
 
 
 async def test_what_was_written_late_is_found_a_day_later() -> None:
