@@ -36,6 +36,14 @@ async def test_what_a_dead_process_left_is_known_and_deleted(
     assert await local.written_before(2**40) == []
 
 
+async def test_what_is_no_blob_is_left_alone(local: LocalBlobs, tmp_path: Path) -> None:
+    (tmp_path / "files" / "data").mkdir(parents=True)
+    for name in ("cursor.json", "file-1", f"{NAME}.jsonl.gz"):
+        (tmp_path / "files" / name).write_bytes(b"x")
+
+    assert await local.written_before(2**40) == []
+
+
 async def test_a_blob_is_for_its_owners_eyes_alone(local: LocalBlobs, tmp_path: Path) -> None:
     async with local.create(NAME) as blob:
         await blob.write(CONTENT)

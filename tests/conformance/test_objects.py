@@ -5,6 +5,7 @@ same for all: conditional writes are the store's own (`If-None-Match`, generatio
 """
 
 import json
+import math
 import re
 import uuid
 from collections.abc import AsyncGenerator, Mapping
@@ -107,6 +108,15 @@ async def test_a_blob_of_many_parts_is_whole(store: object) -> None:
             await blob.write(piece)
     assert await content(blobs) == piece * 12
     assert await content(blobs, offset=11 * len(piece)) == piece
+
+
+async def test_what_is_no_blob_is_left_alone(store: object) -> None:
+    objects, blobs = Objects(store), ObjectBlobs(store)
+    async with blobs.create(NAME) as blob:
+        await blob.write(b"x")
+    for name in ("cursor.json", "file-1", f"data/team=a/{NAME}", f"{NAME}.jsonl.gz"):
+        await objects.put(ObjectName(name), b"x")
+    assert await blobs.written_before(math.inf) == [NAME]
 
 
 async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

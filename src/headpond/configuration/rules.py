@@ -3,7 +3,8 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import urlsplit
+from posixpath import normpath
+from urllib.parse import unquote, urlsplit
 
 from headpond.configuration.written import Path
 from headpond.domain.scaling.rules import ScalingRules
@@ -47,6 +48,7 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
     """Every rule that the settings break."""
     yield from _place(("store",), "store", settings.store, STORES, ", ".join(STORES))
     yield from _queue(settings)
+    yield from _apart(settings.batches.files, settings.archive.url)
     yield from _redis(("streams",), settings.streams)
     yield from _redis(("limits", "shared"), settings.limits.shared)
     yield from _pools(settings.pools)
@@ -76,6 +78,22 @@ def _queue(settings: Settings) -> Iterator[Complaint]:
     for name, pool in settings.pools.items():
         if scheme == "sqs" and pool.lease_s > MAX_SQS_LEASE_S:
             yield ("pools", name, "lease_s"), "SQS leases nothing for longer than 12 hours"
+
+
+def _apart(files: str | None, archive: str | None) -> Iterator[Complaint]:
+    """Blobs that no file names are removed: nothing else should be where they are."""
+    if files is None or archive is None:
+        return
+    ours, theirs = _segments(files), _segments(archive)
+    shorter = min(len(ours), len(theirs))
+    if ours[:shorter] == theirs[:shorter]:
+        words = "it is, holds or lies in archive.url; give each a path of its own"
+        yield ("batches", "files"), words
+
+
+def _segments(url: str) -> list[str]:
+    scheme, _, rest = url.partition(":")
+    return [scheme.lower(), *filter(None, normpath(unquote(rest)).split("/"))]
 
 
 def _redis(path: Path, url: str | None) -> Iterator[Complaint]:

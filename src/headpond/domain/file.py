@@ -1,7 +1,8 @@
 """Files that teams hand in and batches write: what is known of each beside its bytes."""
 
+import re
 from enum import StrEnum
-from typing import NewType
+from typing import NewType, TypeGuard
 
 import msgspec
 
@@ -11,6 +12,13 @@ BlobName = NewType("BlobName", str)
 MIN_TTL_S = 3_600
 MAX_TTL_S = 2_592_000
 """A file that is to expire does so an hour to thirty days after it was made."""
+
+_BLOB_NAME = re.compile(r"(file|results)-[0-9a-f]{32}")
+
+
+def is_blob_name(name: str) -> TypeGuard[BlobName]:
+    """Whether a gateway makes up such names. What is called otherwise is somebody else's."""
+    return _BLOB_NAME.fullmatch(name) is not None
 
 
 class Purpose(StrEnum):

@@ -16,7 +16,7 @@ class BlobWriter(Protocol):
 
 
 class Blobs(Protocol):
-    """Names are made up by whoever writes and used once: letters, digits, `-` and `.`."""
+    """Names are made up by whoever writes and used once, in the form that `is_blob_name` knows."""
 
     def create(self, name: BlobName) -> AbstractAsyncContextManager[BlobWriter]:
         """Write a blob: it is there, whole and durable, once the context is left.
@@ -37,5 +37,8 @@ class Blobs(Protocol):
         ...
 
     async def written_before(self, when: float) -> list[BlobName]:
-        """Names of blobs, and of what interrupted writers left, last written before then."""
+        """Names of blobs, and of what interrupted writers left, last written before then.
+
+        What else lies in the same place is not ours, and is never named here.
+        """
         ...

@@ -8,7 +8,7 @@ from headpond.domain.file import BlobName
 from headpond.errors import NotFound
 from headpond.ports.blobs import Blobs
 
-NAME = BlobName("file-1")
+NAME = BlobName("file-" + "1" * 32)
 CONTENT = bytes(range(256)) * 4_096
 
 

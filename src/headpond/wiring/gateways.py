@@ -240,7 +240,7 @@ def _batch_runner(
             store.blobs,
             form=form,
             clock=store.clock,
-            new_name=lambda: BlobName("results-" + secrets.token_hex(16)),
+            new_name=results_name,
         ),
         submission=submission,
         name=RunnerName(f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"),
@@ -248,6 +248,11 @@ def _batch_runner(
         listener=listener,
         settings=settings.batches,
     )
+
+
+def results_name() -> BlobName:
+    """For the bytes of a file of results."""
+    return BlobName("results-" + secrets.token_hex(16))
 
 
 def _tokens(settings: Settings, clock: Clock) -> Tokens | None:

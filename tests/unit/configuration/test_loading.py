@@ -171,6 +171,18 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "queue: sqs://eu-central-1/pond\npools: {a: {lease_s: 43201}}",
             "line 2: pools.a.lease_s: SQS leases nothing for longer than 12 hours",
         ),
+        (
+            "batches: {files: 's3://b'}\narchive: {url: 's3://b/archive'}",
+            "line 1: batches.files: it is, holds or lies in archive.url; give each a path of its",
+        ),
+        (
+            "archive: {url: 'gs://b/a/'}\nbatches: {files: 'gs://b//a'}",
+            "line 2: batches.files: it is, holds or lies in archive.url",
+        ),
+        (
+            "archive: {url: 'file:///a'}\nbatches: {files: 'file:///x/../%61/files'}",
+            "line 2: batches.files: it is, holds or lies in archive.url",
+        ),
         ("streams: 'redis:///0'", "line 1: streams: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h:port'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h/one'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
@@ -200,6 +212,17 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(
     file: Path, text: str, told: str
 ) -> None:
     assert told in refusal(file, text)
+
+
+@pytest.mark.parametrize(
+    ("files", "archive"),
+    [("s3://b/a", "s3://b/archive"), ("s3://b", "gs://b"), ("file:///a/b", "file:///b")],
+)
+def test_files_and_the_archive_may_lie_beside_each_other(
+    file: Path, files: str, archive: str
+) -> None:
+    file.write_text(f"batches: {{files: '{files}'}}\narchive: {{url: '{archive}'}}")
+    assert load({}, str(file)).settings.archive.url == archive
 
 
 def test_all_mistakes_are_told_at_once(file: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.files import MemoryFileStore
-from headpond.domain.file import BlobName, File, Purpose
+from headpond.domain.file import BlobName, File, Purpose, is_blob_name
 from headpond.domain.identity import Identity
 from headpond.errors import InvalidRequest, NotFound, Unavailable
 from headpond.services.files import FORSAKEN_S, About
@@ -30,6 +30,7 @@ def stage() -> Stage:
 async def test_a_file_expires_and_its_bytes_go_with_it(stage: Stage) -> None:
     about = About("a.jsonl", Purpose.BATCH, ttl_s=3_600.0)
     file = await stage.files.store(pieces(), lambda: about, TEAM)
+    assert is_blob_name(file.blob)
     stage.manual.advance(3_599)
     await stage.files.remove_old()
     assert await stage.files.file(file.id, TEAM) == file

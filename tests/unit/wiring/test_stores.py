@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from headpond.domain.file import is_blob_name
 from headpond.errors import SettingsError
 from headpond.settings import BatchSettings, Settings
 from headpond.testing.blobs_suite import CONTENT, NAME, content
+from headpond.wiring.gateways import results_name
 from headpond.wiring.stores import open_store
 
 
@@ -17,6 +19,10 @@ async def test_files_may_lie_in_an_object_store(tmp_path: Path) -> None:
         async with store.blobs.create(NAME) as blob:
             await blob.write(CONTENT)
         assert await content(store.blobs) == (bucket / NAME).read_bytes() == CONTENT
+
+
+def test_the_names_of_results_are_known_as_those_of_blobs() -> None:
+    assert is_blob_name(results_name())
 
 
 async def test_a_wrong_place_for_files_is_told_by_its_setting(tmp_path: Path) -> None:

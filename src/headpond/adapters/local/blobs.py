@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from headpond.domain.file import BlobName
+from headpond.domain.file import BlobName, is_blob_name
 from headpond.errors import NotFound, Unavailable
 from headpond.ports.blobs import Blobs, BlobWriter
 
@@ -70,9 +70,10 @@ class LocalBlobs(Blobs):
     async def written_before(self, when: float) -> list[BlobName]:
         def look() -> list[BlobName]:
             return [
-                BlobName(entry.name.removesuffix(UNFINISHED))
+                name
                 for entry in os.scandir(self._folder)
-                if entry.stat().st_mtime < when
+                if is_blob_name(name := entry.name.removesuffix(UNFINISHED))
+                and entry.stat().st_mtime < when
             ]
 
         try:

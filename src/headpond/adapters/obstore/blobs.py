@@ -16,7 +16,7 @@ from obstore import exceptions
 from typing_extensions import override
 
 from headpond.adapters.obstore.opening import away
-from headpond.domain.file import BlobName
+from headpond.domain.file import BlobName, is_blob_name
 from headpond.errors import NotFound
 from headpond.ports.blobs import Blobs, BlobWriter
 
@@ -32,7 +32,7 @@ class _GivenUpError(Exception):
 
 
 class ObjectBlobs(Blobs):
-    """Blobs are the objects of a store that has nothing else."""
+    """Blobs are the objects of a store that have their names."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -84,10 +84,10 @@ class ObjectBlobs(Blobs):
     async def written_before(self, when: float) -> list[BlobName]:
         try:
             return [
-                BlobName(found["path"])
+                name
                 async for page in _obstore.list(self._store)
                 for found in page
-                if found["last_modified"].timestamp() < when
+                if is_blob_name(name := found["path"]) and found["last_modified"].timestamp() < when
             ]
         except exceptions.BaseError as error:
             raise away("files_unavailable", error) from error
