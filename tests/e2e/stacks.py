@@ -27,7 +27,7 @@ from headpond.demo.titles import Title, job_for, read_titles
 from headpond.domain.job import JobState
 from tests.e2e.commands import Up, headpond, up
 from tests.e2e.family import children
-from tests.emulators.google_emulators import firestore_emulator
+from tests.emulators.google_emulators import firestore_emulator, pubsub_emulator
 from tests.emulators.moto_server import moto_process
 from tests.postgres import running_server
 from tests.redis_server import running
@@ -62,8 +62,12 @@ async def servers(stack: str, folder: Path) -> AsyncGenerator[Mapping[str, str]]
                 yield {"HEADPOND_STORE": f"dynamodb://{place}", "HEADPOND_QUEUE": f"sqs://{place}"}
             case "gcp":
                 opened.enter_context(firestore_emulator())
-                url = opened.enter_context(running(redis)).url
-                yield {"HEADPOND_STORE": "firestore://test-project/pond", "HEADPOND_QUEUE": url}
+                opened.enter_context(pubsub_emulator())
+                place = "test-project/pond"
+                yield {
+                    "HEADPOND_STORE": f"firestore://{place}",
+                    "HEADPOND_QUEUE": f"pubsub://{place}",
+                }
             case _:
                 yield {}
 

@@ -1,6 +1,7 @@
 """What the types alone cannot say: settings that do not go together."""
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from posixpath import normpath
@@ -29,6 +30,9 @@ STORES = {
 }
 QUEUES = {
     "sqs://REGION/PREFIX": re.compile(r"sqs://[a-z0-9-]+/[A-Za-z0-9_-]{1,40}(\?endpoint=[^?&]+)?"),
+    "pubsub://PROJECT/PREFIX": re.compile(
+        r"pubsub://[a-z0-9:.-]+/(?!goog)[A-Za-z][A-Za-z0-9_-]{0,99}"
+    ),
 }
 FLEETS = {
     "kubernetes://NAMESPACE/DEPLOYMENT": re.compile(r"kubernetes://[a-z0-9-]+/[a-z0-9.-]+"),
@@ -39,7 +43,10 @@ FLEETS = {
 WITHOUT_QUEUE = ("dynamodb", "firestore")
 """Stores that have no queue of their own."""
 
-MAX_SQS_LEASE_S = 43_200
+LONGEST_LEASES = {
+    "sqs": (43_200, "SQS leases nothing for longer than 12 hours"),
+    "pubsub": (600, "Pub/Sub leases nothing for longer than 10 minutes"),
+}
 
 REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
@@ -75,9 +82,10 @@ def _queue(settings: Settings) -> Iterator[Complaint]:
     elif url is not None:
         known = f"{', '.join(QUEUES)}, redis://HOST:PORT/DB"
         yield from _place(("queue",), "queue", url, QUEUES, known)
+    longest_s, words = LONGEST_LEASES.get(scheme, (math.inf, ""))
     for name, pool in settings.pools.items():
-        if scheme == "sqs" and pool.lease_s > MAX_SQS_LEASE_S:
-            yield ("pools", name, "lease_s"), "SQS leases nothing for longer than 12 hours"
+        if pool.lease_s > longest_s:
+            yield ("pools", name, "lease_s"), words
 
 
 def _apart(files: str | None, archive: str | None) -> Iterator[Complaint]:

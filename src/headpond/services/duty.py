@@ -7,9 +7,14 @@ from collections.abc import Awaitable, Callable
 from headpond.domain.facts import DutyFailed
 from headpond.ports.events import Listener
 
+TELL_AGAIN_S = 60.0
+
 
 class Duty:
-    """Runs `tick` every `every_s` seconds. A tick that fails is told and does not end the duty."""
+    """Runs `tick` every `every_s` seconds. A tick that fails is told and does not end the duty.
+
+    What keeps failing in the same way is told once a minute.
+    """
 
     def __init__(
         self,
@@ -39,9 +44,14 @@ class Duty:
             self._task = None
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        told, again_at = "", 0.0
         while True:
             try:
                 await self._tick()
+                told = ""
             except Exception as error:  # noqa: BLE001 - whatever it is, the duty goes on
-                self._listener.hear(DutyFailed(self._name, repr(error)))
+                if repr(error) != told or loop.time() >= again_at:
+                    told, again_at = repr(error), loop.time() + TELL_AGAIN_S
+                    self._listener.hear(DutyFailed(self._name, told))
             await asyncio.sleep(self._every_s)

@@ -24,6 +24,7 @@ class Power(StrEnum):
     AGE = "knows the age of what is ready"
     TEAMS = "counts what waits by team"
     CLOCK = "tells time by the clock that it is given"
+    COUNTS = "tells what is ready from what is leased or delayed"
 
 
 BATCH = Lane("default", Priority.BATCH)
@@ -253,6 +254,7 @@ class QueueSuite:
     async def test_depth_counts_what_is_ready_leased_and_delayed(
         self, queue: Queue, clock: ManualClock
     ) -> None:
+        self.needs(Power.COUNTS)
         await queue.send([message("a"), message("b"), message("c")])
         await queue.send([message("d")], delay_s=60)
         await queue.send([message("e", OTHER_POOL)])

@@ -45,6 +45,8 @@ class Elsewhere:
                 return None
             case "sqs":
                 return ApartQueue(queue=await self._sqs(str(url)))
+            case "pubsub":
+                return ApartQueue(queue=await self._pubsub(str(url)))
             case _:
                 server = await self._server(str(url))
                 from headpond.adapters.redis.queue import RedisQueue
@@ -89,6 +91,15 @@ class Elsewhere:
             raise MissingExtra("aws", "A queue on SQS") from error
         return await self._stack.enter_async_context(
             queue.open_queue(calls.place_of(url), self._clock)
+        )
+
+    async def _pubsub(self, url: str) -> Queue:
+        try:
+            from headpond.adapters.gcp import places, queue
+        except ImportError as error:
+            raise MissingExtra("gcp", "A queue on Pub/Sub") from error
+        return await self._stack.enter_async_context(
+            queue.open_queue(places.place_of(url), self._clock)
         )
 
     async def _server(self, url: str) -> "RedisServer":

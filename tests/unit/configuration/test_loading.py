@@ -183,6 +183,11 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "archive: {url: 'file:///a'}\nbatches: {files: 'file:///x/../%61/files'}",
             "line 2: batches.files: it is, holds or lies in archive.url",
         ),
+        (
+            "queue: pubsub://my-project/pond\npools: {a: {lease_s: 601}}",
+            "line 2: pools.a.lease_s: Pub/Sub leases nothing for longer than 10 minutes",
+        ),
+        ("queue: pubsub://my-project/9lives", "line 1: queue: this names no queue; it can be"),
         ("streams: 'redis:///0'", "line 1: streams: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h:port'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h/one'", "line 1: queue: it must be like redis://HOST:PORT/DB"),

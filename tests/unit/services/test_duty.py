@@ -2,7 +2,7 @@
 
 import asyncio
 
-from headpond.domain.facts import DutyFailed
+from headpond.domain.facts import DutyFailed, Fact
 from headpond.services.duty import Duty
 from headpond.testing.virtual_time import run_virtually
 from tests.unit.services.pond import Ear
@@ -27,17 +27,32 @@ def test_a_duty_ticks_at_once_and_then_again_and_again() -> None:
     assert ticks == [0.0, 10.0, 20.0]
 
 
-def test_a_tick_that_fails_is_told_and_does_not_end_the_duty() -> None:
-    ear = Ear()
+def told(*fates: str) -> list[Fact]:
+    """What is told of ticks that are ten seconds apart; those without a fate go well."""
+    ear, left = Ear(), list(fates)
 
     async def experiment() -> None:
         async def tick() -> None:
-            raise RuntimeError("broken")
+            if fate := left.pop(0):
+                raise RuntimeError(fate)
 
         duty = Duty("break", tick, every_s=10, listener=ear)
         duty.start()
-        await asyncio.sleep(15)
+        await asyncio.sleep(10 * len(fates) - 5)
         await duty.stop()
 
     run_virtually(experiment())
-    assert ear.facts == [DutyFailed("break", "RuntimeError('broken')")] * 2
+    assert not left
+    return ear.facts
+
+
+BROKEN = DutyFailed("break", "RuntimeError('broken')")
+
+
+def test_a_tick_that_fails_is_told_and_does_not_end_the_duty() -> None:
+    assert told("broken", "", "broken") == [BROKEN, BROKEN]
+    assert told("broken", "other") == [BROKEN, DutyFailed("break", "RuntimeError('other')")]
+
+
+def test_what_keeps_failing_in_the_same_way_is_told_once_a_minute() -> None:
+    assert told(*["broken"] * 7) == [BROKEN, BROKEN]

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from headpond.adapters.aws.leases import MAX_LEASE_S
 from headpond.adapters.aws.queue import BATCH as CALL
-from headpond.adapters.aws.queue import SqsQueue
+from headpond.adapters.aws.queue import MAX_LEASE_S, SqsQueue
 from headpond.domain.quote import ANYBODY
 from headpond.errors import Unavailable
 from headpond.ports.queue import Lease, LeaseToken
@@ -69,7 +68,7 @@ async def test_a_poll_that_nobody_waits_for_gives_back_what_it_catches(queue: Sq
     assert names(await waiting) == ["a"]
     assert queue._strays
     await queue.send([message("b")])
-    await asyncio.wait(queue._strays)
+    await asyncio.wait(queue._returns)
     assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["b"]
 
 
@@ -82,7 +81,7 @@ async def test_a_receiver_that_is_cut_off_leaves_its_message_to_others(queue: Sq
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await queue.send([message("a")])
-    await asyncio.wait(queue._strays)
+    await asyncio.wait(queue._returns)
     assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["a"]
 
 

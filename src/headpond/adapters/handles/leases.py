@@ -1,8 +1,8 @@
-"""The leases of a process, as SQS does not keep them.
+"""The leases of a process, as the clouds' queues do not keep them.
 
-SQS takes the handle of a lease that has lapsed, sometimes even of one whose message somebody else
-has by now. So the end of each is reckoned here, from before the call that began it: SQS's own end
-is never earlier. What is not known here does not hold.
+They take the handle of a lease that has lapsed, sometimes even of one whose message somebody else
+has by now. So the end of each is reckoned here, and theirs is never earlier. What is not known here
+does not hold.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,6 @@ from dataclasses import dataclass
 
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Lease, LeaseToken
-
-MAX_LEASE_S = 43_199
-"""A message is never hidden for longer after it was received, however often that is prolonged.
-
-A second less than SQS allows, which counts whole ones.
-"""
 
 
 @dataclass(slots=True)
@@ -27,10 +21,11 @@ class Span:
 
 
 class Leases:
-    """Those that hold."""
+    """Those that hold, none for longer than `max_s` after its receipt."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, max_s: float) -> None:
         self._clock = clock
+        self._max_s = max_s
         self._spans: dict[LeaseToken, Span] = {}
 
     def begin(self, lease: Lease, began: float, until: float) -> None:
@@ -38,7 +33,7 @@ class Leases:
         now = self._clock.now()
         for token in [token for token, span in self._spans.items() if span.until <= now]:
             del self._spans[token]
-        self._spans[lease.token] = Span(began, until)
+        self._spans[lease.token] = Span(began, min(until, began + self._max_s))
 
     def held(self, leases: Iterable[Lease]) -> list[Lease]:
         """Those that hold at this moment."""
@@ -52,12 +47,12 @@ class Leases:
     def left_s(self, lease: Lease) -> float:
         """How much longer a lease that holds may still be made to last."""
         span = self._spans[lease.token]
-        return max(0.0, span.began + MAX_LEASE_S - self._clock.now())
+        return max(0.0, span.began + self._max_s - self._clock.now())
 
     def prolong(self, lease: Lease, until: float) -> None:
         """It holds until then, unless it would last too long."""
         span = self._spans[lease.token]
-        span.until = min(until, span.began + MAX_LEASE_S)
+        span.until = min(until, span.began + self._max_s)
 
     def forget(self, leases: Iterable[Lease]) -> None:
         """They hold no more."""

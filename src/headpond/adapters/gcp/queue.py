@@ -1,0 +1,261 @@
+"""Lanes as subscriptions of Pub/Sub.
+
+A lane is a topic and its one subscription, both called `PREFIX-POOL-PRIORITY`. Pub/Sub knows no
+order, unless it is asked for and paid with throughput, no teams and no delays. Where it says that
+something is so it adds "on a best-effort basis": it may deliver a message twice at once, and take
+an acknowledgement whose time is over. So the end of each lease is kept here
+(`adapters/handles/`), and the rest is the record's to judge.
+
+A message comes with the subscription's deadline and is then given that of its lease. What is
+delayed is hidden again, for ten minutes at a time, until it may be received. Who gives back with a
+longer delay gets it back after ten minutes.
+
+It counts only through Cloud Monitoring, which is minutes late and does not tell what is leased
+(`counts.py`). It keeps a message for 31 days, and only if there is a subscription: a lane's is made
+before anything is sent to it.
+
+Nothing is tried again by the SDK, for the reason that `adapters/aws/queue.py` gives.
+"""
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
+
+import grpc
+from google.api_core import exceptions
+from google.api_core.gapic_v1 import routing_header
+from google.auth import exceptions as auth_exceptions
+from google.pubsub_v1 import PublisherAsyncClient, SubscriberAsyncClient
+from google.pubsub_v1 import types as pubsub
+from typing_extensions import override
+
+from headpond.adapters.gcp.counts import UndeliveredCounts, open_counts
+from headpond.adapters.gcp.places import Place
+from headpond.adapters.handles.bodies import Body, encode_body
+from headpond.adapters.handles.queue import HandleQueue
+from headpond.domain.lane import Lane
+from headpond.errors import SettingsError, Unavailable
+from headpond.ports.clock import Clock
+from headpond.ports.queue import Depth, Lease, Message
+
+AT_ONCE = 500
+"""Messages of one call, in either direction; Pub/Sub takes 1,000 of them, and 512 KB of handles."""
+
+MAX_HIDE_S = 600
+"""The longest that Pub/Sub has."""
+
+RECEIVED_S = 20
+"""How long a message is hidden when it comes, until it is told the length of its lease.
+
+And for how long it is lost from sight if who pulled it is dead by then.
+"""
+
+SURELY_S = RECEIVED_S - 5.0
+"""So long after a pull began, what it received is surely hidden still."""
+
+KEEP_S = 31 * 86_400
+EMULATED_KEEP_S = 7 * 86_400
+"""The longest that Pub/Sub has, and Google's emulator of it."""
+
+PULL_S = 8.0
+ONCE: Mapping[str, Any] = {"retry": None, "timeout": 10.0}
+"""For all calls: who calls comes again."""
+
+PAUSE_S = 0.25
+"""Between pulls that find nothing, if Pub/Sub does not wait."""
+
+T = TypeVar("T")
+
+_routing: Any = routing_header
+
+_FAILURES = (exceptions.GoogleAPIError, grpc.RpcError, auth_exceptions.GoogleAuthError)
+
+
+@asynccontextmanager
+async def open_queue(place: Place, clock: Clock) -> AsyncGenerator["PubsubQueue"]:
+    """The subscriptions of a prefix. Raises SettingsError."""
+    async with AsyncExitStack() as opened:
+        try:
+            publisher = PublisherAsyncClient()
+            opened.push_async_callback(publisher.transport.close)
+            subscriber = SubscriberAsyncClient()
+            opened.push_async_callback(subscriber.transport.close)
+            counts = await opened.enter_async_context(open_counts(place.project))
+        except auth_exceptions.DefaultCredentialsError as error:
+            raise SettingsError(
+                f"queue: Google Cloud does not know who this is: {error}"
+            ) from error
+        queue = PubsubQueue(publisher, subscriber, counts, place, clock)
+        opened.push_async_callback(queue.close)
+        yield queue
+
+
+class PubsubQueue(HandleQueue):
+    """See the module's page."""
+
+    def __init__(
+        self,
+        publisher: Any,
+        subscriber: Any,
+        counts: UndeliveredCounts,
+        place: Place,
+        clock: Clock,
+    ) -> None:
+        super().__init__(clock, most=AT_ONCE, max_lease_s=math.inf, max_delay_s=0)
+        self._publisher = publisher
+        self._subscriber = subscriber
+        self._counts = counts
+        self._place = place
+        self._made: set[Lane] = set()
+
+    @override
+    async def depth(self, lane: Lane) -> Depth:
+        await self._make(lane)
+        return Depth(ready=await self._counts.of(self._name(lane)), leased=0, delayed=0)
+
+    @override
+    async def _send(
+        self, messages: Sequence[Message], delay_s: float, not_before: float | None
+    ) -> None:
+        lane = messages[0].lane
+        await self._make(lane)
+        bodies = [
+            pubsub.PubsubMessage(data=encode_body(Body(message, not_before)))
+            for message in messages
+        ]
+        await asyncio.gather(
+            *(
+                _answer(self._publisher.publish(topic=self._topic(lane), messages=some, **ONCE))
+                for some in _pieces(bodies)
+            )
+        )
+
+    @override
+    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+        await self._make(lane)
+        began, loop = self._clock.now(), asyncio.get_running_loop()
+        began_s = loop.time()
+        received = await self._pull(lane, limit, wait=wait_s > 0)
+        if not received:
+            if wait_s > 0:
+                await asyncio.sleep(max(0.0, PAUSE_S - (loop.time() - began_s)))
+            return []
+        now = self._clock.now()
+        if now - began > SURELY_S:
+            return []  # Somebody else may have got them since.
+        await self._hide_handles(lane, [each.ack_id for each in received], lease_s)
+        bodies = [(each.ack_id, each.message.data) for each in received]
+        return await self._leased(lane, bodies, now, now + lease_s)
+
+    @override
+    async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
+        for lane, some in _by_lane(leases):
+            await self._hide_handles(lane, [lease.token for lease in some], for_s)
+        return list(leases)
+
+    @override
+    async def _remove(self, leases: Sequence[Lease]) -> None:
+        for lane, some in _by_lane(leases):
+            await _answer(
+                self._subscriber.acknowledge(
+                    subscription=self._subscription(lane),
+                    ack_ids=[lease.token for lease in some],
+                    **ONCE,
+                )
+            )
+
+    async def _pull(
+        self, lane: Lane, limit: int, *, wait: bool
+    ) -> Sequence[pubsub.ReceivedMessage]:
+        """By the bare call: the client warns of `return_immediately`.
+
+        That is discouraged for being slow, and is the only way to ask one lane before another.
+        """
+        subscription = self._subscription(lane)
+        request = pubsub.PullRequest(
+            subscription=subscription, max_messages=limit, return_immediately=not wait
+        )
+        routing = _routing.to_grpc_metadata((("subscription", subscription),))
+        try:
+            answer = await self._subscriber.transport.pull(
+                request, timeout=PULL_S, metadata=(routing,)
+            )
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and wait:  # pyright: ignore[reportAttributeAccessIssue]
+                return []
+            raise _unavailable(error) from error
+        return answer.received_messages
+
+    async def _hide_handles(self, lane: Lane, handles: Sequence[str], for_s: float) -> None:
+        for some in _pieces(handles):
+            await _answer(
+                self._subscriber.modify_ack_deadline(
+                    subscription=self._subscription(lane),
+                    ack_ids=some,
+                    ack_deadline_seconds=math.ceil(min(for_s, MAX_HIDE_S)),
+                    **ONCE,
+                )
+            )
+
+    async def _make(self, lane: Lane) -> None:
+        """Topic and subscription, if they are not there."""
+        if lane in self._made:
+            return
+        try:
+            await self._subscriber.get_subscription(subscription=self._subscription(lane), **ONCE)
+        except exceptions.NotFound:
+            await _made(self._publisher.create_topic(name=self._topic(lane), **ONCE))
+            keep_s = EMULATED_KEEP_S if "PUBSUB_EMULATOR_HOST" in os.environ else KEEP_S
+            subscription = pubsub.Subscription(
+                name=self._subscription(lane),
+                topic=self._topic(lane),
+                ack_deadline_seconds=RECEIVED_S,
+                message_retention_duration={"seconds": keep_s},
+                expiration_policy=pubsub.ExpirationPolicy(),
+            )
+            await _made(self._subscriber.create_subscription(subscription, **ONCE))
+        except _FAILURES as error:
+            raise _unavailable(error) from error
+        self._made.add(lane)
+
+    def _name(self, lane: Lane) -> str:
+        return f"{self._place.prefix}-{lane.pool}-{lane.priority}"
+
+    def _topic(self, lane: Lane) -> str:
+        return f"projects/{self._place.project}/topics/{self._name(lane)}"
+
+    def _subscription(self, lane: Lane) -> str:
+        return f"projects/{self._place.project}/subscriptions/{self._name(lane)}"
+
+
+async def _made(call: Awaitable[object]) -> None:
+    try:
+        await _answer(call)
+    except Unavailable as error:
+        if not isinstance(error.__cause__, exceptions.AlreadyExists):
+            raise
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except _FAILURES as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"Pub/Sub: {error}", code="pubsub_unavailable")
+
+
+def _pieces(things: Sequence[T]) -> list[list[T]]:
+    return [list(things[begin : begin + AT_ONCE]) for begin in range(0, len(things), AT_ONCE)]
+
+
+def _by_lane(leases: Sequence[Lease]) -> list[tuple[Lane, list[Lease]]]:
+    lanes: dict[Lane, list[Lease]] = {}
+    for lease in leases:
+        lanes.setdefault(lease.message.lane, []).append(lease)
+    return [(lane, some) for lane, of_lane in lanes.items() for some in _pieces(of_lane)]

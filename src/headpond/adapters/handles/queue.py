@@ -1,0 +1,217 @@
+"""Lanes as queues of a cloud.
+
+The cloud keeps the messages, hands them out under handles and hides them for a time. What it does
+not do is done here: the ends of leases (`leases.py`), delays that are too long for it, and work, of
+which it knows nothing.
+
+A poll that nobody waits for any more goes on, for to cut it off could leave a message leased to
+nobody. It is taken up again by the next who waits for that lane, or gives back what it catches.
+"""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from typing_extensions import override
+
+from headpond.adapters.handles.bodies import decode_body
+from headpond.adapters.handles.leases import Leases
+from headpond.domain.lane import Lane
+from headpond.domain.quote import ANYBODY, Backlog
+from headpond.errors import Unavailable
+from headpond.ports.clock import Clock
+from headpond.ports.queue import Lease, LeaseToken, Message, Queue
+
+log = logging.getLogger(__name__)
+
+CLOSE_S = 1.5
+
+TYPICAL_TOKENS = 500.0
+"""Work of a message, as long as none was seen here."""
+
+Poll = asyncio.Task[list[Lease]]
+
+
+class HandleQueue(Queue):
+    """See the module's page. Leases hold in the process that received them.
+
+    `most` messages are received by one call, under leases of at most `max_lease_s`. When they are
+    sent they can be delayed by `max_delay_s`; what is delayed for longer says until when, and is
+    hidden again until then.
+    """
+
+    def __init__(self, clock: Clock, *, most: int, max_lease_s: float, max_delay_s: float) -> None:
+        self._clock = clock
+        self._most = most
+        self._max_delay_s = max_delay_s
+        self._leases = Leases(clock, max_s=max_lease_s)
+        self._typical_tokens = TYPICAL_TOKENS
+        self._strays: dict[Poll, tuple[Lane, float]] = {}
+        self._returns: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Let polls that nobody waits for give back what they catch, for a moment."""
+        if self._returns:
+            await asyncio.wait(self._returns, timeout=CLOSE_S)
+        for task in (*self._strays, *self._returns):
+            task.cancel()
+
+    @abstractmethod
+    async def _send(
+        self, messages: Sequence[Message], delay_s: float, not_before: float | None
+    ) -> None:
+        """Send messages of one lane."""
+
+    @abstractmethod
+    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+        """Lease up to `limit` messages of a lane; with none, wait for about `wait_s` seconds."""
+
+    @abstractmethod
+    async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
+        """Hide messages for so long; those that were hidden."""
+
+    @abstractmethod
+    async def _remove(self, leases: Sequence[Lease]) -> None:
+        """The messages come no more."""
+
+    @override
+    async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
+        not_before = self._clock.now() + delay_s if delay_s > self._max_delay_s else None
+        by_lane: dict[Lane, list[Message]] = {}
+        for message in messages:
+            by_lane.setdefault(message.lane, []).append(message)
+            self._note_work(message)
+        await asyncio.gather(*(self._send(some, delay_s, not_before) for some in by_lane.values()))
+
+    @override
+    async def receive(
+        self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
+    ) -> list[Lease]:
+        leases: list[Lease] = []
+        for lane in lanes:
+            while len(leases) < limit:
+                asked = min(self._most, limit - len(leases))
+                received = await self._poll(lane, asked, lease_s, 0)
+                leases += received
+                if len(received) < asked:
+                    break
+        if leases or wait_s <= 0:
+            return leases
+        return await self._wait(lanes, limit=limit, lease_s=lease_s, wait_s=wait_s)
+
+    @override
+    async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
+        # Held when asked and held still when answered: the cloud may have taken it in between.
+        until = self._clock.now() + lease_s
+        taken = await self._hide(self._leases.held(leases), lease_s)
+        held = self._leases.held(taken)
+        for lease in held:
+            self._leases.prolong(lease, until)
+        return held
+
+    @override
+    async def ack(self, leases: Sequence[Lease]) -> None:
+        held = self._leases.held(leases)
+        await self._remove(held)
+        self._leases.forget(held)
+
+    @override
+    async def drop(self, leases: Sequence[Lease]) -> None:
+        await self.ack(leases)
+
+    @override
+    async def give_back(self, leases: Sequence[Lease], *, delay_s: float = 0.0) -> None:
+        held = self._leases.held(leases)
+        await self._hide(held, delay_s)
+        self._leases.forget(held)
+
+    @override
+    async def backlog(self, lane: Lane) -> Mapping[str, Backlog]:
+        depth = await self.depth(lane)
+        jobs = depth.ready + depth.delayed
+        return {ANYBODY: Backlog(jobs, jobs * self._typical_tokens)} if jobs else {}
+
+    async def _leased(
+        self,
+        lane: Lane,
+        received: Iterable[tuple[str, bytes | str]],
+        began: float,
+        until: float,
+    ) -> list[Lease]:
+        """Leases of what was received, handle and body; what came too early is hidden again."""
+        leases: list[Lease] = []
+        early: list[tuple[Lease, float]] = []
+        for handle, text in received:
+            try:
+                body = decode_body(text)
+            except msgspec.MsgspecError:
+                # It comes again when its lease lapses, and may be for a newer release.
+                log.exception("a message in %s cannot be read: %s", lane, text[:200])
+                continue
+            lease = Lease(body.message, LeaseToken(handle))
+            self._leases.begin(lease, began, until)
+            if body.not_before is None or body.not_before <= self._clock.now():
+                self._note_work(body.message)
+                leases.append(lease)
+            else:
+                early.append((lease, body.not_before - self._clock.now()))
+        for lease, left_s in early:
+            await self.give_back([lease], delay_s=left_s)
+        return leases
+
+    async def _wait(
+        self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float
+    ) -> list[Lease]:
+        """Poll all lanes at once until one has something."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        polls: dict[Lane, Poll] = {}
+        try:
+            while (left_s := until - loop.time()) > 0:
+                for lane in lanes:
+                    if lane not in polls:
+                        polls[lane] = self._taken_up(lane, lease_s) or asyncio.create_task(
+                            self._poll(lane, min(self._most, limit), lease_s, left_s)
+                        )
+                await asyncio.wait(
+                    polls.values(), timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                done = [lane for lane in lanes if polls[lane].done()]
+                leases = [lease for lane in done for lease in polls[lane].result()]
+                for lane in done:
+                    del polls[lane]
+                if leases:
+                    await self.give_back(leases[limit:])
+                    return leases[:limit]
+        finally:
+            for lane, poll in polls.items():
+                self._let_go(poll, lane, lease_s)
+        return []
+
+    def _taken_up(self, lane: Lane, lease_s: float) -> Poll | None:
+        """A poll of this lane that nobody waits for. It may have asked for more than is wanted."""
+        for poll, what in self._strays.items():
+            if what == (lane, lease_s) and not poll.done():
+                del self._strays[poll]
+                return poll
+        return None
+
+    def _let_go(self, poll: Poll, lane: Lane, lease_s: float) -> None:
+        async def give_back() -> None:
+            try:
+                leases = await asyncio.shield(poll)
+                if self._strays.pop(poll, None) is not None:
+                    await self.give_back(leases)
+            except Unavailable as error:
+                self._strays.pop(poll, None)
+                log.warning("a message may wait for its lease to lapse: %s", error)
+
+        self._strays[poll] = (lane, lease_s)
+        returning = asyncio.create_task(give_back())
+        self._returns.add(returning)
+        returning.add_done_callback(self._returns.discard)
+
+    def _note_work(self, message: Message) -> None:
+        self._typical_tokens += (message.work_tokens - self._typical_tokens) / 64

@@ -1,0 +1,79 @@
+"""Lanes in Pub/Sub keep the contracts, over gRPC against an emulator whose clock can be moved."""
+
+from collections.abc import AsyncIterator, Mapping
+from itertools import count
+from typing import ClassVar
+
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.gcp.places import Place
+from headpond.adapters.gcp.queue import PubsubQueue, open_queue
+from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.domain.job import Ticket
+from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.testing.clocks import ManualClock
+from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.queue_suite import Power, QueueSuite
+from tests.emulators.pubsub_server import pubsub_server
+
+WITHOUT = {
+    Power.ORDER: "Pub/Sub's order is best effort; that of this emulator would be exact",
+    Power.AGE: "Pub/Sub tells the age of the oldest message to Cloud Monitoring alone",
+    Power.TEAMS: "Pub/Sub knows none",
+    Power.CLOCK: "Pub/Sub has its own",
+    Power.COUNTS: "Cloud Monitoring counts all that is not acknowledged as one",
+}
+
+_prefixes = (f"headpond-{number}" for number in count())
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def one_loop() -> None:  # pyright: ignore[reportUnusedFunction]
+    """For all tests: gRPC's thread calls back into loops that are closed by then."""
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+class TestPubsubQueue(QueueSuite):
+    without: ClassVar[Mapping[Power, str]] = WITHOUT
+
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock) -> AsyncIterator[PubsubQueue]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        async with (
+            pubsub_server(clock),
+            open_queue(Place("test-project", next(_prefixes)), clock) as queue,
+        ):
+            yield queue
+
+
+class TestTwoStepDeliveryOnPubsub(DeliverySuite):
+    unfair = "Pub/Sub knows no teams"
+
+    @pytest.fixture
+    @override
+    async def stage(self, clock: ManualClock) -> AsyncIterator[Stage]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        tickets, jobs = count(), MemoryJobStore(clock)
+        async with (
+            pubsub_server(clock),
+            open_queue(Place("test-project", next(_prefixes)), clock) as queue,
+        ):
+            delivery = TwoStepDelivery(
+                jobs,
+                queue,
+                clock=clock,
+                new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
+                lease_s=LEASE_S,
+                max_lost_leases=MAX_LOST_LEASES,
+            )
+            yield Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)
