@@ -12,8 +12,10 @@ import pytest
 
 from headpond.cli.bulk import submit_patiently
 from headpond.client import Client
-from headpond.domain.job import JobState
+from headpond.domain.job import JobId, JobState
+from headpond.settings import Settings
 from headpond.testing.engine_server import FakeEngine, Hang
+from headpond.wiring.stores import open_store
 from tests.e2e.commands import environment, headpond, up
 from tests.e2e.family import children
 
@@ -87,7 +89,7 @@ async def test_a_second_signal_ends_everything_at_once(engine: FakeEngine, tmp_p
     async with up(tmp_path, *options, HEADPOND_WORKER__DRAIN_S="3600") as system:
         family = children(system.process.pid)
         async with Client(system.url) as client:
-            await client.submit({"prompt": "Hang."})
+            job_id = await client.submit({"prompt": "Hang."})
         await engine.until(lambda: engine.requests > 0)
         ended = asyncio.create_task(system.process.wait())
         while not ended.done():  # two that come together can count as one
@@ -96,6 +98,10 @@ async def test_a_second_signal_ends_everything_at_once(engine: FakeEngine, tmp_p
         assert await ended in {0, -signal.SIGINT}  # the last one can come too late to be heard
         for child in family:
             await child.ended()
+    async with open_store(Settings(home=str(tmp_path))) as store:
+        job = await store.jobs.get(JobId(job_id))
+    assert job is not None
+    assert (job.state, job.attempts, job.lost_leases) == (JobState.QUEUED, 0, 0)
 
 
 async def test_a_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:

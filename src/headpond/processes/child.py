@@ -91,6 +91,12 @@ class Child:
                 self._process.stdin.close()
             await self._process.wait()
 
+    def urge(self) -> None:
+        """Tell it, once it was asked to end, to do so at once."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+
     def kill(self) -> None:
         """End it at once, with the processes that it started in its session."""
         self._stopping = True

@@ -26,6 +26,8 @@ from headpond.settings import Settings
 from headpond.wiring.observers import start_logging
 
 KILL_AFTER_S = 15.0
+HAND_BACK_S = 2.0
+"""What workers that are urged have, to hand back what they run."""
 """On top of the grace that workers have: how long an end may take before it is enforced."""
 
 
@@ -100,6 +102,10 @@ class Supervisor:
         timeout_s = self._settings.worker.drain_s + KILL_AFTER_S
         await asyncio.wait({ending, urged}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         urged.cancel()
+        if not ending.done():
+            for worker in self.workers:
+                worker.urge()
+            await asyncio.wait({ending}, timeout=HAND_BACK_S)
         if not ending.done():
             for child in (*self.workers, self.gateway):
                 child.kill()
