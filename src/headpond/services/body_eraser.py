@@ -10,6 +10,9 @@ from headpond.ports.retention import Retention
 STEP = 64
 """Jobs of one transaction: whoever submits waits for no more than that."""
 
+MARGIN_S = 1.0
+"""What ends at the very moment that the archive has come to is not in it."""
+
 
 class BodyEraser:
     """Any number may run at once. What ended after `archived_until` says is not erased yet."""
@@ -31,6 +34,6 @@ class BodyEraser:
         archived = math.inf if self._archived_until is None else await self._archived_until()
         for rule in self._rules:
             while await self._retention.erase_ended(
-                rule, now=min(self._clock.now(), archived + rule.after_s), limit=STEP
+                rule, now=min(self._clock.now(), archived + rule.after_s - MARGIN_S), limit=STEP
             ):
                 pass

@@ -2,7 +2,7 @@
 
 from headpond.adapters.memory.retention import MemoryRetention
 from headpond.domain.retention import rules
-from headpond.services.body_eraser import STEP, BodyEraser
+from headpond.services.body_eraser import MARGIN_S, STEP, BodyEraser
 from tests.stages import Stage
 
 
@@ -31,11 +31,10 @@ async def test_what_is_not_archived_yet_is_not_erased() -> None:  # SPEC A2
 
     retention = MemoryRetention(stage.jobs, stage.batch_store)
     eraser = BodyEraser(retention, rules(60.0, {}), stage.clock, archived_until)
-    until -= 1
     stage.manual.advance(600)
     await eraser.tick()
     assert len(stage.jobs._bodies) == 1
-    until += 1
+    until += MARGIN_S
     await eraser.tick()
     assert stage.jobs._bodies == {}
 
