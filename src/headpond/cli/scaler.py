@@ -54,14 +54,15 @@ def scaler(
 def status(
     *, pool: PoolOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """How many workers there should be, and why."""
+    """How many workers there should be, why, and what an operator ordered."""
     settings = load_settings(config).settings
-    state, steps = asyncio.run(_read(settings, pool_named(pool, settings), 1))
+    name = pool_named(pool, settings)
+    state, steps = asyncio.run(_read(settings, name, 1))
     step = steps[0] if steps else None
     if as_json:
         show_json({"state": state, "last": step})
     else:
-        show_text(in_words(state, step, time.time()))
+        show_text(in_words(state, step, settings.pools[name].scaling.max, time.time()))
 
 
 @app.command()
@@ -145,18 +146,33 @@ def messages_per_worker(
         show_text(f"messages_per_worker: {most}")
 
 
-def in_words(state: ScalingState, step: ScalingStep | None, now: float) -> str:
-    """Why so many workers? As of the last decision that was kept."""
-    if state.memory.target is None or step is None:
-        return f"No decision was taken for the pool {state.pool} yet."
-    lines = [f"{state.pool}: {state.memory.target} workers, because {step.why}."]
-    if step.seen.crew is not None:
+def in_words(state: ScalingState, step: ScalingStep | None, most: int, now: float) -> str:
+    """Why so many workers? As of the last decision, with the order in force and the last crew."""
+    if state.decided_at is None:
+        lines = [f"No decision was taken for the pool {state.pool} yet."]
+    else:
+        lines = [
+            f"{state.pool}: {state.memory.target} workers, because {state.why}.",
+            f"That was decided at {local_time(state.decided_at)}.",
+        ]
+    lines.append(f"In force: {orders_in_words(state.orders, most, now)}.")
+    if step is not None and step.seen.crew is not None:
         crew = step.seen.crew
         there = f"{crew.ready} ready, {len(crew.starting)} starting, {crew.draining} draining"
         lines.append(f"At {local_time(step.at)} there were {there}.")
     if state.leader is None or now >= state.leased_until:
         lines.append("No scaler is at work.")
     return "\n".join(lines)
+
+
+def orders_in_words(orders: Orders, most: int, now: float) -> str:
+    """What is ordered, and until when; `most` is the pool's `max`."""
+    if not orders.in_force(now):
+        return "no order, the policy decides"
+    what = "paused" if orders.workers is None else f"{orders.workers} workers"
+    until = "" if orders.until is None else f" until {local_time(orders.until)}"
+    above = orders.workers is not None and orders.workers > most
+    return f"{what}{until}" + (f"; max is {most}" if above else "")
 
 
 async def _scale(config: str | None, cold_start_s: float, *, supervised: bool) -> None:
@@ -186,8 +202,12 @@ def _order(
     lasting_s: float | None,
 ) -> None:
     settings = load_settings(config).settings
-    until = None if lasting_s is None else time.time() + lasting_s
-    asyncio.run(_give(settings, pool_named(pool, settings), orders(until)))
+    name = pool_named(pool, settings)
+    now = time.time()
+    given = orders(None if lasting_s is None else now + lasting_s)
+    asyncio.run(_give(settings, name, given))
+    most = settings.pools[name].scaling.max
+    show_text(f"{name}: {orders_in_words(given, most, now)}.")
 
 
 async def _give(settings: Settings, pool: str, orders: Orders) -> None:

@@ -89,6 +89,8 @@ class Autoscaler:
         began = began_in_s(members, reports, frozenset(state.known))
         after = state.decided(
             decision.memory,
+            why=decision.why,
+            now=now,
             leader=self._name,
             leased_until=now + self._lease_s,
             spending=spending,

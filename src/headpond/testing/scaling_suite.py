@@ -29,7 +29,13 @@ class ScalingStoreSuite:
     async def test_a_state_comes_back_as_it_was_written(self, scaling: ScalingStore) -> None:
         memory = Memory(target=3, raised_at=NOW, highs=(High(NOW, 3),))
         after = ScalingState(pool="default").decided(
-            memory, leader="a", leased_until=NOW + 30, spending=None, began_in_s={"w": 20.0}
+            memory,
+            why="work waits",
+            now=NOW,
+            leader="a",
+            leased_until=NOW + 30,
+            spending=None,
+            began_in_s={"w": 20.0},
         )
         assert await scaling.swap(after)
         assert await scaling.state("default") == after

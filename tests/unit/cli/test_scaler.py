@@ -2,16 +2,23 @@
 
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 
+from headpond.cli.console import local_time
+from headpond.cli.scaler import in_words
 from headpond.domain.job import JobState
+from headpond.domain.scaling.memory import Memory
+from headpond.domain.scaling.observation import Crew, Observation, Orders
 from headpond.domain.scaling.season import SLOT_S
+from headpond.domain.scaling.state import ScalingState, ScalingStep
 from headpond.settings import Settings
 from headpond.testing.records import a_job, new_job
 from headpond.wiring.stores import open_store
 from tests.command_line import Headpond
 
+NOW = 1_795_996_800.0
 PREDICTIVE = "{default: {scaling: {policy: predictive}}}"
 
 
@@ -28,9 +35,56 @@ def test_orders_are_kept_until_they_are_taken_back(headpond: Headpond) -> None:
 
 
 def test_a_pool_that_never_was_scaled_has_no_reasons(headpond: Headpond) -> None:
-    assert headpond("scaler", "status").out == ("No decision was taken for the pool default yet.\n")
+    assert headpond("scaler", "status").out == (
+        "No decision was taken for the pool default yet.\n"
+        "In force: no order, the policy decides.\n"
+        "No scaler is at work.\n"
+    )
     assert json.loads(headpond("scaler", "history", "--json").out) == []
     assert headpond("scaler", "history").out.split() == ["at", "workers", "why"]
+
+
+def test_each_order_is_confirmed_and_shown_without_a_scaler(headpond: Headpond) -> None:
+    def order() -> str:
+        return headpond("scaler", "status").out.splitlines()[1]
+
+    told = headpond("scaler", "override", "12").out
+    assert told == "default: 12 workers; max is 10.\n"
+    assert order() == "In force: 12 workers; max is 10."
+    told = headpond("scaler", "pause", "--for", "600").out
+    assert re.fullmatch(r"default: paused until \S+ \S+\.\n", told)
+    assert order() == told.replace("default", "In force").rstrip()
+    assert headpond("scaler", "resume").out == "default: no order, the policy decides.\n"
+    assert order() == "In force: no order, the policy decides."
+
+
+def test_the_status_has_the_latest_reason_and_the_order_of_now() -> None:
+    state = ScalingState(pool="default").decided(
+        Memory(target=2),
+        why="what arrives keeps 1.20 workers busy",
+        now=NOW,
+        leader="a",
+        leased_until=NOW + 30,
+        spending=None,
+        began_in_s={},
+    )
+    step = ScalingStep(
+        pool="default",
+        at=NOW - 50,
+        before=1,
+        target=2,
+        why="an operator ordered so many",
+        seen=Observation(crew=Crew(ready=2)),
+    )
+    state = state.ordered(Orders(workers=2, until=NOW))
+    assert in_words(state, step, 10, NOW).splitlines() == [
+        "default: 2 workers, because what arrives keeps 1.20 workers busy.",
+        f"That was decided at {local_time(NOW)}.",
+        "In force: no order, the policy decides.",
+        f"At {local_time(NOW - 50)} there were 2 ready, 0 starting, 0 draining.",
+    ]
+    order = in_words(state, step, 10, NOW - 1).splitlines()[2]
+    assert order == f"In force: 2 workers until {local_time(NOW)}."
 
 
 def test_the_audit_log_teaches_the_times_of_day(headpond: Headpond, tmp_path: Path) -> None:

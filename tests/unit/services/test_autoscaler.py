@@ -158,6 +158,22 @@ async def test_an_order_counts_and_the_step_tells_why() -> None:
     assert "an operator" in step.why or "money" in step.why
 
 
+async def test_the_state_has_the_reason_of_the_latest_decision_though_no_step_is_kept() -> None:
+    stage = Stage(ScalingRules(min=2))
+    scaler = stage.scaler()
+    await stage.store.swap((await stage.store.state("default")).ordered(Orders(workers=2)))
+    await scaler.tick()
+    assert "an operator" in (await stage.store.state("default")).why
+    await stage.store.swap((await stage.store.state("default")).ordered(Orders()))
+    await scaler.tick()
+    stage.clock.advance(2)
+    await scaler.tick()
+    state = await stage.store.state("default")
+    assert "an operator" not in state.why
+    assert state.decided_at == stage.clock.now()
+    assert "an operator" in (await stage.store.steps("default", 1))[0].why
+
+
 @pytest.mark.parametrize(
     "rules", [ScalingRules(policy="deadline"), ScalingRules(policy="predictive")]
 )

@@ -31,6 +31,8 @@ class Busy(MemoryScalingStore):
             past = Arrivals().noted(Backlog(7, 7), 1.0)
             after = state.decided(
                 Memory(target=3, past=Season(arrivals=past)),
+                why="work waits",
+                now=1.0,
                 leader="b",
                 leased_until=9.0,
                 spending=None,

@@ -30,11 +30,11 @@ def eased(rules: ScalingRules, memory: Memory, base: int, wanted: int, now: floa
 
 def ordered(orders: Orders, base: int, now: float) -> Verdict | None:
     """What an operator ordered, None if nothing that is in force."""
-    if orders.until is not None and now >= orders.until:
+    if not orders.in_force(now):
         return None
     if orders.workers is not None:
         return Verdict(orders.workers, "an operator ordered so many")
-    return Verdict(base, "an operator paused scaling") if orders.paused else None
+    return Verdict(base, "an operator paused scaling")
 
 
 def least(rules: ScalingRules, now: float) -> Verdict:

@@ -56,6 +56,12 @@ class Orders(msgspec.Struct, frozen=True):
     workers: int | None = None
     until: float | None = None
 
+    def in_force(self, now: float) -> bool:
+        """Whether something is ordered, and its time is not over."""
+        return (self.paused or self.workers is not None) and (
+            self.until is None or now < self.until
+        )
+
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """A pool at one moment; what could not be read, or was not measured yet, is None.

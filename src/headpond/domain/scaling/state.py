@@ -38,7 +38,8 @@ class ScalingState(msgspec.Struct, frozen=True, kw_only=True):
     """A pool's scaling between two decisions, changed by compare-and-set on `version`.
 
     `leader` is the scaler that decides, until `leased_until`; others wait for that time. `known`
-    are the workers whose cold start is among `cold_starts` (seconds, the latest last).
+    are the workers whose cold start is among `cold_starts` (seconds, the latest last). `why` is the
+    reason of the last decision, taken at `decided_at`.
     """
 
     pool: str
@@ -50,6 +51,8 @@ class ScalingState(msgspec.Struct, frozen=True, kw_only=True):
     spending: Spending | None = None
     cold_starts: tuple[float, ...] = ()
     known: tuple[str, ...] = ()
+    why: str = ""
+    decided_at: float | None = None
 
     def led_by(self, scaler: str, now: float) -> bool:
         """Whether that scaler may decide: it leads, or nobody does."""
@@ -67,6 +70,8 @@ class ScalingState(msgspec.Struct, frozen=True, kw_only=True):
         self,
         memory: Memory,
         *,
+        why: str,
+        now: float,
         leader: str,
         leased_until: float,
         spending: Spending | None,
@@ -82,6 +87,8 @@ class ScalingState(msgspec.Struct, frozen=True, kw_only=True):
             spending=spending,
             cold_starts=(*self.cold_starts, *began_in_s.values())[-COLD_STARTS:],
             known=(*self.known, *began_in_s)[-10 * COLD_STARTS :],
+            why=why,
+            decided_at=now,
         )
 
     def released(self) -> "ScalingState":
