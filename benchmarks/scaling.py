@@ -107,7 +107,7 @@ def cell(comparison: Comparison, number: int) -> str:
     """One policy on one load; bold where so few were late as is allowed."""
     result = comparison.results[number]
     text = (
-        f"{comparison.over_optimum(result) or 0:.2f} ({result.over_work:.2f}), "
+        f"{result.over_optimum or 0:.2f} ({result.over_work:.2f}), "
         f"{result.wait_p99_s:.0f} s, {result.late_share:.2%}"
     )
     return f"**{text}**" if comparison.meets_target(result) else text

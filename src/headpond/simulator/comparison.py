@@ -30,12 +30,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     bound: Bound | None
     results: list[Result]
 
-    def over_optimum(self, result: Result) -> float | None:
-        """Paid hours over those of the bound; None where there is none."""
-        if self.bound is None or not self.bound.with_late_h:
-            return None
-        return result.hours.total / self.bound.with_late_h
-
     def meets_target(self, result: Result) -> bool:
         """Whether so few were late as is allowed."""
         return result.late_share <= self.late_allowed
@@ -66,8 +60,13 @@ def compare(
         _run(name, setting=setting, demand=demand, bounds=bounds, model=model, told=told)
         for name in policies
     ]
+    bound = None
     if optimum:
         told("offline optimum")
+        bound = offline_bound(setting, demand, late_allowed)
+        results = [
+            replace(result, over_optimum=bound.times(result.hours.total)) for result in results
+        ]
     return Comparison(
         trace=setting.trace.name,
         seed=setting.seed,
@@ -77,7 +76,7 @@ def compare(
         warm=setting.warm,
         target_wait_s=setting.target_wait_s,
         late_allowed=late_allowed,
-        bound=offline_bound(setting, demand, late_allowed) if optimum else None,
+        bound=bound,
         results=results,
     )
 

@@ -35,12 +35,20 @@ PROBES = 6
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
+COMPARABLE_H = 0.05
+"""A bound below three minutes of a machine, which tables show as 0.0, is all rounding."""
+
+
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
     """Machine hours that no schedule goes below: with some late, and with all in time."""
 
     late_share: float
     with_late_h: float
     all_in_time_h: float
+
+    def times(self, hours: float) -> float | None:
+        """Hours over those with some late; None where these are too few to compare with."""
+        return hours / self.with_late_h if self.with_late_h >= COMPARABLE_H else None
 
 
 class _Steps(msgspec.Struct, frozen=True):
@@ -65,7 +73,8 @@ def offline_bound(setting: Setting, demand: Demand, late_share: float = 0.005) -
     def bound(price: float) -> float:
         return program.least(price) - price * late_share * total
 
-    highest = _highest(bound) if late_share > 0 else 0.0
+    # At the price 0 nothing is served, and that is free.
+    highest = max(0.0, _highest(bound)) if late_share > 0 else 0.0
     strict = program.least(math.inf)
     return Bound(
         late_share=late_share,

@@ -40,7 +40,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     `late_share` is of all requests: those that waited longer than the target, and those that got
     an error. Latencies, until the answer, are known where engines are simulated, too.
-    `work_bound_h` is the work of all requests, in machine hours.
+    `work_bound_h` is the work of all requests, in machine hours. `over_optimum` is what was paid
+    over the offline optimum, if that is known and enough to compare with.
     """
 
     policy: str
@@ -49,6 +50,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     requests: float
     work_bound_h: float
     hours: Hours
+    over_optimum: float | None = None
     cost_usd: float
     wait_p50_s: float
     wait_p90_s: float

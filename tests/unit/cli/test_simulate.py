@@ -35,6 +35,25 @@ def test_the_same_as_json(headpond: Headpond) -> None:
     assert done.err == ""
 
 
+def test_what_is_too_small_for_an_optimum_is_not_compared_with_one(
+    headpond: Headpond, tmp_path: Path
+) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2023-11-16 18:15:46.6805900,374,44\n"
+        "2023-11-16 18:15:50.9951690,396,109\n"
+        "2023-11-16 18:15:51.2224670,879,55\n"
+    )
+    asked = ("simulate", "--trace", str(trace), "--policy", "static", "--optimum")
+    found = json.loads(headpond(*asked, "--json").out)
+    assert found["bound"]["with_late_h"] == 0
+    assert found["results"][0]["over_optimum"] is None
+    lines = headpond(*asked).out.splitlines()
+    assert "at least 0.0 hours" in lines[2]
+    assert lines[-1].split()[7] == "-"
+
+
 def test_the_product_itself_is_run(headpond: Headpond) -> None:
     options = ("--trace", "burst:60", "--days", "0.02", "--product", "--json")
     done = headpond("simulate", *options, "--policy", "flow", "--policy", "static")

@@ -34,8 +34,8 @@ def rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
 
 def row(comparison: Comparison, result: Result) -> tuple[str, ...]:
     """One policy. Hours are machine hours, waits seconds."""
-    over = comparison.over_optimum(result)
     hours = result.hours
+    incomparable = "" if comparison.bound is None else "-"
     return (
         result.policy,
         f"${result.cost_usd:,.2f}",
@@ -44,7 +44,7 @@ def row(comparison: Comparison, result: Result) -> tuple[str, ...]:
         f"{hours.idle:,.1f}",
         f"{hours.starting:,.1f}",
         f"{result.over_work:.2f}",
-        "" if over is None else f"{over:.2f}",
+        incomparable if result.over_optimum is None else f"{result.over_optimum:.2f}",
         f"{result.wait_p50_s:,.0f} s",
         f"{result.wait_p90_s:,.0f} s",
         f"{result.wait_p99_s:,.0f} s",
