@@ -120,6 +120,23 @@ def starting_after(call: Call) -> int | None:
     return None
 
 
+def last_with_tokens(job: Job) -> int | None:
+    """A number that no event is above, of a job that may have told tokens; None if it told none.
+
+    A reader may have more of them than are still kept, so how many they were is not known.
+    """
+    if job.stream and (job.started_at is not None or job.deaths):
+        return first_number(job) + NUMBERS_OF_A_LIFE
+    return None
+
+
+def no_such_event(call: Call, last: int) -> InvalidRequest:
+    """The number to start after is above the `last` one that an event can have by now."""
+    name = "starting_after" if "starting_after" in call.query else "Last-Event-ID"
+    message = f"{name} is the number of no event of this stream; none is above {last} by now."
+    return InvalidRequest(message, code="invalid_value", param=name)
+
+
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

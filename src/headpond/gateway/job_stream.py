@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from headpond.domain.deltas import Choices, text_of
-from headpond.domain.job import Job
+from headpond.domain.job import Job, JobState
 from headpond.domain.one_line import on_one_line
 from headpond.gateway.endpoint import Answer, Call, Operation
 from headpond.gateway.event_stream import (
@@ -22,6 +22,8 @@ from headpond.gateway.event_stream import (
     STARTING_AFTER,
     EventStream,
     first_number,
+    last_with_tokens,
+    no_such_event,
     starting_after,
 )
 from headpond.gateway.jobs import job_id, with_result
@@ -85,6 +87,8 @@ class JobStreamRoutes:
             return Response(media_type=MEDIA_TYPE)
         if job.erased_at is not None:
             return gone(job)
+        if after > (last := _last_number(job)):
+            raise no_such_event(call, last)
         events = self._events(job, after)
         if job.state.terminal:
             first = await anext(events, None)
@@ -126,6 +130,15 @@ class JobStreamRoutes:
                 return _event("done", number, on_one_line(shown))
             case _:  # pragma: no cover
                 assert_never(played)
+
+
+def _last_number(job: Job) -> int:
+    """The highest that an event can have by now."""
+    last = last_with_tokens(job)
+    if last is not None:
+        return last
+    told = [bool(job.deaths), job.state is JobState.SUCCEEDED, job.state.terminal]
+    return first_number(job) + sum(told)
 
 
 def _beyond(played: Delta | Restart | Done, number: int, after: int) -> bool:

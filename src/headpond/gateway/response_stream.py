@@ -11,7 +11,13 @@ from starlette.types import ASGIApp
 from headpond.domain.job import Job
 from headpond.errors import InvalidRequest
 from headpond.gateway.endpoint import Call
-from headpond.gateway.event_stream import KEEP_ALIVE, KEEP_ALIVE_S, EventStream, first_number
+from headpond.gateway.event_stream import (
+    KEEP_ALIVE,
+    KEEP_ALIVE_S,
+    EventStream,
+    first_number,
+    last_with_tokens,
+)
 from headpond.gateway.intake import receipt_headers
 from headpond.gateway.response_event_schema import AnyEvent
 from headpond.gateway.response_events import ResponseEvents
@@ -50,6 +56,16 @@ class ResponseStreams:
     def resumed(self, job: Job, after: int) -> ASGIApp:
         """The stream of a response, from behind the event with that number; -1 for all of it."""
         return EventStream(self._events(job, after), api="responses", listener=self._listener)
+
+    async def last_number(self, job: Job) -> int:
+        """The highest that an event can have by now."""
+        last = last_with_tokens(job)
+        if last is not None:
+            return last
+        first = first_number(job)
+        if job.state.terminal:
+            return first - 1 + len([event async for event in self._events(job, -1)])
+        return first + (1 if job.started_at is None else 2)
 
     async def _cancel(self, call: Call, job: Job) -> None:
         with contextlib.suppress(InvalidRequest):  # it has ended in the meantime

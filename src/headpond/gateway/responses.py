@@ -16,7 +16,7 @@ from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
 from headpond.gateway.deadlines import deadline_of
 from headpond.gateway.endpoint import Answer, Call, Operation, Parameter
-from headpond.gateway.event_stream import STARTING_AFTER, starting_after
+from headpond.gateway.event_stream import STARTING_AFTER, no_such_event, starting_after
 from headpond.gateway.idempotency import IDEMPOTENCY_KEY
 from headpond.gateway.intake import Asked, Inspection, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
@@ -157,7 +157,11 @@ class ResponseRoutes:
             raise InvalidRequest(message, code="invalid_value", param="starting_after")
         job = await self._desk.job(_job_id(call.id), call.identity)
         if streamed and job.erased_at is None:
-            return self._streams.resumed(job, -1 if after is None else after)
+            if after is None:
+                return self._streams.resumed(job, -1)
+            if after > (last := await self._streams.last_number(job)):
+                raise no_such_event(call, last)
+            return self._streams.resumed(job, after)
         return await self._reply(job)
 
     async def _cancel(self, call: Call) -> ASGIApp:

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from headpond.domain.outcome import Refused
+from headpond.domain.outcome import Outcome, Refused
 from headpond.testing.virtual_time import LoopClock, run_virtually
 from tests.stages import answered
 from tests.unit.gateway.streaming import Event, Speaking, Visit, events
@@ -225,6 +225,52 @@ async def test_a_bad_number_is_refused(number: str) -> None:
 
     assert (by_query.status, by_query.error["param"]) == (400, "starting_after")
     assert (by_header.status, by_header.error["param"]) == (400, "Last-Event-ID")
+
+
+async def refused_above(stage: Speaking, url: str, last: int) -> None:
+    """The last number that an event can have is taken, and the next one refused."""
+    assert (await stage.get(url, last_event_id=str(last))).status in {200, 204}
+    by_query = await stage.get(f"{url}?starting_after={last + 1}")
+    by_header = await stage.get(url, last_event_id=str(last + 1))
+    assert (by_query.status, by_query.error["code"]) == (400, "invalid_value")
+    assert (by_query.error["param"], by_header.error["param"]) == (
+        "starting_after",
+        "Last-Event-ID",
+    )
+
+
+@pytest.mark.parametrize("outcome", [answered(), Refused("Too long.")])
+async def test_a_number_that_no_event_had_is_refused(outcome: Outcome) -> None:
+    stage = Speaking()
+    job_id = (await stage.post("/jobs", {"prompt": "a"})).json["job_id"]
+    url = f"/jobs/{job_id}/stream"
+    assert (await stage.get(f"{url}?starting_after=1")).status == 400  # it waits
+    await stage.work(outcome)
+    await refused_above(stage, url, len(told((await stage.get(url)).body)))
+
+
+async def test_a_streamed_job_that_never_ran_has_no_number_but_the_end() -> None:
+    stage = Speaking()
+    job_id = await submitted(stage)
+    await stage.post(f"/jobs/{job_id}/cancel")
+    await refused_above(stage, f"/jobs/{job_id}/stream", 1)
+
+
+async def test_a_redriven_job_without_tokens_has_one_number_more() -> None:
+    stage = Speaking()
+    job_id = (await stage.post("/jobs", {"prompt": "a"})).json["job_id"]
+    await stage.die_and_be_redriven(await stage.claim())
+    await stage.work()
+    await refused_above(stage, f"/jobs/{job_id}/stream", 1_000_003)
+
+
+async def test_of_tokens_that_may_be_gone_only_a_bound_is_known() -> None:
+    stage = Speaking()
+    job_id = await submitted(stage)
+    claim = await stage.run()
+    await stage.say(claim.job, "h", "i")
+    await stage.settle(claim, answered("hi"))
+    await refused_above(stage, f"/jobs/{job_id}/stream", 1_000_000)
 
 
 async def test_another_teams_stream_is_not_there() -> None:

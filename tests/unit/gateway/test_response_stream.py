@@ -8,7 +8,7 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from headpond.domain.job import JobState
-from headpond.domain.outcome import Refused
+from headpond.domain.outcome import Outcome, Refused
 from headpond.testing.virtual_time import LoopClock, run_virtually
 from tests.stages import answered
 from tests.unit.gateway.streaming import Speaking, Visit, events
@@ -260,3 +260,35 @@ async def test_a_redriven_response_has_a_new_stream(*, forget: bool) -> None:
     for place, after in enumerate(numbers(everything), start=1):
         rest = await stage.get(f"{url}&starting_after={after}")
         assert told(rest.body) == told(everything)[place:]
+
+
+@pytest.mark.parametrize("outcome", [answered(), Refused("Too long.")])
+async def test_a_number_that_no_event_had_is_refused(outcome: Outcome) -> None:
+    stage = Speaking()
+    asked = {**ASKED, "stream": False}
+    url = f"{URL}/{(await stage.post(URL, asked)).json['id']}?stream=true"
+
+    async def status(after: int) -> int:
+        visit = Visit(stage, "GET", f"{url}&starting_after={after}")
+        while not visit.status:  # noqa: ASYNC110 - only the wire tells
+            await asyncio.sleep(0)
+        await visit.leave()
+        return visit.status
+
+    assert [await status(after) for after in (1, 2)] == [200, 400]
+    claim = await stage.claim()
+    assert [await status(after) for after in (2, 3)] == [200, 400]
+    await stage.settle(claim, outcome)
+    last = numbers((await stage.get(url)).body)[-1]
+    assert [await status(after) for after in (last, last + 1)] == [200, 400]
+    refused = await stage.get(f"{url}&starting_after=999")
+    assert refused.error["code"] == "invalid_value"
+    assert refused.error["param"] == "starting_after"
+    assert refused.error["message"].endswith(f"none is above {last} by now.")
+
+
+async def test_of_tokens_that_may_be_gone_only_a_bound_is_known() -> None:
+    stage = Speaking()
+    url = f"{URL}/{told(await finished(stage))[0]['response']['id']}?stream=true"
+    assert (await stage.get(f"{url}&starting_after=999")).status == 200
+    assert (await stage.get(f"{url}&starting_after=2000000")).status == 400
