@@ -221,3 +221,4 @@ async def test_what_responses_cannot_do_is_refused_by_name(client: AsyncOpenAI) 
         await client.responses.create(model="model", input=ASKED, previous_response_id="resp_1")
 
     assert raised.value.param == "previous_response_id"
+    assert raised.value.code == "unsupported_parameter"

@@ -113,6 +113,31 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     user: str | None = None
 
 
+UNSUPPORTED = frozenset(
+    {
+        "access_programs",
+        "background_options",
+        "context_management",
+        "conversation",
+        "image",
+        "include",
+        "max_tool_calls",
+        "moderation",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning.context",
+        "reasoning.generate_summary",
+        "reasoning.mode",
+        "reasoning.summary",
+        "stream_options",
+        "top_logprobs",
+    }
+)
+"""What the official client has beyond `ResponseRequest` (a test compares them)."""
+
+
 class OutputPart(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["output_text"] = "output_text"
     text: str

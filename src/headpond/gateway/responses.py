@@ -4,14 +4,15 @@ A response is a job under another name, so one that was not done in time is fetc
 was made in the background.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 from starlette.types import ASGIApp
 
 from headpond.domain.job import Job, JobId
 from headpond.domain.lane import Priority
-from headpond.errors import InvalidRequest
+from headpond.errors import InvalidRequest, NotFound
 from headpond.gateway.body import BodyReader
 from headpond.gateway.chat import priority_of
 from headpond.gateway.deadlines import deadline_of
@@ -22,7 +23,7 @@ from headpond.gateway.intake import Asked, Inspection, Intake, receipt_headers
 from headpond.gateway.jobs import job_id
 from headpond.gateway.reply import Header, Reply, json_reply
 from headpond.gateway.response_mapping import chat_request, response_view
-from headpond.gateway.response_schema import ResponseRequest, ResponseView
+from headpond.gateway.response_schema import UNSUPPORTED, ResponseRequest, ResponseView
 from headpond.gateway.response_stream import ResponseStreams
 from headpond.gateway.tombstones import Deleted, gone
 from headpond.gateway.waiting import WAIT_HEADER, unanswered, wait_s
@@ -47,7 +48,14 @@ class ResponseReader:
 
     def decoded(self, body: bytes) -> ResponseRequest:
         """The body as the API's type. Raises InvalidRequest."""
-        request = self._bodies.decode(body, self._decoder)
+        try:
+            request = self._bodies.decode(body, self._decoder)
+        except InvalidRequest as error:
+            if error.code != "unknown_parameter" or error.param not in UNSUPPORTED:
+                raise
+            message = f"The parameter {error.param!r} of OpenAI's responses is not supported here."
+            code = "unsupported_parameter"
+            raise InvalidRequest(message, code=code, param=error.param) from error
         if request.store is False:
             message = "Responses are always kept here; store=false is not supported."
             raise InvalidRequest(message, code="unsupported_parameter", param="store")
@@ -155,7 +163,8 @@ class ResponseRoutes:
         if after is not None and not streamed:
             message = "starting_after is for streams; send stream=true with it."
             raise InvalidRequest(message, code="invalid_value", param="starting_after")
-        job = await self._desk.job(_job_id(call.id), call.identity)
+        with _named(call.id):
+            job = await self._desk.job(_job_id(call.id), call.identity)
         if streamed and job.erased_at is None:
             if after is None:
                 return self._streams.resumed(job, -1)
@@ -165,10 +174,13 @@ class ResponseRoutes:
         return await self._reply(job)
 
     async def _cancel(self, call: Call) -> ASGIApp:
-        return await self._reply(await self._desk.cancel(_job_id(call.id), call.identity))
+        with _named(call.id):
+            job = await self._desk.cancel(_job_id(call.id), call.identity)
+        return await self._reply(job)
 
     async def _delete(self, call: Call) -> ASGIApp:
-        await self._desk.erase(_job_id(call.id), call.identity)
+        with _named(call.id):
+            await self._desk.erase(_job_id(call.id), call.identity)
         return json_reply(Deleted(id=call.id, object="response"))
 
     async def _reply(self, job: Job, headers: Sequence[Header] = ()) -> Reply:
@@ -189,6 +201,16 @@ def _streamed(call: Call) -> bool:
         case _:
             message = "stream must be true or false."
             raise InvalidRequest(message, code="invalid_value", param="stream")
+
+
+@contextmanager
+def _named(response_id: str) -> Generator[None]:
+    """A response that is not there is named as it was asked for, not as the job that it is."""
+    try:
+        yield
+    except NotFound as error:
+        message = f"There is no response {response_id[:64]!r}."
+        raise NotFound(message, code=error.code, param=error.param) from error
 
 
 def _job_id(response_id: str) -> JobId:

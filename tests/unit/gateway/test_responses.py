@@ -1,12 +1,15 @@
 """The responses API: a job under another name."""
 
 import asyncio
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
+from openai.types.shared_params.reasoning import Reasoning as OfficialReasoning
 
 from headpond.domain.outcome import Broke, Outcome, Refused
+from headpond.gateway.response_schema import UNSUPPORTED, Reasoning, ResponseRequest
 from headpond.settings import GatewaySettings
 from tests.stages import Reply, Stage, answered
 
@@ -320,6 +323,40 @@ async def test_what_is_not_supported_is_refused_by_name(
     assert reply.status == 400
     assert param is None or reply.error["param"] == param
     assert await stage.empty()
+
+
+@pytest.mark.parametrize("param", sorted(UNSUPPORTED))
+async def test_what_is_known_but_missing_is_not_called_unknown(stage: Stage, param: str) -> None:
+    name, _, inner = param.partition(".")
+    reply = await create(stage, **{name: {inner: "x"} if inner else "x"})
+    assert (reply.status, reply.error["param"]) == (400, param)
+    assert reply.error["code"] == "unsupported_parameter"
+
+
+@pytest.mark.parametrize("fields", [{"wish": 1}, {"reasoning": {"include": 1}}])
+async def test_what_nobody_knows_is_unknown(stage: Stage, fields: dict[str, object]) -> None:
+    assert (await create(stage, **fields)).error["code"] == "unknown_parameter"
+
+
+def test_every_parameter_of_the_official_client_is_known() -> None:
+    official = get_type_hints(ResponseCreateParamsBase).keys() | {
+        f"reasoning.{name}" for name in get_type_hints(OfficialReasoning)
+    }
+    ours = set(ResponseRequest.__struct_fields__) | {
+        f"reasoning.{name}" for name in Reasoning.__struct_fields__
+    }
+    assert official - ours == UNSUPPORTED
+
+
+@pytest.mark.parametrize("number", ["nope", "0" * 32])
+async def test_a_response_that_is_not_there_is_named_as_it_was_asked_for(
+    stage: Stage, number: str
+) -> None:
+    url = f"{URL}/resp_{number}"
+    for method, path in (("GET", url), ("DELETE", url), ("POST", f"{url}/cancel")):
+        reply = await stage.request(method, path)
+        assert (reply.status, reply.error["code"]) == (404, "job_not_found")
+        assert reply.error["message"] == f"There is no response 'resp_{number}'."
 
 
 @pytest.mark.parametrize("query", ["stream=yes", "starting_after=3", "include=x"])
