@@ -125,7 +125,9 @@ def wanted_of(
     svg: SvgOption = None,
     as_json: JsonOption = False,
 ) -> Wanted:
-    """The options of both commands, put together."""
+    """The options of both commands, put together. Raises InvalidRequest."""
+    bounds = Bounds(least=least, most=most)
+    bounds.check()
     return Wanted(
         policies=[*OURS, *OTHERS] if every else policy or [DEFAULT_POLICY],
         asked=Asked(
@@ -140,7 +142,7 @@ def wanted_of(
             on_demand=on_demand,
             target_wait_s=target_wait_s,
         ),
-        bounds=Bounds(least=least, most=most),
+        bounds=bounds,
         seed=seed,
         warm=warm,
         product=product,
@@ -197,7 +199,12 @@ def replay(
     config: ConfigOption = None,
     wanted: Wanted,
 ) -> None:
-    """Run scaling policies over the own audit log: what they would have cost."""
+    """Run scaling policies over the own audit log: what they would have cost.
+
+    Waits hang on the machines that are supposed: --engine and --cold-start-s.
+    Measured ones are given with --worker-rate and --cold-start-s; a scaler's are
+    last.seen.rate.jobs and last.seen.cold_start.p50_s of scaler status --json.
+    """
     query = AuditQuery(since=moment(since, "--from"), until=moment(until, "--to"))
     jobs = [job for job in run(_own_jobs(config, query)) if pool in (None, job.pool)]
     if not jobs:

@@ -3,13 +3,12 @@
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from posixpath import normpath
 from urllib.parse import unquote, urlsplit
 
 from headpond.configuration.written import Path
-from headpond.domain.scaling.rules import ScalingRules
-from headpond.domain.scaling.schedule import hours_of, zone_of
+from headpond.domain.scaling.checking import faults
 from headpond.settings import PoolSettings, Settings
 
 Complaint = tuple[Path, str]
@@ -155,7 +154,8 @@ def _pool(path: Path, name: str, pool: PoolSettings) -> Iterator[Complaint]:
         yield (*path, "engine", "url"), "it must begin with http:// or https:// and name a host"
     if pool.retry.first_delay_s > pool.retry.max_delay_s:
         yield (*path, "retry", "first_delay_s"), "it must not be more than max_delay_s"
-    yield from _scaling((*path, "scaling"), pool.scaling)
+    for place, words in faults(pool.scaling):
+        yield (*path, "scaling", *place), words
     yield from _fleets(path, pool)
 
 
@@ -170,26 +170,6 @@ def _fleets(path: Path, pool: PoolSettings) -> Iterator[Complaint]:
     elif pool.scaling.on_demand:
         words = "without a spot_fleet, all workers are of fleet; set spot_fleet, or remove this"
         yield (*path, "scaling", "on_demand"), words
-
-
-def _scaling(path: Path, rules: ScalingRules) -> Iterator[Complaint]:
-    if rules.min > rules.max:
-        yield (*path, "min"), f"it must not be more than max, which is {rules.max}"
-    capped = rules.max_usd_per_hour is not None or rules.max_usd_per_day is not None
-    if capped and rules.usd_per_worker_hour is None:
-        words = "the caps on money need it: without a price nobody knows what workers cost"
-        yield (*path, "usd_per_worker_hour"), words
-    for name, window in rules.schedule.items():
-        place = (*path, "schedule", name)
-        yield from _refused((*place, "when"), lambda text=window.when: hours_of(text))
-        yield from _refused((*place, "zone"), lambda text=window.zone: zone_of(text))
-
-
-def _refused(path: Path, read: Callable[[], object]) -> Iterator[Complaint]:
-    try:
-        read()
-    except ValueError as error:
-        yield path, str(error)
 
 
 def _is_http(url: str) -> bool:

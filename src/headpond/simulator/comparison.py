@@ -17,13 +17,19 @@ from headpond.simulator.scalers.ruled import Ruled
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What every policy made of the same requests, and what none can go below."""
+    """What every policy made of the same requests, and what none can go below.
+
+    Supposed were the median `cold_start_s`, and the `worker_rate`: requests a second of a full
+    worker, None without work.
+    """
 
     trace: str
     seed: int
     days: float
     requests: float
     work_bound_h: float
+    worker_rate: float | None
+    cold_start_s: float
     warm: int
     target_wait_s: float
     late_allowed: float
@@ -67,12 +73,16 @@ def compare(
         results = [
             replace(result, over_optimum=bound.times(result.hours.total)) for result in results
         ]
+    requests = sum(come.requests for come in demand.bins)
+    work_s = sum(demand.work_s)
     return Comparison(
         trace=setting.trace.name,
         seed=setting.seed,
         days=setting.trace.span_s / 86_400,
-        requests=sum(come.requests for come in demand.bins),
-        work_bound_h=sum(demand.work_s) / 3600,
+        requests=requests,
+        work_bound_h=work_s / 3600,
+        worker_rate=requests / work_s if work_s else None,
+        cold_start_s=setting.cold_start.median_s,
         warm=setting.warm,
         target_wait_s=setting.target_wait_s,
         late_allowed=late_allowed,

@@ -4,6 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.jobs import SqliteJobStore
@@ -50,7 +52,7 @@ def test_what_is_too_small_for_an_optimum_is_not_compared_with_one(
     assert found["bound"]["with_late_h"] == 0
     assert found["results"][0]["over_optimum"] is None
     lines = headpond(*asked).out.splitlines()
-    assert "at least 0.0 hours" in lines[2]
+    assert "at least 0.0 hours" in lines[3]
     assert lines[-1].split()[7] == "-"
 
 
@@ -83,11 +85,40 @@ def test_what_cannot_be_simulated_is_told_in_a_line(headpond: Headpond, tmp_path
         assert "error:" in done.err
 
 
+def test_bounds_are_those_that_settings_may_have(headpond: Headpond, tmp_path: Path) -> None:
+    wrong = headpond("simulate", "--trace", "poisson:1", *DAY, "--min", "5", "--max", "2")
+    assert wrong.status == 2
+    assert "--min: it must not be more than max, which is 2." in wrong.err
+    rules = tmp_path / "mine.yaml"
+    rules.write_text("{min: 5, max: 2}")
+    wrong = headpond("simulate", "--trace", "poisson:1", *DAY, "--policy", str(rules))
+    assert wrong.status == 2
+    assert "mine.yaml: min: it must not be more than max, which is 2." in wrong.err
+
+
+def test_who_mistypes_a_formula_is_told_which_there_are(headpond: Headpond) -> None:
+    wrong = headpond("simulate", "--trace", "wave:3")
+    assert wrong.status == 2
+    assert "no formula 'wave'" in wrong.err
+    assert "poisson:, diurnal:, office:, burst:" in wrong.err
+
+
+def test_a_file_may_be_named_like_a_formula(
+    headpond: Headpond, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wave:3").write_text(
+        "t_s,req_per_s,mean_input_tokens,mean_output_tokens\n0,1,300,50\n60,1,300,50\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert headpond("simulate", "--trace", "wave:3").status == 0
+
+
 def test_the_own_audit_log_is_replayed(headpond: Headpond, tmp_path: Path) -> None:
     asyncio.run(_log(tmp_path / "headpond.db"))
     done = headpond("replay", "--worker-rate", "1", HEADPOND_HOME=str(tmp_path))
     assert done.status == 0, done.err
     assert "As it was: 60 jobs waited p50 2.0 s" in done.err
+    assert "a worker does 1 requests a second, a cold start takes 240 s" in done.out
     assert done.out.splitlines()[-1].startswith("flow")
     nothing = headpond("replay", "--from", "2050-01-01", HEADPOND_HOME=str(tmp_path))
     assert nothing.status == 2
@@ -95,7 +126,14 @@ def test_the_own_audit_log_is_replayed(headpond: Headpond, tmp_path: Path) -> No
     quiet = headpond(
         "replay", "--worker-rate", "1", "--pool", "default", "--json", HEADPOND_HOME=str(tmp_path)
     )
-    assert json.loads(quiet.out)["requests"] == 60
+    found = json.loads(quiet.out)
+    assert (found["requests"], found["worker_rate"], found["cold_start_s"]) == (60, 1.0, 240.0)
+
+
+def test_the_help_of_replay_says_how_to_give_measured_machines(headpond: Headpond) -> None:
+    told = " ".join(headpond("replay", "--help").out.split())
+    assert "last.seen.rate.jobs" in told
+    assert "--worker-rate" in told
 
 
 async def _log(file: Path) -> None:

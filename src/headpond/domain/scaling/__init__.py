@@ -2,6 +2,7 @@
 
     observation  what is seen of a pool at one moment; None is unknown, which never reads as zero
     rules        the settings of a pool's scaling
+    checking     rules that do not go together
     policies     each makes of an observation how many workers it would like, and why: a `Wish`
     guards       what holds of every policy: bounds, cooldowns, the way to zero, money, orders
     decision     `decide` asks the policy and applies the guards

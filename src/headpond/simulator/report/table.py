@@ -65,6 +65,7 @@ def summary(comparison: Comparison) -> list[str]:
             f", seed {comparison.seed}, {comparison.warm} machines warm at the beginning"
         ),
         f"work of all requests: {comparison.work_bound_h:,.1f} machine hours",
+        f"supposed: {_supposed(comparison)}",
     ]
     if comparison.bound is not None:
         bound = comparison.bound
@@ -73,3 +74,11 @@ def summary(comparison: Comparison) -> list[str]:
             f"later than {comparison.target_wait_s:g} s, {bound.all_in_time_h:,.1f} with none"
         )
     return lines
+
+
+def _supposed(comparison: Comparison) -> str:
+    """The two figures that waits hang on most."""
+    cold_start = f"a cold start takes {comparison.cold_start_s:g} s"
+    if comparison.worker_rate is None:
+        return cold_start
+    return f"a worker does {comparison.worker_rate:.3g} requests a second, {cold_start}"

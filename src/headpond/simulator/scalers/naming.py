@@ -19,6 +19,7 @@ from typing import get_args, get_type_hints
 
 import msgspec
 
+from headpond.domain.scaling.checking import faults
 from headpond.domain.scaling.rules import ScalingRules
 from headpond.errors import InvalidRequest
 from headpond.simulator.direct import Balancer
@@ -55,6 +56,12 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     least: int = 0
     most: int = 10
 
+    def check(self) -> None:
+        """Raises InvalidRequest where they do not go together."""
+        for place, words in faults(ScalingRules(min=self.least, max=self.most)):
+            option = f"--{'.'.join(place)}"
+            raise InvalidRequest(f"{option}: {words}.", code="invalid_value", param=option)
+
 
 def contender(name: str, setting: Setting, demand: Demand, bounds: Bounds) -> Contender:
     """A new one for a simulation. Raises InvalidRequest."""
@@ -74,10 +81,14 @@ def contender(name: str, setting: Setting, demand: Demand, bounds: Bounds) -> Co
 def read_rules(path: Path) -> ScalingRules:
     """Scaling rules as YAML. Raises InvalidRequest."""
     try:
-        return msgspec.yaml.decode(path.read_bytes(), type=ScalingRules)
+        rules = msgspec.yaml.decode(path.read_bytes(), type=ScalingRules)
     except (OSError, msgspec.MsgspecError) as error:
         message = f"{path} holds no scaling rules: {error}."
         raise InvalidRequest(message, code="invalid_value", param="--policy") from error
+    for place, words in faults(rules):
+        message = f"{path}: {'.'.join(place)}: {words}."
+        raise InvalidRequest(message, code="invalid_value", param="--policy")
+    return rules
 
 
 def static_size(demand: Demand) -> int:

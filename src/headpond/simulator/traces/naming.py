@@ -35,6 +35,8 @@ FORMULAS: Mapping[str, tuple[Callable[[float], Formula], float, float]] = {
 BURST = "burst"
 BURST_DAYS = 1 / 12
 
+KINDS = (*FORMULAS, BURST)
+
 
 def read_trace(name: str, *, days: float | None = None, scale: float = 1.0) -> Trace:
     """The trace, cut to so many days, with `scale` times as many requests.
@@ -42,9 +44,14 @@ def read_trace(name: str, *, days: float | None = None, scale: float = 1.0) -> T
     Raises InvalidRequest for a file or formula that is none.
     """
     kind, colon, number = name.partition(":")
-    if colon and kind in (*FORMULAS, BURST):
+    if colon and kind in KINDS:
         return _formula(name, kind, number, days, scale)
-    return read_file(Path(name), days=days, scale=scale)
+    path = Path(name)
+    if colon and kind.isalpha() and not path.exists():
+        known = ", ".join(f"{kind}:" for kind in KINDS)
+        message = f"There is no formula {kind!r}, nor a file {name!r}; there are {known}."
+        raise InvalidRequest(message, code="unreadable_trace", param="--trace")
+    return read_file(path, days=days, scale=scale)
 
 
 def read_file(path: Path, *, days: float | None = None, scale: float = 1.0) -> Trace:

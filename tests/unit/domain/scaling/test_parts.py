@@ -7,12 +7,13 @@ import msgspec
 from headpond.domain.pace import WorkerReport
 from headpond.domain.quote import Backlog
 from headpond.domain.scaling.arrivals import KEEP_S, Arrivals
+from headpond.domain.scaling.checking import faults
 from headpond.domain.scaling.decision import decide
 from headpond.domain.scaling.members import cold_start_of, rate_of
 from headpond.domain.scaling.memory import Memory
 from headpond.domain.scaling.observation import ColdStart, Crew, Observation, Orders, Rate
 from headpond.domain.scaling.policies import policy_of
-from headpond.domain.scaling.rules import ScalingRules
+from headpond.domain.scaling.rules import ScalingRules, Window
 from headpond.domain.scaling.season import (
     DAY,
     KEEP,
@@ -145,3 +146,19 @@ def test_what_full_workers_did_says_more_of_the_rate_than_what_there_is_room_for
 def test_the_cold_start_is_that_of_the_latest() -> None:
     assert cold_start_of([]) is None
     assert cold_start_of([10.0]) == ColdStart(10.0, 10.0)
+
+
+def test_rules_that_do_not_go_together_are_told_with_their_places() -> None:
+    wrong = ScalingRules(
+        min=5,
+        max=2,
+        max_usd_per_day=9.0,
+        schedule={"office": Window(when="someday", zone="Mars/Olympus")},
+    )
+    assert [place for place, _ in faults(wrong)] == [
+        ("min",),
+        ("usd_per_worker_hour",),
+        ("schedule", "office", "when"),
+        ("schedule", "office", "zone"),
+    ]
+    assert not list(faults(ScalingRules(schedule={"day": Window(when="daily 08:00-18:00")})))
