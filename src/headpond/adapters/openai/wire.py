@@ -7,6 +7,7 @@ A refusal that every request would meet (a wrong key, a model that is not there)
 fault: it is `Misconfigured`, and no job pays for it.
 """
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -29,6 +30,9 @@ CUT_SHORT = ("length", "content_filter")
 
 OPERATORS_FAULT = frozenset({401, 402, 403, 404, 405})
 """A wrong key, an unpaid bill, a model or a path that the server does not have."""
+
+_CANNOT_TAKE = re.compile(r"(image|audio|video) input is not supported - hint: .*")
+"""What llama.cpp says with HTTP 500 to parts that its model cannot take."""
 
 
 class _Token(msgspec.Struct):
@@ -97,7 +101,8 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes) -> Outco
         return Broke(f"HTTP {status}: {message}", "engine_timeout")
     if status in OPERATORS_FAULT:
         return Misconfigured(f"HTTP {status}: {message}")
-    if 400 <= status < 500:  # noqa: PLR2004 - the client errors of HTTP
+    cannot_take = status == 500 and _CANNOT_TAKE.fullmatch(message)  # noqa: PLR2004 - llama.cpp's
+    if cannot_take or 400 <= status < 500:  # noqa: PLR2004 - the client errors of HTTP
         return Refused(message, code or "engine_refused")
     return Broke(f"HTTP {status}: {message}")
 

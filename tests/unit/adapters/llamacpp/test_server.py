@@ -69,6 +69,9 @@ async def test_a_gguf_file_becomes_an_engine(server: LlamaCppServer, engine: Ope
     assert answer.confidence is not None
     too_long = b'{"messages":[{"role":"user","content":"%b"}]}' % (b"word " * 2_000)
     assert isinstance(await engine.complete("categories", too_long), Refused)
+    image = b'{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}'
+    seen = b'{"messages":[{"role":"user","content":[%b]}]}' % image
+    assert isinstance(await engine.complete("categories", seen), Refused)
     gauges = await engine.gauges()
     assert (gauges.running, gauges.waiting) == (0, 0)
 

@@ -106,6 +106,17 @@ def test_a_refusal_speaks_the_engines_own_words(body: bytes, refusal: Refused):
     assert read_response(400, {}, body) == refusal
 
 
+@pytest.mark.parametrize("kind", ["image", "audio", "video"])
+def test_an_input_that_llama_cpp_cannot_take_is_refused_though_it_says_500(kind: str):
+    message = (
+        f"{kind} input is not supported - hint: if this is unexpected, you may need to provide "
+        "the mmproj"
+    )
+    body = json.dumps({"error": {"code": 500, "message": message, "type": "server_error"}})
+    assert read_response(500, {}, body.encode()) == Refused(message)
+    assert isinstance(read_response(500, {}, b"image input is not supported"), Broke)
+
+
 def test_a_message_has_a_bound():
     outcome = read_response(400, {}, b"x" * 1_000_000)
     assert isinstance(outcome, Refused)
