@@ -129,12 +129,12 @@ async def test_prompts_come_from_a_text_file(commands: Commands, tmp_path: Path)
 
 async def test_jobs_come_from_a_file_of_json_lines(commands: Commands, tmp_path: Path) -> None:
     file = tmp_path / "jobs.jsonl"
-    file.write_text('"one"\n{"prompt": "two", "priority": "interactive"}\n')
+    file.write_text('"one"\n{"prompt": "t\u2028wo", "priority": "interactive"}\n')
     done = await commands("submit", "--file", str(file), "--system", "S", "--wait", "--json")
-    jobs = [json.loads(line) for line in done.out.splitlines()]
+    jobs = [json.loads(line) for line in done.out.strip().split("\n")]
     assert [(job["text"], job["priority"]) for job in jobs] == [
         ("echo: one", "batch"),
-        ("echo: two", "interactive"),
+        ("echo: t\u2028wo", "interactive"),
     ]
 
 
@@ -159,11 +159,63 @@ async def test_a_job_that_is_refused_is_told_and_those_accepted_are_not_lost(
     done = await commands("submit", "--file", str(file), *options)
     *notes, complaint = done.err.splitlines()
     assert done.status == 2
-    assert complaint.startswith("error: ")
+    assert complaint.startswith(f"error: {file}, line 2: ")
     assert "wish" in complaint
     (job,) = json.loads((await commands("jobs", "--json")).out)
     told = "".join(notes) if "--wait" in options else done.out
     assert job["job_id"] in told
+
+
+BAD_LINES = '"one"\n{"prompt": "x", "max_tokens": -1}\n\n{"prompt": "y", "model": "z"}\n"two"\n'
+
+
+async def test_every_line_gets_its_id_or_its_error(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(BAD_LINES)
+    done = await commands("submit", "--file", str(file), "--json")
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.status, [line["line"] for line in told]) == (2, [1, 2, 4, 5])
+    assert [line["error"]["param"] for line in told[1:3]] == ["max_tokens", "model"]
+    ids = {job["job_id"] for job in json.loads((await commands("jobs", "--json")).out)}
+    assert {told[0]["job_id"], told[3]["job_id"]} == ids
+    assert [complaint.split(": ")[1] for complaint in done.err.splitlines()] == [
+        f"{file}, line 2",
+        f"{file}, line 4",
+    ]
+
+
+async def test_the_lines_that_were_accepted_are_waited_for(
+    commands: Commands, tmp_path: Path
+) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(BAD_LINES)
+    done = await commands("submit", "--file", str(file), "--json", "--wait")
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.status, [line["line"] for line in told]) == (2, [1, 2, 4, 5])
+    assert [line.get("text") for line in told] == ["echo: one", None, None, "echo: two"]
+    table = await commands("submit", "--file", str(file), "--wait")
+    assert table.status == 2
+    assert [line.split()[0] for line in table.out.splitlines()] == ["line", "1", "5"]
+
+
+async def test_what_was_accepted_once_is_not_run_again(commands: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(f'"one"\n{BAD_LINES}')
+    first = (await commands("submit", "--file", str(file), "--once")).out.split()
+    file.write_text('"zero"\n"one"\n"one"\n"two"\n')
+    again = (await commands("submit", "--file", str(file), "--once")).out.split()
+    assert again[1:] == first
+    assert len(set(again)) == 4
+
+
+async def test_what_is_wrong_with_every_line_is_told_once(
+    headpond: Headpond, running: Running, tmp_path: Path
+) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("one\ntwo\n")
+    for url in ("nonsense", f"{running.url}/elsewhere"):
+        done = await Commands(headpond, url)("submit", "--file", str(file))
+        assert (done.status, done.out, len(done.err.splitlines())) == (2, "", 1)
 
 
 async def test_ids_are_told_before_the_wait(commands: Commands, tmp_path: Path) -> None:

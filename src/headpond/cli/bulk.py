@@ -16,7 +16,14 @@ from rich.progress import (
 
 from headpond.cli.console import err
 from headpond.client import Client, JobBody, RemoteJob
-from headpond.errors import HeadpondError, RateLimited, Unavailable
+from headpond.errors import (
+    HeadpondError,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    RequestError,
+    Unavailable,
+)
 
 T = TypeVar("T")
 
@@ -41,6 +48,36 @@ async def submit_all(
         return job_id
 
     return await _limited(submit(number, body) for number, body in enumerate(bodies))
+
+
+async def submit_each(
+    client: Client,
+    bodies: Sequence[JobBody],
+    *,
+    keys: Sequence[str],
+    told: Callable[[int, str | RequestError], None],
+) -> None:
+    """Submit every body with its key; one that the gateway refuses keeps none from the others.
+
+    `told` hears of each body, by its place, the job's id or why there is none.
+    """
+
+    async def submit(place: int, body: JobBody) -> None:
+        try:
+            told(place, await submit_patiently(client, body, keys[place]))
+        except (InvalidRequest, NotFound) as error:
+            if not _is_about_the_body(error):
+                raise
+            told(place, error)
+
+    await _limited(submit(place, body) for place, body in enumerate(bodies))
+
+
+def _is_about_the_body(error: InvalidRequest | NotFound) -> bool:
+    """Whether another body may be taken; a wrong URL is refused with every one."""
+    if isinstance(error, NotFound):
+        return error.code == "model_not_found"
+    return error.code != "invalid_url"
 
 
 async def ended_all(

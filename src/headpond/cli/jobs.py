@@ -1,8 +1,10 @@
 """`headpond submit`, `get`, `jobs` and `cancel`: a gateway's jobs, over HTTP."""
 
+import hashlib
 import secrets
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -13,10 +15,11 @@ from headpond.cli.bulk import (
     ended_all,
     ended_patiently,
     progress,
-    submit_all,
+    submit_each,
     submit_patiently,
 )
 from headpond.cli.console import (
+    complain,
     local_time,
     note,
     show_aside,
@@ -30,7 +33,7 @@ from headpond.cli.remote import DEFAULT_URL, UrlOption, client_of
 from headpond.client import Client, JobBody, RemoteJob
 from headpond.domain.job import JobState
 from headpond.domain.lane import Priority
-from headpond.errors import HeadpondError, InvalidRequest
+from headpond.errors import HeadpondError, InvalidRequest, RequestError
 from headpond.processes.child import Exit
 from headpond.processes.loop import run
 
@@ -51,6 +54,9 @@ def submit(
     model: Annotated[str | None, typer.Option(show_default="the gateway's")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     priority: Annotated[Priority, typer.Option(help="Which lane.")] = Priority.BATCH,
+    once: Annotated[
+        bool, typer.Option("--once", help="Lines handed in with --once before are the same jobs.")
+    ] = False,
     wait: WaitOption = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
@@ -63,8 +69,9 @@ def submit(
             text = sys.stdin.read() if prompt == "-" else prompt
             run(_submit_one(url, {**common, **asking(text, system)}, wait=wait, as_json=as_json))
         case None, Path():
-            bodies = [{**common, **body} for body in bodies_in(file, system)]
-            run(_submit_many(url, bodies, wait=wait, as_json=as_json))
+            lines = {number: {**common, **body} for number, body in bodies_in(file, system)}
+            keys = keys_of(file.name, lines.values()) if once else None
+            run(_submit_many(url, file, lines, keys, wait=wait, as_json=as_json))
         case _:
             message = "Give either a prompt or --file."
             raise InvalidRequest(message, code="missing_prompt")
@@ -119,19 +126,35 @@ def asking(text: str, system: str | None) -> JobBody:
     return {"messages": messages}
 
 
-def bodies_in(file: Path, system: str | None) -> list[JobBody]:
-    """The jobs in a file. Raises InvalidRequest with the line at fault."""
+def keys_of(name: str, bodies: Iterable[JobBody]) -> list[str]:
+    """Idempotency keys that are the same for the same jobs of a file of this name.
+
+    A line that stands twice is two jobs.
+    """
+    seen: Counter[bytes] = Counter()
+    keys: list[str] = []
+    for body in bodies:
+        text = msgspec.json.encode(body)
+        keys.append(hashlib.sha256(msgspec.json.encode((name, seen[text])) + text).hexdigest())
+        seen[text] += 1
+    return keys
+
+
+def bodies_in(file: Path, system: str | None) -> list[tuple[int, JobBody]]:
+    """A file's jobs with their lines' numbers. Raises InvalidRequest with the line at fault."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         message = f"{file} cannot be read: {error}."
         raise InvalidRequest(message, code="unreadable_file") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     match file.suffix:
         case ".txt":
-            return [asking(line, system) for _, line in numbered]
+            return [(number, asking(line, system)) for number, line in numbered]
         case ".jsonl":
-            return [_body(f"{file}, line {number}", line, system) for number, line in numbered]
+            return [
+                (number, _body(f"{file}, line {number}", line, system)) for number, line in numbered
+            ]
         case _:
             message = f"{file}: name it .txt for a prompt a line, or .jsonl for a job a line."
             raise InvalidRequest(message, code="unknown_file_type")
@@ -194,53 +217,95 @@ async def _ended(client: Client, job_id: str) -> RemoteJob:
         raise
 
 
-async def _submit_many(url: str, bodies: Sequence[JobBody], *, wait: bool, as_json: bool) -> None:
+async def _submit_many(
+    url: str,
+    file: Path,
+    lines: Mapping[int, JobBody],
+    keys: list[str] | None,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    if keys is None:
+        secret = secrets.token_hex(16)
+        keys = [f"{secret}-{number}" for number in lines]
+    answers: dict[int, str | RequestError] = {}
+    ended: list[RemoteJob] = []
     async with client_of(url) as client:
-        ids = await _submit_and_tell(client, bodies, wait=wait, as_json=as_json)
-        if not wait:
-            return
-        async with progress(quiet=as_json) as bars:
-            done = bars.add_task("ended", total=len(ids))
-            ended = await ended_all(client, ids, told=lambda: bars.advance(done))
-    _show_ended(ended, as_json=as_json)
-
-
-async def _submit_and_tell(
-    client: Client, bodies: Sequence[JobBody], *, wait: bool, as_json: bool
-) -> list[str]:
-    """The ids, told whatever happens; on standard error where the answers are the output."""
-    ids: list[str] = []
-
-    def accepted(job_id: str) -> None:
-        ids.append(job_id)
-        bars.advance(submitted)
-
-    try:
-        async with progress(quiet=as_json) as bars:
-            submitted = bars.add_task("submitted", total=len(bodies))
-            ids = await submit_all(client, bodies, keys=secrets.token_hex(16), told=accepted)
-    finally:
-        for job_id in ids:
-            if wait:
-                note(job_id)
-            elif as_json:
-                show_line({"job_id": job_id})
-            else:
-                show_text(job_id)
-    return ids
-
-
-def _show_ended(ended: Sequence[RemoteJob], *, as_json: bool) -> None:
-    if as_json:
-        for job in ended:
-            show_line(job)
-    else:
-        rows = [
-            (job.job_id, job.status, job.error.message if job.error else job.text) for job in ended
-        ]
-        show_table(("id", "state", "answer"), rows)
+        try:
+            await _submit_lines(client, lines, keys, answers, quiet=as_json)
+        finally:
+            _tell(file, answers, wait=wait, as_json=as_json)
+        if wait:
+            ids = [answer for _, answer in sorted(answers.items()) if isinstance(answer, str)]
+            async with progress(quiet=as_json) as bars:
+                done = bars.add_task("ended", total=len(ids))
+                ended = await ended_all(client, ids, told=lambda: bars.advance(done))
+            _show_ended(answers, ended, as_json=as_json)
+    if any(isinstance(answer, RequestError) for answer in answers.values()):
+        raise typer.Exit(Exit.REFUSED)
     if any(job.status is not JobState.SUCCEEDED for job in ended):
         raise typer.Exit(Exit.FAILED)
+
+
+async def _submit_lines(
+    client: Client,
+    lines: Mapping[int, JobBody],
+    keys: list[str],
+    answers: dict[int, str | RequestError],
+    *,
+    quiet: bool,
+) -> None:
+    """Puts into `answers` what became of each line, even where this raises."""
+    numbers = list(lines)
+
+    def told(place: int, answer: str | RequestError) -> None:
+        answers[numbers[place]] = answer
+        bars.advance(submitted)
+
+    async with progress(quiet=quiet) as bars:
+        submitted = bars.add_task("submitted", total=len(lines))
+        await submit_each(client, list(lines.values()), keys=keys, told=told)
+
+
+def _tell(
+    file: Path, answers: Mapping[int, str | RequestError], *, wait: bool, as_json: bool
+) -> None:
+    """The ids; on standard error where the ends of the jobs are the output. Then the refusals."""
+    refusals: dict[int, RequestError] = {}
+    for number, answer in sorted(answers.items()):
+        if isinstance(answer, RequestError):
+            refusals[number] = answer
+        if as_json and not wait:
+            show_line(_answered(number, answer))
+        elif isinstance(answer, str):
+            (note if wait else show_text)(answer)
+    for number, error in refusals.items():
+        complain(f"{file}, line {number}: {error}")
+
+
+def _answered(number: int, answer: str | RequestError) -> dict[str, object]:
+    if isinstance(answer, str):
+        return {"line": number, "job_id": answer}
+    error = {"code": answer.code, "message": answer.message, "param": answer.param}
+    return {"line": number, "error": error}
+
+
+def _show_ended(
+    answers: Mapping[int, str | RequestError], ended: Iterable[RemoteJob], *, as_json: bool
+) -> None:
+    jobs = {job.job_id: job for job in ended}
+    rows: list[tuple[object, ...]] = []
+    for number, answer in sorted(answers.items()):
+        job = jobs[answer] if isinstance(answer, str) else None
+        if as_json:
+            told = _answered(number, answer)
+            show_line(told if job is None else told | msgspec.to_builtins(job))
+        elif job is not None:
+            said = job.error.message if job.error else job.text
+            rows.append((number, job.job_id, job.status, said))
+    if not as_json:
+        show_table(("line", "id", "state", "answer"), rows)
 
 
 async def _get(url: str, job_id: str, *, wait: bool) -> RemoteJob:
