@@ -18,4 +18,4 @@ DEFAULT_URL = f"http://{GatewaySettings().host}:{GatewaySettings().port}"
 
 def client_of(url: str) -> Client:
     """A client of the gateway at `url`, with the key of the environment."""
-    return Client(url, os.environ.get(API_KEY))
+    return Client(url, os.environ.get(API_KEY) or None)

@@ -78,7 +78,7 @@ class Check:
         try:
             return msgspec.convert(value, annotation)
         except msgspec.ValidationError:
-            shown = MASK if is_secret(annotation) else masked(repr(leaf.value))
+            shown = MASK if is_secret(annotation) else masked(_as_written(leaf.value))
             return self._wrong(path, annotation, shown, leaf.origin)
 
     def _resolved(self, leaf: Leaf, annotation: Any) -> object:
@@ -109,6 +109,19 @@ class Check:
 
     def _wrong(self, path: Path, annotation: Any, got: str, origin: str) -> None:
         self.problems.append(f"{origin}: {dotted(path)} takes {allowed(annotation)}, not {got}.")
+
+
+def _as_written(value: object) -> str:
+    """What is no text as YAML has it: null, not None."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list():
+            return f"[{', '.join(map(_as_written, cast('list[object]', value)))}]"
+        case _:
+            return repr(value)
 
 
 def _nearest(path: Path, known: list[str]) -> Path | None:

@@ -36,12 +36,22 @@ def is_link(variable: str, value: str) -> bool:
 
 
 def overlaid(table: Table, environ: Mapping[str, str]) -> Table:
-    """The table with every variable's setting put over it, `HEADPOND_A` before `HEADPOND_A__B`."""
+    """The table with every variable's setting put over it, `HEADPOND_A` before `HEADPOND_A__B`.
+
+    An empty variable of a setting says nothing: Compose's `${X:-}` is one where there is no X.
+    """
     for name in sorted(environ):
         value = environ[name]
-        if name.startswith(PREFIX) and name not in NO_SETTINGS and not is_link(name, value):
+        if _says_something(name, value):
             table = put(table, path_of(name), _read(name, value))
     return table
+
+
+def _says_something(variable: str, value: str) -> bool:
+    if not variable.startswith(PREFIX) or variable in NO_SETTINGS or is_link(variable, value):
+        return False
+    # One that names no setting is a mistake, empty or not.
+    return bool(value) or type_at(path_of(variable)) is None
 
 
 def _read(variable: str, value: str) -> Written:

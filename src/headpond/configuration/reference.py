@@ -27,14 +27,15 @@ pools:
 ```
 
 **Environment.** A variable overrides the file: `HEADPOND_`, then the path in capitals with `__`
-between the levels. Text is taken as it stands, but `null` or nothing unsets it; other values are
-read as YAML, so lists and maps are written in brackets:
-`HEADPOND_POOLS__DEFAULT__MODELS='[a, b]'`. Names that people choose, such as a pool's, are in lower
-case here. A variable that names no setting is an error. Three variables belong to the command line
-and are no settings: `HEADPOND_CONFIG` (the file), `HEADPOND_URL` and `HEADPOND_API_KEY` (which
-gateway the client commands talk to, and as whom). Left alone are those that Kubernetes and Docker
-set to say where a service named `headpond` is: `HEADPOND_SERVICE_…`, `HEADPOND_PORT=tcp://…` and
-`HEADPOND_PORT_8080_TCP…`.
+between the levels. Text is taken as it stands, but `null` unsets what the file says; other values
+are read as YAML, so lists and maps are written in brackets:
+`HEADPOND_POOLS__DEFAULT__MODELS='[a, b]'`. An empty variable is as if it were not there: with
+Compose's `${PORT:-}` and no `PORT`, the file's value holds, or the default. Names that people
+choose, such as a pool's, are in lower case here. A variable that names no setting is an error.
+Three variables belong to the command line and are no settings: `HEADPOND_CONFIG` (the file),
+`HEADPOND_URL` and `HEADPOND_API_KEY` (which gateway the client commands talk to, and as whom). Left
+alone are those that Kubernetes and Docker set to say where a service named `headpond` is:
+`HEADPOND_SERVICE_…`, `HEADPOND_PORT=tcp://…` and `HEADPOND_PORT_8080_TCP…`.
 
 **Secrets.** In any text, `${NAME}` stands for the environment variable `NAME` and `${file:PATH}`
 for the text of a file, without its last line break. `$${` is a plain `${`. `headpond config show`

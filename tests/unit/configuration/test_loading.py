@@ -91,6 +91,35 @@ def test_a_variable_can_unset_what_the_file_says(file: Path) -> None:
     assert load(environ, str(file)).settings.pools["default"].engine.url is None
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "HOME",
+        "STORE",
+        "QUEUE",
+        "GATEWAY",
+        "GATEWAY__PORT",
+        "POOLS",
+        "POOLS__A__MODELS",
+        "AUTH__JWT",
+    ],
+)
+def test_an_empty_variable_is_as_if_it_were_not_there(file: Path, variable: str) -> None:
+    file.touch()
+    assert load({f"HEADPOND_{variable}": ""}, str(file)).settings == Settings()
+    file.write_text("gateway: {port: 9000}")
+    assert load({f"HEADPOND_{variable}": ""}, str(file)).settings.gateway.port == 9000
+
+
+def test_an_empty_variable_that_names_no_setting_is_told(file: Path) -> None:
+    assert "did you mean gateway" in refusal(file, "", {"HEADPOND_GATEWY__PORT": ""})
+
+
+@pytest.mark.parametrize("variable", ["HOME", "GATEWAY__PORT"])
+def test_null_is_told_where_a_value_is_needed(file: Path, variable: str) -> None:
+    assert refusal(file, "", {f"HEADPOND_{variable}": "null"}).endswith(", not null.")
+
+
 def test_the_commands_own_variables_are_no_settings(file: Path) -> None:
     file.touch()
     load({"HEADPOND_URL": "http://x", "HEADPOND_API_KEY": "hp_x"}, str(file))
@@ -145,6 +174,7 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("auth:\n  jwt:\n    issuer: me", "headpond.yaml, line 2: auth.jwt.jwks is missing."),
         ("pools: {a: {kv_usage_limit: 2}}", "kv_usage_limit takes a number above 0 up to 1, not 2"),
         ("pools: {a: {models: [1]}}", "pools.a.models takes a list, each of it text, not [1]."),
+        ("pools: {a: {models: [a, ~, yes]}}", "each of it text, not ['a', null, true]."),
         ("home: '${NOPE}'", "line 1: home: the environment variable NOPE is not set."),
         ("home: '${file:/no/such}'", "home: the file /no/such cannot be read: No such file"),
         ("store: mysql://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
