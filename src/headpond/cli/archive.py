@@ -74,7 +74,7 @@ def _beginning(day: str) -> float:
 
 
 async def _archive(settings: Settings) -> tuple[int, float]:
-    async with open_store(settings) as store:
+    async with open_store(settings, make=False) as store:
         archivist = archivist_of(settings, store)
         if archivist is None:
             raise SettingsError("There is no archive: set archive.url.")
@@ -87,7 +87,7 @@ async def _names(settings: Settings) -> list[ObjectName]:
 
 async def _verify(settings: Settings, day: float) -> Checked:
     objects = objects_of(settings.archive)
-    async with open_store(settings) as store:
+    async with open_store(settings, make=False) as store:
         archivist = archivist_of(settings, store)
         return await check_day(
             day,

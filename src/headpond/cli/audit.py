@@ -142,6 +142,6 @@ async def _export(config: str | None, query: AuditQuery, file: TextIO) -> int:
 
 
 async def _entries(config: str | None, query: AuditQuery) -> AsyncIterator[AuditEntry]:
-    async with open_store(load_settings(config).settings) as store:
+    async with open_store(load_settings(config).settings, make=False) as store:
         async for entry in store.audit.read(query):
             yield entry

@@ -285,5 +285,5 @@ async def _export(config: str | None, selection: Selection, file: BinaryIO) -> i
 @asynccontextmanager
 async def _triage(config: str | None) -> AsyncGenerator[Triage]:
     settings = load_settings(config).settings
-    async with open_store(settings) as store:
+    async with open_store(settings, make=False) as store:
         yield triage_of(settings, store)

@@ -91,7 +91,7 @@ async def _create(
     config: str | None, team: str, feature: str | None, limits: Limits | None, role: Role
 ) -> tuple[NewKey, bool]:
     """The key, and whether it is the first one."""
-    async with _keys(config) as keys:
+    async with _keys(config, make=True) as keys:
         new = await keys.create(team, feature, limits, role)
         return new, len(await keys.all()) == 1
 
@@ -107,8 +107,8 @@ async def _revoke(config: str | None, key_id: KeyId) -> None:
 
 
 @asynccontextmanager
-async def _keys(config: str | None) -> AsyncGenerator[Keys]:
-    async with open_store(load_settings(config).settings) as store:
+async def _keys(config: str | None, *, make: bool = False) -> AsyncGenerator[Keys]:
+    async with open_store(load_settings(config).settings, make=make) as store:
         yield Keys(store.keys, store.clock)
 
 

@@ -1,7 +1,9 @@
 """Options that several commands share, and what they stand for."""
 
+import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Annotated
 
 import typer
@@ -12,6 +14,10 @@ from headpond.errors import SettingsError
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", help="Settings file.", show_default="headpond.yaml")
+]
+HomeOption = Annotated[
+    str | None,
+    typer.Option("--home", help="Folder for data.", show_default="what the settings say"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ColdStartOption = Annotated[
@@ -31,6 +37,30 @@ _NAMES = {
     ("pools", "default", "engine", "gguf"): "--model",
 }
 """What sets these on the command line."""
+
+
+def with_home(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that reads the settings, with `--home`, if it has none of its own.
+
+    It stands for HEADPOND_HOME, in the processes that the command starts, too.
+    """
+    own = inspect.signature(command).parameters
+    if "config" not in own or "home" in own:
+        return command
+    home = inspect.Parameter(
+        "home", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=HomeOption
+    )
+    merged = [*own.values(), home]
+
+    @wraps(command)
+    def homed(**options: object) -> None:
+        if (folder := options.pop("home")) is not None:
+            os.environ[variable_of(("home",))] = str(folder)
+        command(**options)
+
+    homed.__signature__ = inspect.Signature(merged)  # pyright: ignore[reportAttributeAccessIssue]
+    homed.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
+    return homed
 
 
 def load_settings(file: str | None, options: Mapping[str, str] | None = None) -> Configuration:

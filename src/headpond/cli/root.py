@@ -6,6 +6,7 @@ from importlib import import_module
 import typer
 
 from headpond.cli.console import complain
+from headpond.cli.options import with_home
 from headpond.errors import HeadpondError, MissingExtra, RequestError, SettingsError
 from headpond.processes.child import Exit
 
@@ -40,10 +41,15 @@ def command_line(asked: str | None = None) -> typer.Typer:
     asked_for = {asked} if asked in MODULES or asked in GROUPS else {*MODULES, *GROUPS}
     for name, module in MODULES.items():
         if name in asked_for:
-            line.command(name)(getattr(import_module(f"headpond.cli.{module}"), name))
+            command = getattr(import_module(f"headpond.cli.{module}"), name)
+            line.command(name)(with_home(command))
     for name in GROUPS:
         if name in asked_for:
-            line.add_typer(import_module(f"headpond.cli.{name}").app, name=name)
+            group: typer.Typer = import_module(f"headpond.cli.{name}").app
+            for one in (*group.registered_commands, group.registered_callback):
+                if one is not None and one.callback is not None:
+                    one.callback = with_home(one.callback)
+            line.add_typer(group, name=name)
     return line
 
 

@@ -186,12 +186,12 @@ async def _scale(config: str | None, cold_start_s: float, *, supervised: bool) -
 async def _read(
     settings: Settings, pool: str, limit: int
 ) -> tuple[ScalingState, list[ScalingStep]]:
-    async with open_store(settings) as store:
+    async with open_store(settings, make=False) as store:
         return await store.scaling.state(pool), await store.scaling.steps(pool, limit)
 
 
 async def _learn(settings: Settings, pool: str) -> int:
-    async with open_store(settings) as store:
+    async with open_store(settings, make=False) as store:
         return await hindsight.learn(pool, store.audit, store.scaling, store.clock)
 
 

@@ -216,7 +216,7 @@ def replay(
 
 
 async def _own_jobs(config: str | None, query: AuditQuery) -> list[Job]:
-    async with open_store(load_settings(config).settings) as store:
+    async with open_store(load_settings(config).settings, make=False) as store:
         return [entry.job async for entry in store.audit.read(query)]
 
 

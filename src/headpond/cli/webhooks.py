@@ -47,7 +47,11 @@ def create(
 ) -> None:
     """Make an endpoint. The secret is shown this once."""
     types = event or list(EventType)
-    made = _do(config, lambda hooks: hooks.create(team, url=url, event_types=types, name=name))
+    made = _do(
+        config,
+        lambda hooks: hooks.create(team, url=url, event_types=types, name=name),
+        make=True,
+    )
     _show_secret(made, as_json=as_json)
 
 
@@ -108,7 +112,9 @@ def rotate(
 ) -> None:
     """Give an endpoint a new secret, shown this once. The old one signs too, for 24 hours."""
     overlap_s = 0.0 if now else OVERLAP_S
-    rotated = _do(config, lambda hooks: hooks.rotate(team, endpoint, overlap_s=overlap_s))
+    rotated = _do(
+        config, lambda hooks: hooks.rotate(team, endpoint, overlap_s=overlap_s), make=True
+    )
     _show_secret(rotated, as_json=as_json)
 
 
@@ -183,19 +189,19 @@ def send_sample(
         show_text(f"It answered {status}.")
 
 
-def _do(config: str | None, action: Callable[[Webhooks], Awaitable[T]]) -> T:
+def _do(config: str | None, action: Callable[[Webhooks], Awaitable[T]], *, make: bool = False) -> T:
     async def act() -> T:
-        async with _webhooks(config) as webhooks:
+        async with _webhooks(config, make=make) as webhooks:
             return await action(webhooks)
 
     return run(act())
 
 
 @asynccontextmanager
-async def _webhooks(config: str | None) -> AsyncGenerator[Webhooks]:
+async def _webhooks(config: str | None, *, make: bool) -> AsyncGenerator[Webhooks]:
     settings = load_settings(config).settings
     async with (
-        open_store(settings) as store,
+        open_store(settings, make=make) as store,
         open_webhooks(settings, store) as telling,
     ):
         yield telling.webhooks

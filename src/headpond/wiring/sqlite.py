@@ -24,7 +24,7 @@ from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.adapters.sqlite.workload import SqliteWorkload
 from headpond.ports.clock import Clock
 from headpond.settings import Settings
-from headpond.wiring.stores import Store, home_of
+from headpond.wiring.stores import Store, home_of, sqlite_file
 from headpond.wiring.tickets import tickets
 
 
@@ -32,7 +32,7 @@ from headpond.wiring.tickets import tickets
 async def sqlite_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store]:
     """Opened, for as long as the context lasts. Raises SettingsError, Unavailable."""
     home = home_of(settings)
-    database = Database(home / settings.store.removeprefix("sqlite:///"))
+    database = Database(sqlite_file(settings))
     database.open()
     try:
         yield Store(

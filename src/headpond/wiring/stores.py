@@ -64,8 +64,13 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncGenerator[Store]:
-    """The store, with what the settings put elsewhere. Raises SettingsError, MissingExtra."""
+async def open_store(settings: Settings, *, make: bool = True) -> AsyncGenerator[Store]:
+    """The store, with what the settings put elsewhere. Raises SettingsError, MissingExtra.
+
+    Without `make`, a file that is not there is an error: who looks finds nothing in a new one.
+    """
+    if not make:
+        _require_file(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         elsewhere = Elsewhere(settings, clock, stack)
@@ -128,11 +133,29 @@ def two_steps(jobs: JobStore, queue: Queue, clock: Clock) -> Callable[[PoolSetti
     )
 
 
+def _require_file(settings: Settings) -> None:
+    file = sqlite_file(settings)
+    if settings.store.startswith("sqlite:") and not file.exists():
+        raise SettingsError(
+            f"There is no store at {file}. --home or HEADPOND_HOME says in which folder it is; "
+            "the first start of a gateway makes one."
+        )
+
+
+def sqlite_file(settings: Settings) -> Path:
+    """Where a store in SQLite lies."""
+    return _home(settings) / settings.store.removeprefix("sqlite:///")
+
+
 def home_of(settings: Settings) -> Path:
     """The data folder, made if need be for this user alone: there are prompts in it."""
-    home = Path(settings.home).expanduser()
+    home = _home(settings)
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingsError(f"home: cannot use {home}: {error.strerror}.") from error
     return home
+
+
+def _home(settings: Settings) -> Path:
+    return Path(settings.home).expanduser()

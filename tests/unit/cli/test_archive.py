@@ -53,6 +53,7 @@ def test_what_ended_is_archived_listed_and_verified(headpond: Headpond, tmp_path
 
 
 def test_without_an_archive_there_is_nothing_to_do(headpond: Headpond) -> None:
+    headpond("keys", "create", "--team", "a")
     for arguments in (("run",), ("list",), ("verify", "--day", "2030-01-31")):
         told = headpond("archive", *arguments)
         assert (told.status, told.out) == (2, "")

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.jobs import SqliteJobStore
+from headpond.cli import command_line
 from headpond.domain.job import JobId
 from headpond.testing.dead_letters_suite import a_dead_job
 from headpond.testing.records import new_job
@@ -65,7 +69,63 @@ def test_a_gateway_that_is_not_there_is_told(headpond: Headpond) -> None:
     assert done.err.startswith("error: No gateway answers at http://127.0.0.1:9 (")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "list"),
+        ("keys", "revoke", "x"),
+        ("audit", "list"),
+        ("audit", "export"),
+        ("archive", "run"),
+        ("archive", "verify", "--day", "2030-01-31"),
+        ("dead", "list"),
+        ("dead", "redrive", "--all"),
+        ("scaler", "status"),
+        ("scaler", "history"),
+        ("webhooks", "list", "--team", "a"),
+        ("replay",),
+    ],
+)
+def test_who_looks_into_a_store_that_is_not_there_is_told_and_makes_none(
+    headpond: Headpond, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    home = tmp_path / "elsewhere"
+    archive = {"HEADPOND_ARCHIVE__URL": f"file://{tmp_path}/archive"}
+    done = headpond(*arguments, "--home", str(home), **archive)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"error: There is no store at {home}/headpond.db. --home or ")
+    assert not home.exists()
+
+
+def test_a_command_finds_the_store_in_the_home_that_it_is_given(
+    headpond: Headpond, tmp_path: Path
+) -> None:
+    home = ("--home", str(tmp_path / "elsewhere"))
+    made = json.loads(headpond("keys", "create", "--team", "a", *home, "--json").out)
+    assert made["id"] in headpond("keys", "list", *home).out
+    assert headpond("keys", "list").status == 2
+    assert headpond("scaler", *home, "status").out.startswith("No decision was taken")
+    assert str(tmp_path / "elsewhere") in headpond("config", "show", *home).out
+
+
+def test_every_command_that_reads_the_settings_takes_a_home() -> None:
+    def walk(group: TyperGroup) -> Iterator[tuple[str, set[str]]]:
+        yield group.name or "", {parameter.name or "" for parameter in group.params}
+        for command in group.commands.values():
+            if isinstance(command, TyperGroup):
+                yield from walk(command)
+            else:
+                yield command.name or "", {parameter.name or "" for parameter in command.params}
+
+    reading = [
+        (name, names) for name, names in walk(get_group(command_line())) if "config" in names
+    ]
+    assert len(reading) > 30
+    assert [name for name, names in reading if "home" not in names] == []
+
+
 def test_an_empty_audit_log_is_listed_and_exported(headpond: Headpond, tmp_path: Path) -> None:
+    headpond("keys", "create", "--team", "a")
     assert json.loads(headpond("audit", "list", "--json", "--until", "2030-01-31").out) == []
     assert headpond("audit", "list").out.startswith("ended")
     assert headpond("audit", "export").out == ""

@@ -35,6 +35,7 @@ def test_orders_are_kept_until_they_are_taken_back(headpond: Headpond) -> None:
 
 
 def test_a_pool_that_never_was_scaled_has_no_reasons(headpond: Headpond) -> None:
+    headpond("scaler", "resume")
     assert headpond("scaler", "status").out == (
         "No decision was taken for the pool default yet.\n"
         "In force: no order, the policy decides.\n"
