@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import sys
@@ -122,8 +123,6 @@ async def test_a_gateway_for_others_needs_keys(tmp_path: Path) -> None:
 
 
 async def test_gateway_and_worker_run_on_their_own(engine: FakeEngine, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
     environ = environment(
         {
             "HEADPOND_HOME": str(tmp_path),
@@ -132,14 +131,32 @@ async def test_gateway_and_worker_run_on_their_own(engine: FakeEngine, tmp_path:
         }
     )
     command = (sys.executable, "-m", "headpond")
-    gateway = await asyncio.create_subprocess_exec(*command, "gateway", "--port", port, env=environ)
+    gateway = await asyncio.create_subprocess_exec(
+        *command, "gateway", "--port", "0", "--json", stdout=asyncio.subprocess.PIPE, env=environ
+    )
     worker = await asyncio.create_subprocess_exec(*command, "worker", env=environ)
-    async with Client(f"http://127.0.0.1:{port}") as client:
+    assert gateway.stdout is not None
+    async with Client(json.loads(await gateway.stdout.readline())["url"]) as client:
         job_id = await submit_patiently(client, {"prompt": "Go."}, "go")
         assert (await client.ended(job_id)).text == "It works"
     for process in (worker, gateway):
         process.terminate()
         assert await process.wait() == 0
+
+
+async def test_a_gateway_says_where_it_is(tmp_path: Path) -> None:
+    gateway = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "headpond", "gateway", "--port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment({"HEADPOND_HOME": str(tmp_path)}),
+    )
+    assert gateway.stdout is not None
+    told = (await gateway.stdout.readline()).decode()
+    assert re.fullmatch(
+        r"The gateway is up at http://127\.0\.0\.1:\d+\. Ctrl-C drains and ends\.\n", told
+    )
+    gateway.terminate()
+    assert await gateway.wait() == 0
 
 
 async def test_the_lines_that_up_prints_work_once_there_are_keys(

@@ -28,7 +28,7 @@ from headpond.settings import WebhookSettings
 from headpond.testing.http_server import Exchange, HttpServer
 from headpond.testing.records import a_job
 from tests.chaos.processes import free_port
-from tests.command_line import Headpond
+from tests.command_line import Ended, Headpond
 from tests.servers import Running
 
 DOCS = Path(__file__).parents[2] / "docs" / "webhooks.md"
@@ -303,18 +303,21 @@ async def test_a_sample_goes_from_the_command_line(headpond: Headpond) -> None:
     hook = Hook()
     team = ("--team", "shop")
 
-    def send(url: str) -> list[str]:
+    def send(url: str) -> tuple[list[str], Ended]:
         created = headpond("webhooks", "create", url, *team, "--json", **NETWORKS)
         endpoint = json.loads(created.out)["id"]
-        return [
+        told = [
             headpond("webhooks", "test", endpoint, *team, **NETWORKS).out,
             headpond("webhooks", "test", endpoint, *team, "--json", **NETWORKS).out,
             headpond("webhooks", "test", endpoint, *team).err,
-            headpond("webhooks", "delete", endpoint, *team, "--json").out,
         ]
+        hook.status = 410
+        refused = headpond("webhooks", "test", endpoint, *team, **NETWORKS)
+        return [*told, headpond("webhooks", "delete", endpoint, *team, "--json").out], refused
 
     async with hook.running() as url:
-        text, as_json, not_allowed, deleted = await asyncio.to_thread(send, url)
+        (text, as_json, not_allowed, deleted), refused = await asyncio.to_thread(send, url)
+    assert (refused.status, refused.out) == (1, "It answered 410.\n")
     assert text == "It answered 200.\n"
     assert json.loads(as_json) == {"status_code": 200}
     assert "https://" in not_allowed

@@ -1,15 +1,14 @@
 """`headpond archive …`: the files of every request and result."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Annotated
 
 import typer
 
-from headpond.cli.audit import moment
 from headpond.cli.console import local_time, show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
-from headpond.domain.archive import DATA, DAY_S, ObjectName, day_in
-from headpond.errors import SettingsError
+from headpond.domain.archive import DATA, ObjectName, day_in, day_of
+from headpond.errors import InvalidRequest, SettingsError
 from headpond.processes.loop import run
 from headpond.services.archive_check import Checked, check_day
 from headpond.settings import Settings
@@ -37,9 +36,10 @@ def list_objects(
     *, day: DayOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
     """List the files with rows."""
+    wanted = None if day is None else day_of(_beginning(day))
     settings = load_settings(config).settings
     names = run(_names(settings))
-    shown = sorted(name for name in names if day in {None, day_in(name)})
+    shown = sorted(name for name in names if wanted in {None, day_in(name)})
     if as_json:
         show_json(shown)
     else:
@@ -69,8 +69,12 @@ def verify(
 
 
 def _beginning(day: str) -> float:
-    at = moment(f"{day}T00:00+00:00", "--day") or 0.0
-    return datetime.fromtimestamp(at, UTC).timestamp() // DAY_S * DAY_S
+    """Of a day, in Unix seconds. Raises InvalidRequest."""
+    try:
+        return datetime.combine(date.fromisoformat(day), time(), UTC).timestamp()
+    except ValueError as error:
+        message = f"--day takes a day, such as 2030-01-31, not {day!r}."
+        raise InvalidRequest(message, code="invalid_value", param="--day") from error
 
 
 async def _archive(settings: Settings) -> tuple[int, float]:

@@ -1,12 +1,15 @@
 """What commands share that talk to a gateway, here or elsewhere."""
 
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
 
 from headpond.client import Client
 from headpond.configuration.environment import API_KEY, URL
+from headpond.errors import Unavailable
 from headpond.settings import GatewaySettings
 
 UrlOption = Annotated[
@@ -16,6 +19,14 @@ UrlOption = Annotated[
 DEFAULT_URL = f"http://{GatewaySettings().host}:{GatewaySettings().port}"
 
 
-def client_of(url: str) -> Client:
+@asynccontextmanager
+async def client_of(url: str) -> AsyncGenerator[Client]:
     """A client of the gateway at `url`, with the key of the environment."""
-    return Client(url, os.environ.get(API_KEY) or None)
+    async with Client(url, os.environ.get(API_KEY) or None) as client:
+        try:
+            yield client
+        except Unavailable as error:
+            if error.code != "gateway_unreachable":
+                raise
+            message = f"{error} --url or {URL} says where it is."
+            raise Unavailable(message, code=error.code) from error

@@ -17,6 +17,7 @@ from headpond.gateway.webhook_schema import (
     endpoint_with_secret,
     public_id,
 )
+from headpond.processes.child import Exit
 from headpond.processes.loop import run
 from headpond.services.webhooks import OVERLAP_S, Webhooks
 from headpond.wiring.stores import open_store
@@ -181,12 +182,14 @@ def send_sample(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a sample event from here, now, and show what came back."""
+    """Send a sample event from here, now, and show what came back. Status 1 if it is not 2xx."""
     status = _do(config, lambda hooks: hooks.test(team, endpoint, event))
     if as_json:
         show_json({"status_code": status})
     else:
         show_text(f"It answered {status}.")
+    if not 200 <= status < 300:  # noqa: PLR2004 - success
+        raise typer.Exit(Exit.FAILED)
 
 
 def _do(config: str | None, action: Callable[[Webhooks], Awaitable[T]], *, make: bool = False) -> T:

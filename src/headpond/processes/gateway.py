@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import uvicorn
 from typing_extensions import override
@@ -25,15 +25,21 @@ BACKLOG = 2048
 
 
 async def run_gateway(
-    settings: Settings, stopping: Stopping, listening: socket.socket | None = None
+    settings: Settings,
+    stopping: Stopping,
+    listening: socket.socket | None = None,
+    *,
+    told: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve until asked to stop, on `listening` if it is given, else on what the settings say.
 
-    Raises SettingsError before anything is served.
+    `told` hears the URL once it can be called. Raises SettingsError before anything is served.
     """
     start_logging(settings)
     async with open_gateway(settings) as gateway:
-        await _serve(gateway, listening or listen(settings.gateway), stopping)
+        listening = listening or listen(settings.gateway)
+        told(url_of(listening))
+        await _serve(gateway, listening, stopping)
 
 
 def listen(settings: GatewaySettings) -> socket.socket:
@@ -49,6 +55,16 @@ def listen(settings: GatewaySettings) -> socket.socket:
                 "gateway.port; 0 takes a free one."
             ) from error
         raise SettingsError(f"gateway.host: cannot listen on {host}:{port}: {error}.") from error
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where what listens there is reached from this machine."""
+    host: str
+    port: int
+    host, port = listening.getsockname()[:2]
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
+    local = anywhere.get(host, host)
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 class Server(uvicorn.Server):

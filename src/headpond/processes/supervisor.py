@@ -20,7 +20,7 @@ import aiohttp
 
 from headpond.configuration.environment import variable_of
 from headpond.processes.child import Child
-from headpond.processes.gateway import listen
+from headpond.processes.gateway import listen, url_of
 from headpond.processes.stopping import Stopping
 from headpond.settings import Settings
 from headpond.wiring.observers import start_logging
@@ -59,12 +59,7 @@ class Supervisor:
     @property
     def url(self) -> str:
         """Where the gateway is reached from this machine."""
-        host: str
-        port: int
-        host, port = self._listening.getsockname()[:2]
-        anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
-        local = anywhere.get(host, host)
-        return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
+        return url_of(self._listening)
 
     @contextlib.asynccontextmanager
     async def running(self, stopping: Stopping) -> AsyncGenerator[asyncio.Future[None]]:

@@ -67,6 +67,7 @@ def test_a_gateway_that_is_not_there_is_told(headpond: Headpond) -> None:
     done = headpond("jobs", "--url", "http://127.0.0.1:9")
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("error: No gateway answers at http://127.0.0.1:9 (")
+    assert done.err.endswith("). --url or HEADPOND_URL says where it is.\n")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,11 @@ def test_an_empty_audit_log_is_listed_and_exported(headpond: Headpond, tmp_path:
         (("up", "--engine", "http://x", "--model", "y"), "--engine and --model exclude each other"),
         (("keys", "list", "--config", "/no/such"), "/no/such cannot be read"),
         (("audit", "list", "--since", "soon"), "--since takes a time in ISO 8601"),
+        (
+            ("archive", "verify", "--day", "25.11.2026"),
+            "--day takes a day, such as 2030-01-31, not",
+        ),
+        (("archive", "list", "--day", "2026-02-30"), "--day takes a day, such as 2030-01-31, not"),
         (("audit", "export", "--output", "/no/such/file"), "/no/such/file cannot be written"),
     ],
 )
