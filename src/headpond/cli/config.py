@@ -6,6 +6,9 @@ from headpond.cli.console import show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.configuration.reference import reference_page
 from headpond.configuration.showing import DEFAULT, shown
+from headpond.configuration.written import origin_of
+from headpond.errors import SettingsError
+from headpond.wiring.refusals import refusals
 
 app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
 
@@ -13,7 +16,13 @@ app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
 @app.command()
 def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say whether the settings are right, and if not, what is wrong and where."""
-    file = load_settings(config).file
+    loaded = load_settings(config)
+    complaints = [
+        f"{origin_of(loaded.written, place)}: {error}" for place, error in refusals(loaded.settings)
+    ]
+    if complaints:
+        raise SettingsError("\n".join(complaints))
+    file = loaded.file
     if as_json:
         show_json({"ok": True, "file": file})
     else:

@@ -9,7 +9,7 @@ from headpond.configuration.checking import Check
 from headpond.configuration.document import read_document
 from headpond.configuration.environment import CONFIG, overlaid
 from headpond.configuration.rules import broken_rules
-from headpond.configuration.written import Path, Table, dotted, empty, find
+from headpond.configuration.written import Path, Table, dotted, empty, origin_of
 from headpond.errors import SettingsError
 from headpond.settings import Settings
 
@@ -57,8 +57,5 @@ def _text(name: str) -> str:
 
 def _located(table: Table, path: Path, words: str) -> str:
     """The complaint with the nearest place where something is written."""
-    for length in range(len(path), 0, -1):
-        written = find(table, path[:length])
-        if written is not None:
-            return f"{written.origin}: {dotted(path)}: {words}."
-    return f"{dotted(path)}: {words}."
+    origin = origin_of(table, path)
+    return f"{'' if origin is None else f'{origin}: '}{dotted(path)}: {words}."

@@ -39,6 +39,9 @@ FLEETS = {
         r"ecs://[a-z0-9-]+/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+(\?endpoint=[^?&]+)?"
     ),
 }
+FOLDER = re.compile(r"(?i:file):///.+")
+"""What stands between the second slash and the third would be a machine."""
+
 WITHOUT_QUEUE = ("dynamodb", "firestore")
 """Stores that have no queue of their own."""
 
@@ -57,6 +60,8 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
     yield from _apart(settings.batches.files, settings.archive.url)
     yield from _redis(("streams",), settings.streams)
     yield from _redis(("limits", "shared"), settings.limits.shared)
+    yield from _folder(("archive", "url"), settings.archive.url)
+    yield from _folder(("batches", "files"), settings.batches.files)
     yield from _pools(settings.pools)
     for name, pool in settings.pools.items():
         yield from _pool(("pools", name), name, pool)
@@ -107,6 +112,12 @@ def _redis(path: Path, url: str | None) -> Iterator[Complaint]:
     if url is not None and not _is_redis(url):
         schemes = ", ".join(f"{scheme}://" for scheme in REDIS)
         yield path, f"it must be like redis://HOST:PORT/DB; it can begin with {schemes}"
+
+
+def _folder(path: Path, url: str | None) -> Iterator[Complaint]:
+    if url is not None and url.lower().startswith("file:") and not FOLDER.fullmatch(url):
+        words = "a folder is named as file:///FOLDER, with three slashes and its whole path"
+        yield path, words
 
 
 def _is_redis(url: str) -> bool:

@@ -51,6 +51,15 @@ def find(table: Table, path: Sequence[str]) -> Written | None:
     return written
 
 
+def origin_of(table: Table, path: Path) -> str | None:
+    """Where a setting, or the nearest one around it, is written; None if nowhere."""
+    for length in range(len(path), 0, -1):
+        written = find(table, path[:length])
+        if written is not None:
+            return written.origin
+    return None
+
+
 def dotted(path: Path) -> str:
     """A path as people write it."""
     return ".".join(path)

@@ -22,7 +22,7 @@ def archivist_of(settings: Settings, store: Store) -> Archivist | None:
         store.audit,
         objects_of(archive),
         formats_of(archive),
-        redact=None if archive.redact is None else _function(archive.redact),
+        redact=redact_of(archive),
         span_s=archive.every_s,
         settle_s=archive.settle_s,
         keep_s=archive.keep_s,
@@ -47,6 +47,21 @@ def formats_of(archive: ArchiveSettings) -> "list[Format]":
     return [_format(name) for name in archive.formats]
 
 
+def redact_of(archive: ArchiveSettings) -> Redact | None:
+    """What makes of a row what may be archived, None if all may. Raises SettingsError."""
+    path = archive.redact
+    if path is None:
+        return None
+    module, _, name = path.partition(":")
+    try:
+        function: object = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"archive.redact: cannot load {path!r}: {error}.") from error
+    if not callable(function):
+        raise SettingsError(f"archive.redact: {path!r} is no function.")
+    return cast("Redact", function)
+
+
 def _format(name: str) -> "Format":
     if name == "jsonl":
         from headpond.adapters.rows.jsonl import JsonLines
@@ -57,15 +72,3 @@ def _format(name: str) -> "Format":
     except ImportError as error:
         raise MissingExtra("archive", "An archive in Parquet") from error
     return Parquet()
-
-
-def _function(path: str) -> Redact:
-    """What `MODULE:FUNCTION` names."""
-    module, _, name = path.partition(":")
-    try:
-        function: object = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(f"archive.redact: cannot load {path!r}: {error}.") from error
-    if not callable(function):
-        raise SettingsError(f"archive.redact: {path!r} is no function.")
-    return cast("Redact", function)

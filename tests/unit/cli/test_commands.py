@@ -58,6 +58,46 @@ def test_settings_are_checked_and_shown(headpond: Headpond, tmp_path: Path) -> N
     assert headpond("config", "reference").out.startswith("# Settings")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("archive:\n  url: ftp://x", "line 2: archive.url: 'ftp://x' cannot be used: "),
+        ("archive:\n  url: 'https://[x'", "line 2: archive.url: 'https://[x' cannot be used: "),
+        ("archive: {redact: 'nomod:f'}", "line 1: archive.redact: cannot load 'nomod:f': "),
+        ("batches: {files: 'ftp://x'}", "line 1: batches.files: 'ftp://x' cannot be used: "),
+        ("auth: {jwt: {jwks: 'http://x'}}", "line 1: auth.jwt.jwks is 'http://x'; it must be a "),
+        ("pools: {a: {engine: {gguf: /no}}}", "line 1: engine.gguf: cannot read /no: No such file"),
+    ],
+)
+def test_what_a_start_would_refuse_is_found_by_the_check(
+    headpond: Headpond, tmp_path: Path, text: str, told: str
+) -> None:
+    file = tmp_path / "headpond.yaml"
+    file.write_text(text)
+    done = headpond("config", "check", "--config", str(file))
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"error: {file}, {told}")
+
+
+def test_a_check_opens_nothing_and_tells_all_at_once(headpond: Headpond, tmp_path: Path) -> None:
+    here = {
+        "HEADPOND_ARCHIVE__URL": f"file://{tmp_path}/archive",
+        "HEADPOND_ARCHIVE__REDACT": "builtins:dict",
+        "HEADPOND_BATCHES__FILES": f"file://{tmp_path}/files",
+        "HEADPOND_AUTH__JWT__JWKS": "https://idp.example/keys",
+    }
+    clouds = {"HEADPOND_ARCHIVE__URL": "s3://bucket/x", "HEADPOND_BATCHES__FILES": "gs://bucket/y"}
+    assert headpond("config", "check", **here).status == 0
+    assert headpond("config", "check", **clouds).status == 0
+    assert list(tmp_path.iterdir()) == []
+    wrong = {"HEADPOND_ARCHIVE__URL": "ftp://x", "HEADPOND_ARCHIVE__REDACT": "x"}
+    told = headpond("config", "check", **wrong).err.splitlines()
+    assert [line.split(": ")[1] for line in told] == [
+        "HEADPOND_ARCHIVE__URL",
+        "HEADPOND_ARCHIVE__REDACT",
+    ]
+
+
 def test_the_version_is_told(headpond: Headpond) -> None:
     release = headpond("version").out.strip()
     assert json.loads(headpond("version", "--json").out) == {"version": release}

@@ -226,6 +226,8 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "limits:\n  shared: http://h",
             "headpond.yaml, line 2: limits.shared: it must be like redis://HOST:PORT/DB",
         ),
+        ("archive: {url: 'file://rel/x'}", "line 1: archive.url: a folder is named as file:///"),
+        ("batches: {files: 'FILE:x'}", "line 1: batches.files: a folder is named as file:///"),
         ("pools: {}", "line 1: pools: there must be at least one pool."),
         ("pools: {Big: {}}", "line 1: pools.Big: 'Big' cannot name a pool"),
         ("pools: {a__b: {}}", "use 1 to 63 of a-z, 0-9, '-' and '_', but not '__'."),

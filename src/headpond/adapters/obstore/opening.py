@@ -28,8 +28,8 @@ def away(code: str, error: Exception) -> Unavailable:
 
 def open_at(setting: str, url: str, options: Mapping[str, str]) -> Any:
     """The library's store at a URL that a setting names. Raises SettingsError."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         if parts.scheme == "file":
             folder = Path(unquote(parts.path))
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,51 @@
+"""What processes would refuse at their start, found before that: `headpond config check`.
+
+Nothing is opened, no folder is made, no other machine is asked.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from headpond.adapters.jwks.key_set import key_set_at
+from headpond.adapters.llamacpp.server import check_gguf
+from headpond.adapters.local.clock import SystemClock
+from headpond.errors import MissingExtra, SettingsError
+from headpond.settings import Settings
+from headpond.wiring.archives import formats_of, objects_of, redact_of
+from headpond.wiring.elsewhere import Elsewhere
+
+Place = tuple[str, ...]
+"""The path of a setting."""
+
+
+def refusals(settings: Settings) -> Iterator[tuple[Place, SettingsError | MissingExtra]]:
+    """What is refused, and the setting that is at fault."""
+    for place, attempt in _attempts(settings):
+        try:
+            attempt()
+        except (SettingsError, MissingExtra) as error:
+            yield place, error
+
+
+def _attempts(settings: Settings) -> Iterator[tuple[Place, Callable[[], object]]]:
+    archive, files, jwt = settings.archive, settings.batches.files, settings.auth.jwt
+    if archive.url is not None:
+        yield ("archive", "formats"), lambda: formats_of(archive)
+        if not _is_folder(archive.url):
+            yield ("archive", "url"), lambda: objects_of(archive)
+    yield ("archive", "redact"), lambda: redact_of(archive)
+    if files is not None and not _is_folder(files):
+        elsewhere = Elsewhere(settings, SystemClock(), AsyncExitStack())
+        yield ("batches", "files"), elsewhere.blobs
+    if jwt is not None:
+        yield ("auth", "jwt", "jwks"), lambda: key_set_at(jwt.jwks)
+    for name, pool in settings.pools.items():
+        if pool.engine.gguf is not None:
+            gguf = Path(pool.engine.gguf)
+            yield ("pools", name, "engine", "gguf"), lambda gguf=gguf: check_gguf(gguf)
+
+
+def _is_folder(url: str) -> bool:
+    """Opening a folder makes it."""
+    return url.lower().startswith("file:")
