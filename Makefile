@@ -80,6 +80,7 @@ live-autoscale:  ## A burst from zero and back with a cold start of 20 s; prints
 
 docs:  ## Write the generated reference pages
 	uv run headpond config reference > docs/settings.md
+	uv run python tools/queue_powers.py
 
 lock:  ## Write the exact versions of all that is tested into pyproject.toml
 	uv run --no-sync python tools/lock.py

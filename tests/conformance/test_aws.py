@@ -1,8 +1,7 @@
 """The AWS adapters keep the contracts, over HTTP against moto."""
 
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
-from typing import ClassVar
 
 import pytest
 from typing_extensions import override
@@ -17,7 +16,7 @@ from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
-from headpond.testing.queue_suite import Power, QueueSuite
+from headpond.testing.queue_suite import QueueSuite
 from tests.emulators.moto_server import Moto, moto_server
 
 _prefixes = (f"headpond-{number}" for number in count())
@@ -37,13 +36,6 @@ def place(moto: Moto) -> Iterator[Place]:
 
 
 class TestSqsQueue(QueueSuite):
-    without: ClassVar[Mapping[Power, str]] = {
-        Power.ORDER: "a standard queue's order is best effort; moto's would be exact",
-        Power.AGE: "SQS tells the age of the oldest message to CloudWatch alone",
-        Power.TEAMS: "SQS counts messages of a queue, not those of a group",
-        Power.CLOCK: "SQS has its own",
-    }
-
     @pytest.fixture
     @override
     async def queue(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -73,8 +65,6 @@ async def table(place: Place) -> AsyncIterator[Table]:
 
 
 class TestTwoStepDeliveryOnAws(DeliverySuite):
-    unfair = "SQS keeps noisy groups back in its own way, and moto in none"
-
     @pytest.fixture
     @override
     async def stage(  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -1,8 +1,7 @@
 """Lanes in Pub/Sub keep the contracts, over gRPC against an emulator whose clock can be moved."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from itertools import count
-from typing import ClassVar
 
 import pytest
 from typing_extensions import override
@@ -15,16 +14,8 @@ from headpond.domain.job import Ticket
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
-from headpond.testing.queue_suite import Power, QueueSuite
+from headpond.testing.queue_suite import QueueSuite
 from tests.emulators.pubsub_server import pubsub_server
-
-WITHOUT = {
-    Power.ORDER: "Pub/Sub's order is best effort; that of this emulator would be exact",
-    Power.AGE: "Pub/Sub tells the age of the oldest message to Cloud Monitoring alone",
-    Power.TEAMS: "Pub/Sub knows none",
-    Power.CLOCK: "Pub/Sub has its own",
-    Power.COUNTS: "Cloud Monitoring counts all that is not acknowledged as one",
-}
 
 _prefixes = (f"headpond-{number}" for number in count())
 
@@ -45,8 +36,6 @@ def clock() -> ManualClock:
 
 
 class TestPubsubQueue(QueueSuite):
-    without: ClassVar[Mapping[Power, str]] = WITHOUT
-
     @pytest.fixture
     @override
     async def queue(self, clock: ManualClock) -> AsyncIterator[PubsubQueue]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -58,8 +47,6 @@ class TestPubsubQueue(QueueSuite):
 
 
 class TestTwoStepDeliveryOnPubsub(DeliverySuite):
-    unfair = "Pub/Sub knows no teams"
-
     @pytest.fixture
     @override
     async def stage(self, clock: ManualClock) -> AsyncIterator[Stage]:  # pyright: ignore[reportIncompatibleMethodOverride]

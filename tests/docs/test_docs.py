@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 import typer
 import yaml
+from tools.queue_powers import written
 from typer.core import TyperGroup
 
 from headpond import errors
@@ -130,6 +131,11 @@ def test_the_examples_of_settings_are_yaml() -> None:
     for page in PAGES:
         for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
             assert isinstance(yaml.safe_load(example), dict), name_of(page)
+
+
+def test_what_the_queues_can_do_is_what_they_say_of_themselves() -> None:
+    page = (DOCS / "backends.md").read_text()
+    assert written(page) == page, "run `make docs`"
 
 
 def test_every_store_and_every_port_of_one_has_its_place_among_the_backends() -> None:

@@ -11,7 +11,8 @@ out what was sent first, of whatever team, as nearly as it can.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NewType, Protocol
+from enum import StrEnum
+from typing import ClassVar, NewType, Protocol
 
 import msgspec
 
@@ -60,11 +61,25 @@ class Depth(msgspec.Struct, frozen=True):
     oldest_age_s: float | None = None
 
 
+class Power(StrEnum):
+    """What not every queue can do."""
+
+    ORDER = "hands out what a team sent first"
+    FAIR = "shares a lane between teams by weight and work"
+    TEAMS = "counts what waits by team"
+    COUNTS = "counts apart what is ready, leased and delayed"
+    AGE = "knows how long the first has been ready"
+    CLOCK = "goes by Headpond's clock"
+
+
 class Queue(Protocol):
     """Lanes of leased messages. Every verb takes effect durably before it returns.
 
     A lease need not survive what its holder does not survive: the loss of power on one machine.
+    What a queue `lacks` it says with what there is instead; docs/backends.md has it in a table.
     """
+
+    lacks: ClassVar[Mapping[Power, str]] = {}
 
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         """Put the messages in their lanes; they can be received once `delay_s` has passed."""

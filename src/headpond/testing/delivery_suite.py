@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import ClassVar
 
 import pytest
 
@@ -13,9 +12,9 @@ from headpond.domain.outcome import Settlement
 from headpond.ports.audit import Audit, AuditQuery
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, JobStore
-from headpond.ports.queue import Queue, message_of
+from headpond.ports.queue import Power, Queue, message_of
 from headpond.testing.clocks import ManualClock
-from headpond.testing.queue_suite import BATCH
+from headpond.testing.queue_suite import BATCH, needs
 from headpond.testing.records import REQUEST, RESPONSE, a_job, new_job
 
 LEASE_S = 10.0
@@ -37,12 +36,7 @@ class Stage:
 
 
 class DeliverySuite:
-    """The contract of `headpond.ports.delivery`. SPEC Q2 Q3.
-
-    `unfair` says why teams do not share by `domain/fairness.py`, where they do not.
-    """
-
-    unfair: ClassVar[str | None] = None
+    """The contract of `headpond.ports.delivery`. SPEC Q2 Q3."""
 
     @pytest.fixture
     def clock(self) -> ManualClock:
@@ -195,8 +189,7 @@ class DeliverySuite:
         self, stage: Stage, limit: int
     ) -> None:
         # SPEC Q8
-        if self.unfair is not None:
-            pytest.skip(f"not a fair queue: {self.unfair}")
+        needs(stage.queue, Power.FAIR)
         await self.cancel(stage, "cancelled", 3 * REFUNDED)
         await self.claim(stage, limit=limit)
         live = await self.submit(stage, a_job(team="live"))

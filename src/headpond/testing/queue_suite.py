@@ -5,27 +5,14 @@ else's cannot do stands in `without`, with the reason; tests of it are skipped a
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import ClassVar
+from collections.abc import Sequence
 
 import pytest
 
 from headpond.domain.job import JobId, Ticket
 from headpond.domain.lane import Lane, Priority
-from headpond.ports.queue import Lease, Message, Queue
+from headpond.ports.queue import Lease, Message, Power, Queue
 from headpond.testing.clocks import ManualClock
-
-
-class Power(StrEnum):
-    """What not every queue has."""
-
-    ORDER = "hands out what was sent first"
-    AGE = "knows the age of what is ready"
-    TEAMS = "counts what waits by team"
-    CLOCK = "tells time by the clock that it is given"
-    COUNTS = "tells what is ready from what is leased or delayed"
-
 
 BATCH = Lane("default", Priority.BATCH)
 INTERACTIVE = Lane("default", Priority.INTERACTIVE)
@@ -44,15 +31,14 @@ def names(leases: Sequence[Lease]) -> list[str]:
     return [lease.message.job_id for lease in leases]
 
 
+def needs(queue: Queue, power: Power) -> None:
+    """Skip the rest of a test where the queue lacks this."""
+    if power in queue.lacks:
+        pytest.skip(f"not a queue that {power}: {queue.lacks[power]}")
+
+
 class QueueSuite:
     """The contract of `headpond.ports.queue`. SPEC Q1 Q2."""
-
-    without: ClassVar[Mapping[Power, str]] = {}
-
-    def needs(self, power: Power) -> None:
-        """Skip the rest where the queue lacks this."""
-        if power in self.without:
-            pytest.skip(f"not a queue that {power}: {self.without[power]}")
 
     @pytest.fixture
     def clock(self) -> ManualClock:
@@ -78,7 +64,7 @@ class QueueSuite:
     async def test_messages_come_in_the_order_of_sending(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        self.needs(Power.ORDER)
+        needs(queue, Power.ORDER)
         for name in "abc":
             await queue.send([message(name)])
             clock.advance(1)
@@ -102,7 +88,7 @@ class QueueSuite:
         assert names(leases) == ["interactive", "batch"]
 
     async def test_the_backlog_is_what_waits_by_team(self, queue: Queue) -> None:
-        self.needs(Power.TEAMS)
+        needs(queue, Power.TEAMS)
         assert dict(await queue.backlog(BATCH)) == {}
         theirs = Message(JobId("theirs"), Ticket("t"), BATCH, "other", 7)
         await queue.send([message("a"), message("b"), theirs, message("c", OTHER_POOL)])
@@ -193,7 +179,7 @@ class QueueSuite:
     async def test_a_message_that_was_given_back_keeps_its_place(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        self.needs(Power.ORDER)
+        needs(queue, Power.ORDER)
         await queue.send([message("a")])
         leases = await self.receive(queue)
         clock.advance(1)
@@ -228,7 +214,7 @@ class QueueSuite:
     async def test_a_message_that_was_delayed_keeps_its_place(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        self.needs(Power.ORDER)
+        needs(queue, Power.ORDER)
         await queue.send([message("a")], delay_s=5)
         clock.advance(1)
         await queue.send([message("b")])
@@ -254,7 +240,7 @@ class QueueSuite:
     async def test_depth_counts_what_is_ready_leased_and_delayed(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        self.needs(Power.COUNTS)
+        needs(queue, Power.COUNTS)
         await queue.send([message("a"), message("b"), message("c")])
         await queue.send([message("d")], delay_s=60)
         await queue.send([message("e", OTHER_POOL)])
@@ -266,7 +252,7 @@ class QueueSuite:
     async def test_the_age_of_a_lane_is_that_of_the_first_ready_message(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        self.needs(Power.AGE)
+        needs(queue, Power.AGE)
         await queue.send([message("a")])
         clock.advance(1)
         await queue.send([message("b")])
@@ -281,7 +267,7 @@ class QueueSuite:
     async def test_a_clock_that_jumps_back_hides_nothing(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        self.needs(Power.CLOCK)
+        needs(queue, Power.CLOCK)
         await queue.send([message("a")])
         clock.advance(-3600)
         await queue.send([message("b")])

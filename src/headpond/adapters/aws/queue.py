@@ -19,9 +19,9 @@ accepted instead, and it is sent again under a new ticket (`services/two_step_de
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from typing_extensions import override
 
@@ -31,7 +31,7 @@ from headpond.adapters.handles.queue import HandleQueue
 from headpond.domain.lane import Lane
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Depth, Lease, Message
+from headpond.ports.queue import Depth, Lease, Message, Power
 
 BATCH = 10
 """Messages of one call, in either direction."""
@@ -71,6 +71,14 @@ async def open_queue(place: Place, clock: Clock) -> AsyncGenerator["SqsQueue"]:
 
 class SqsQueue(HandleQueue):
     """See the module's page."""
+
+    lacks: ClassVar[Mapping[Power, str]] = {
+        Power.ORDER: "an effort",
+        Power.FAIR: "keeps back teams that are noisy, in its own way",
+        Power.TEAMS: "all together",
+        Power.AGE: "`ApproximateAgeOfOldestMessage` in CloudWatch",
+        Power.CLOCK: "its own",
+    }
 
     def __init__(self, service: Service, prefix: str, clock: Clock) -> None:
         super().__init__(clock, most=BATCH, max_lease_s=MAX_LEASE_S, max_delay_s=MAX_DELAY_S)

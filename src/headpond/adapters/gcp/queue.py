@@ -22,7 +22,7 @@ import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import grpc
 from google.api_core import exceptions
@@ -39,7 +39,7 @@ from headpond.adapters.handles.queue import HandleQueue
 from headpond.domain.lane import Lane
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Depth, Lease, Message
+from headpond.ports.queue import Depth, Lease, Message, Power
 
 AT_ONCE = 500
 """Messages of one call, in either direction; Pub/Sub takes 1,000 of them, and 512 KB of handles."""
@@ -95,6 +95,15 @@ async def open_queue(place: Place, clock: Clock) -> AsyncGenerator["PubsubQueue"
 
 class PubsubQueue(HandleQueue):
     """See the module's page."""
+
+    lacks: ClassVar[Mapping[Power, str]] = {
+        Power.ORDER: "an effort",
+        Power.FAIR: "as they come",
+        Power.TEAMS: "all together",
+        Power.COUNTS: "all that is not acknowledged, minutes late",
+        Power.AGE: "`oldest_unacked_message_age` in Cloud Monitoring",
+        Power.CLOCK: "its own",
+    }
 
     def __init__(
         self,
