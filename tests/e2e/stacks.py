@@ -1,12 +1,14 @@
-"""The demo's input through a whole stack, while its processes are killed; prints what became of it.
+"""The demo's input through a whole stack, in trouble; prints what became of it.
 
     python -m tests.e2e.stacks postgres --jobs 1000
     python -m tests.e2e.stacks gcp --jobs 300
 
-A gateway and two workers with the example model run on the stack's servers, which are real ones or
-emulators of this machine. Every three seconds or so one of the processes is killed. Each order is
-sent until it is answered, and once more at the end. Exits 1 unless every title has one job that
-succeeded, and one entry in the audit log.
+A gateway and a worker with the example model run on the stack's servers, which are real ones or
+emulators of this machine, and another worker on another host (`other_host.py`), if the stack's
+servers can be reached from one. Every three seconds or so one of the processes is killed, and the
+link between the hosts is cut, mostly for longer than a lease lasts. Each order is sent until it is
+answered, and once more at the end. Exits 1 unless every title has one job that succeeded, and one
+entry in the audit log.
 """
 
 import argparse
@@ -26,7 +28,8 @@ from headpond.demo.files import held_out_file
 from headpond.demo.titles import Title, job_for, read_titles
 from headpond.domain.job import JobState
 from tests.e2e.commands import Up, headpond, up
-from tests.e2e.family import children
+from tests.e2e.other_host import NoOtherHostError, other_host
+from tests.e2e.trouble import Trouble, kept_worker
 from tests.emulators.google_emulators import firestore_emulator, pubsub_emulator
 from tests.emulators.moto_server import moto_process
 from tests.postgres import running_server
@@ -54,17 +57,22 @@ async def servers(stack: str, folder: Path) -> AsyncGenerator[Mapping[str, str]]
                 server = opened.enter_context(running_server(synced=True))
                 yield {"HEADPOND_STORE": server.url}
             case "redis":
+                server = opened.enter_context(running_server(synced=True))
                 url = opened.enter_context(running(redis)).url
-                yield {"HEADPOND_QUEUE": url, "HEADPOND_STREAMS": url}
+                yield {
+                    "HEADPOND_STORE": server.url,
+                    "HEADPOND_QUEUE": url,
+                    "HEADPOND_STREAMS": url,
+                }
             case "aws":
                 moto = await opened.enter_async_context(moto_process())
                 place = f"eu-central-1/pond?endpoint={moto.url}"
                 yield {"HEADPOND_STORE": f"dynamodb://{place}", "HEADPOND_QUEUE": f"sqs://{place}"}
             case "gcp":
-                opened.enter_context(firestore_emulator())
-                opened.enter_context(pubsub_emulator())
                 place = "test-project/pond"
                 yield {
+                    "FIRESTORE_EMULATOR_HOST": opened.enter_context(firestore_emulator()),
+                    "PUBSUB_EMULATOR_HOST": opened.enter_context(pubsub_emulator()),
                     "HEADPOND_STORE": f"firestore://{place}",
                     "HEADPOND_QUEUE": f"pubsub://{place}",
                 }
@@ -80,8 +88,17 @@ async def run(stack: str, jobs: int, dice: random.Random) -> dict[str, object]:
         home = folder / "home"
         async with servers(stack, folder) as places:
             variables = {**places, **HURRY}
-            async with up(home, "--workers", "2", **variables) as system:
-                ids, told = await _served(system, titles, dice)
+            async with AsyncExitStack() as opened:
+                other = None
+                if stack != "sqlite":  # a file has no other host
+                    host = await opened.enter_async_context(other_host())
+                    there = await opened.enter_async_context(host.reaching(variables))
+                    worker = kept_worker(host, folder / "there", there)
+                    other = await opened.enter_async_context(worker)
+                here = "2" if other is None else "1"
+                system = await opened.enter_async_context(up(home, "--workers", here, **variables))
+                trouble = Trouble(system, other, dice)
+                ids, told = await _served(system, trouble, titles)
                 stopped = await system.stop()
             audit = await headpond("audit", "export", HEADPOND_HOME=str(home), **places)
     audited = Counter(json.loads(line)["job"]["id"] for line in audit.out.splitlines())
@@ -95,10 +112,9 @@ async def run(stack: str, jobs: int, dice: random.Random) -> dict[str, object]:
 
 
 async def _served(
-    system: Up, titles: Sequence[Title], dice: random.Random
+    system: Up, trouble: Trouble, titles: Sequence[Title]
 ) -> tuple[list[str], dict[str, object]]:
-    kills = Counter[str]()
-    killing = asyncio.create_task(_kill_on_and_on(system, dice, kills))
+    troubled = asyncio.create_task(trouble.run())
     async with Client(system.url) as client:
 
         async def submit(number: int) -> str:
@@ -110,26 +126,17 @@ async def _served(
 
         numbers = range(len(titles))
         ids = await asyncio.gather(*map(submit_in_turn, numbers))
-        killing.cancel()
+        troubled.cancel()
         again = [await submit(number) for number in numbers]
         ended = [await client.ended(job_id) for job_id in ids]
     right = sum(job.text == title.category for job, title in zip(ended, titles, strict=True))
     return ids, {
         "jobs": len(set(ids)),
         "same job for the same key": ids == again,
-        "killed": kills.total(),
+        **trouble.made,
         "states": dict(Counter(job.status for job in ended)),
         "right": right,
     }
-
-
-async def _kill_on_and_on(system: Up, dice: random.Random, kills: Counter[str]) -> None:
-    while True:
-        await asyncio.sleep(dice.uniform(2.0, 4.0))
-        alive = children(system.process.pid)
-        if alive:
-            dice.choice(alive).kill()
-            kills["process"] += 1
 
 
 def is_well(found: Mapping[str, object], jobs: int) -> bool:
@@ -148,7 +155,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
-    found = asyncio.run(run(options.stack, options.jobs, random.Random(options.seed)))
+    try:
+        found = asyncio.run(run(options.stack, options.jobs, random.Random(options.seed)))
+    except NoOtherHostError as error:
+        sys.exit(f"no other host, which all stacks but sqlite need: {error}")
     sys.stdout.write(json.dumps({"seed": options.seed, **found}, indent=2) + "\n")
     return 0 if is_well(found, options.jobs) else 1
 

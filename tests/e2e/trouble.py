@@ -1,0 +1,89 @@
+"""What goes wrong while a stack works: processes are killed, and hosts cannot reach each other."""
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.e2e.commands import Up, environment
+from tests.e2e.family import children
+from tests.e2e.other_host import OtherHost
+
+
+class KeptWorker:
+    """`headpond worker` on another host, with its engine, started again whenever it dies."""
+
+    def __init__(self, host: OtherHost, home: Path, variables: Mapping[str, str]) -> None:
+        self.host = host
+        self._environ = environment({**variables, "HEADPOND_HOME": str(home)})
+        self._process: asyncio.subprocess.Process | None = None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def keep(self) -> None:
+        """Start it, again and again, until cancelled."""
+        while True:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.host.command(sys.executable, "-m", "headpond", "worker"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                env=self._environ,
+            )
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def kept_worker(
+    host: OtherHost, home: Path, variables: Mapping[str, str]
+) -> AsyncGenerator[KeptWorker]:
+    """One that is killed at the end."""
+    worker = KeptWorker(host, home, variables)
+    keeping = asyncio.create_task(worker.keep())
+    try:
+        yield worker
+    finally:
+        keeping.cancel()
+        worker.kill()
+
+
+class Trouble:
+    """Kills a process every three seconds or so, and cuts the link to `other`, if there is one."""
+
+    def __init__(self, system: Up, other: KeptWorker | None, dice: random.Random) -> None:
+        self._system = system
+        self._other = other
+        self._dice = dice
+        self.made = Counter[str]()
+
+    async def run(self) -> None:
+        """Until cancelled; then everybody reaches everybody again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._kill())
+            if self._other is not None:
+                group.create_task(self._cut(self._other))
+
+    async def _kill(self) -> None:
+        while True:
+            await asyncio.sleep(self._dice.uniform(2.0, 4.0))
+            victims = [each.kill for each in children(self._system.process.pid)]
+            if self._other is not None:
+                victims.append(self._other.kill)
+            if victims:
+                self._dice.choice(victims)()
+                self.made["killed"] += 1
+
+    async def _cut(self, other: KeptWorker) -> None:
+        while True:
+            await asyncio.sleep(self._dice.uniform(3.0, 6.0))
+            other.host.cut()
+            self.made["partitions"] += 1
+            try:
+                await asyncio.sleep(self._dice.uniform(1.0, 8.0))
+            finally:
+                other.host.mend()
