@@ -32,7 +32,7 @@ e2e-postgres e2e-redis e2e-gcp:  ## The demo's input through that stack while pr
 	uv run python -m tests.e2e.stacks $(@:e2e-%=%) --jobs $(STACK_JOBS)
 
 e2e-aws:  ## The same on AWS's emulator, which takes 30 ms for a transaction
-	uv run python -m tests.e2e.stacks aws --jobs 60
+	uv run python -m tests.e2e.stacks aws --jobs 100
 
 chaos:  ## Kill processes under load and count what became of every job
 	uv run python -m tests.chaos.kills

@@ -36,7 +36,7 @@ from tests.postgres import running_server
 from tests.redis_server import running
 
 STACKS = ("sqlite", "postgres", "redis", "aws", "gcp")
-PER_S = 20.0
+PER_S = 8.0
 """Orders of a second, so that there is work whenever somebody is killed."""
 
 HURRY = {
