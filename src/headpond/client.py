@@ -226,7 +226,11 @@ class Client:
         headers: Mapping[str, str] | None = None,
         wait_s: float = 0.0,
     ) -> T:
-        data = None if body is None else msgspec.json.encode(body)
+        try:
+            data = None if body is None else msgspec.json.encode(body)
+        except UnicodeEncodeError as error:
+            message = f"The request is no Unicode: {error}."
+            raise InvalidRequest(message, code="invalid_unicode") from error
         headers = {**(headers or {}), "Content-Type": "application/json"}
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S + wait_s)
         async with self._answered(

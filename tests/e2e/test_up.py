@@ -84,9 +84,12 @@ async def test_nobody_is_left_when_the_supervisor_is_killed(
             await child.ended()
 
 
-async def test_a_second_signal_ends_everything_at_once(engine: FakeEngine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--autoscale",)], ids=["up", "autoscaled"])
+async def test_a_second_signal_ends_everything_at_once(
+    engine: FakeEngine, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     engine.fault = Hang()
-    options = ("--engine", engine.url)
+    options = ("--engine", engine.url, *options)
     async with up(tmp_path, *options, HEADPOND_WORKER__DRAIN_S="3600") as system:
         family = children(system.process.pid)
         async with Client(system.url) as client:

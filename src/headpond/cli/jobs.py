@@ -182,7 +182,7 @@ def _body(where: str, line: str, system: str | None) -> JobBody:
     """A line of a .jsonl file: an object as POST /jobs takes it, or a string, the prompt."""
     try:
         value: Any = msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         message = f"{where}: this is not JSON: {error}."
         raise InvalidRequest(message, code="invalid_json") from error
     if isinstance(value, str):

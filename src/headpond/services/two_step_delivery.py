@@ -25,7 +25,6 @@ from headpond.domain.claim import Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
-from headpond.errors import TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, JobStore, NewJob
@@ -82,11 +81,11 @@ class TwoStepDelivery(Delivery):
                 claims += begun
                 _raise_first(found)
                 sweep = sweep.then(len(leases), len(begun))
-        except TryLater as error:
+        except Exception as error:
             # What began is running by its record: if nobody ran it, it would lose its lease.
             if not claims:
                 raise
-            log.warning("of what was received not all could be claimed: %s", error)
+            log.warning("of what was received not all could be claimed: %r", error)
         return claims
 
     @override

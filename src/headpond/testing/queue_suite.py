@@ -16,6 +16,7 @@ from headpond.testing.clocks import ManualClock
 
 BATCH = Lane("default", Priority.BATCH)
 INTERACTIVE = Lane("default", Priority.INTERACTIVE)
+LANES = (INTERACTIVE, BATCH)
 OTHER_POOL = Lane("other", Priority.BATCH)
 
 
@@ -120,6 +121,21 @@ class QueueSuite:
         assert await queue.extend(leases, lease_s=10) == leases
         clock.advance(6)
         assert await self.receive(queue) == []
+
+    async def test_leases_of_many_lanes_go_together(self, queue: Queue, clock: ManualClock) -> None:
+        sent = [message(f"{lane.priority}-{n}", lane) for n in range(13) for lane in LANES]
+        await queue.send(sent)
+        leases = await self.receive(queue, *LANES, limit=26)
+        assert len(leases) == len(sent)
+        clock.advance(6)
+        held = await queue.extend(leases, lease_s=10)
+        assert sorted(names(held)) == sorted(names(leases))
+        await queue.give_back(leases[::5])
+        again = await self.receive(queue, *LANES, limit=26)
+        assert sorted(names(again)) == sorted(names(leases[::5]))
+        await queue.ack([*again, *(lease for n, lease in enumerate(leases) if n % 5)])
+        clock.advance(60)
+        assert await self.receive(queue, *LANES) == []
 
     async def test_a_lapsed_lease_cannot_be_extended(
         self, queue: Queue, clock: ManualClock

@@ -55,7 +55,7 @@ def redact_of(archive: ArchiveSettings) -> Redact | None:
     module, _, name = path.partition(":")
     try:
         function: object = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever the module does when it is loaded
         raise SettingsError(f"archive.redact: cannot load {path!r}: {error}.") from error
     if not callable(function):
         raise SettingsError(f"archive.redact: {path!r} is no function.")

@@ -319,14 +319,19 @@ async def test_a_job_whose_request_is_gone_is_not_claimed(world: World) -> None:
     assert await delivery.claim(LANES, worker="w", limit=1) == []
 
 
-async def test_a_job_that_cannot_be_claimed_costs_those_beside_it_nothing(world: World) -> None:
+@pytest.mark.parametrize(
+    "error", [Unavailable("no answer", code="store_unavailable"), ValueError("unreadable")]
+)
+async def test_a_job_that_cannot_be_claimed_costs_those_beside_it_nothing(
+    world: World, error: Exception
+) -> None:
     sick = JobId("job-3")
 
     class Sick(MemoryJobStore):
         @override
         async def swap(self, after: Job, response: bytes | None = None) -> bool:
             if after.id == sick and after.state is JobState.RUNNING:
-                raise Unavailable("no answer", code="store_unavailable")
+                raise error
             return await super().swap(after, response)
 
     delivery = two_steps(Sick(world.clock), world.queue, world.clock)
@@ -337,7 +342,7 @@ async def test_a_job_that_cannot_be_claimed_costs_those_beside_it_nothing(world:
     for claim in claims:
         assert await delivery.settle(claim, succeeded(world, claim))
     world.clock.advance(LEASE_S)
-    with pytest.raises(Unavailable):
+    with pytest.raises(type(error)):
         await delivery.claim(LANES, worker="w", limit=8)
 
 

@@ -124,25 +124,26 @@ class SqsQueue(HandleQueue):
 
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
-        for some in _pieces(leases):
+        for lane, some in self._calls(leases):
             entries = [
                 {"Id": str(index), "ReceiptHandle": lease.token} for index, lease in enumerate(some)
             ]
-            await self._batch("DeleteMessageBatch", some[0].message.lane, entries)
+            await self._batch("DeleteMessageBatch", lane, entries)
 
     @override
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
         hidden: list[Lease] = []
-        for some in _pieces(leases):
+        # Reckoned before the first call: by the next one, some may be held no more.
+        lasting = {lease.token: min(for_s, self._leases.left_s(lease)) for lease in leases}
+        for lane, some in self._calls(leases):
             entries = [
                 {
                     "Id": str(index),
                     "ReceiptHandle": lease.token,
-                    "VisibilityTimeout": _whole(min(for_s, self._leases.left_s(lease))),
+                    "VisibilityTimeout": _whole(lasting[lease.token]),
                 }
                 for index, lease in enumerate(some)
             ]
-            lane = some[0].message.lane
             answer = await self._batch("ChangeMessageVisibilityBatch", lane, entries)
             hidden += [some[int(entry["Id"])] for entry in answer.get("Successful", ())]
         return hidden

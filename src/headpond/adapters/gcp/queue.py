@@ -161,13 +161,13 @@ class PubsubQueue(HandleQueue):
 
     @override
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
-        for lane, some in _by_lane(leases):
+        for lane, some in self._calls(leases):
             await self._hide_handles(lane, [lease.token for lease in some], for_s)
         return list(leases)
 
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
-        for lane, some in _by_lane(leases):
+        for lane, some in self._calls(leases):
             await _answer(
                 self._subscriber.acknowledge(
                     subscription=self._subscription(lane),
@@ -261,10 +261,3 @@ def _unavailable(error: Exception) -> Unavailable:
 
 def _pieces(things: Sequence[T]) -> list[list[T]]:
     return [list(things[begin : begin + AT_ONCE]) for begin in range(0, len(things), AT_ONCE)]
-
-
-def _by_lane(leases: Sequence[Lease]) -> list[tuple[Lane, list[Lease]]]:
-    lanes: dict[Lane, list[Lease]] = {}
-    for lease in leases:
-        lanes.setdefault(lease.message.lane, []).append(lease)
-    return [(lane, some) for lane, of_lane in lanes.items() for some in _pieces(of_lane)]

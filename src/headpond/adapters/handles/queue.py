@@ -93,7 +93,13 @@ class HandleQueue(Queue):
         for lane in lanes:
             while len(leases) < limit:
                 asked = min(self._most, limit - len(leases))
-                received = await self._poll(lane, asked, lease_s, 0)
+                try:
+                    received = await self._poll(lane, asked, lease_s, 0)
+                except Unavailable as error:
+                    if not leases:
+                        raise
+                    log.warning("%s cannot be received from: %s", lane, error)
+                    return leases
                 leases += received
                 if len(received) < asked:
                     break
@@ -158,8 +164,15 @@ class HandleQueue(Queue):
             else:
                 early.append((lease, body.not_before - self._clock.now()))
         for lease, left_s in early:
-            await self.give_back([lease], delay_s=left_s)
+            await self._try_to_give_back([lease], left_s)
         return leases
+
+    async def _try_to_give_back(self, leases: Sequence[Lease], delay_s: float = 0.0) -> None:
+        """Not worth the loss of others: these are given back when their leases lapse."""
+        try:
+            await self.give_back(leases, delay_s=delay_s)
+        except Unavailable as error:
+            log.warning("a message may wait for its lease to lapse: %s", error)
 
     async def _wait(
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float
@@ -183,7 +196,7 @@ class HandleQueue(Queue):
                 for lane in done:
                     del polls[lane]
                 if leases:
-                    await self.give_back(leases[limit:])
+                    await self._try_to_give_back(leases[limit:])
                     return leases[:limit]
         finally:
             for lane, poll in polls.items():
@@ -202,16 +215,28 @@ class HandleQueue(Queue):
         async def give_back() -> None:
             try:
                 leases = await asyncio.shield(poll)
-                if self._strays.pop(poll, None) is not None:
-                    await self.give_back(leases)
             except Unavailable as error:
                 self._strays.pop(poll, None)
                 log.warning("a message may wait for its lease to lapse: %s", error)
+            else:
+                if self._strays.pop(poll, None) is not None:
+                    await self._try_to_give_back(leases)
 
         self._strays[poll] = (lane, lease_s)
         returning = asyncio.create_task(give_back())
         self._returns.add(returning)
         returning.add_done_callback(self._returns.discard)
+
+    def _calls(self, leases: Sequence[Lease]) -> list[tuple[Lane, list[Lease]]]:
+        """By lane, as many as one call takes."""
+        lanes: dict[Lane, list[Lease]] = {}
+        for lease in leases:
+            lanes.setdefault(lease.message.lane, []).append(lease)
+        return [
+            (lane, of_lane[begin : begin + self._most])
+            for lane, of_lane in lanes.items()
+            for begin in range(0, len(of_lane), self._most)
+        ]
 
     def _note_work(self, message: Message) -> None:
         self._typical_tokens += (message.work_tokens - self._typical_tokens) / 64

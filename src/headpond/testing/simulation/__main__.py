@@ -5,6 +5,7 @@ python -m headpond.testing.simulation --store sqlite --replay 4711 --trace
 """
 
 import argparse
+import logging
 import sys
 import time
 from collections import Counter
@@ -91,4 +92,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    logging.disable()  # what services say of faults that are meant
     sys.exit(main())

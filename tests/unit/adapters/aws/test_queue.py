@@ -1,11 +1,14 @@
 """What is particular to queues of SQS."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
+from headpond.adapters.aws.calls import Answer
 from headpond.adapters.aws.queue import BATCH as CALL
 from headpond.adapters.aws.queue import MAX_LEASE_S, SqsQueue
+from headpond.domain.lane import Lane
 from headpond.domain.quote import ANYBODY
 from headpond.errors import Unavailable
 from headpond.ports.queue import Lease, LeaseToken
@@ -109,3 +112,50 @@ async def test_a_queue_that_is_gone_is_unavailable(queue: SqsQueue) -> None:
     with pytest.raises(Unavailable) as raised:
         await queue.depth(BATCH)
     assert raised.value.code == "sqs_unavailable"
+
+
+async def test_a_lane_that_fails_hides_nothing_of_those_before(
+    queue: SqsQueue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.send([message("a", INTERACTIVE)])
+    poll = queue._poll
+
+    async def failing(lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+        if lane is BATCH:
+            raise Unavailable("not now", code="sqs_unavailable")
+        return await poll(lane, limit, lease_s, wait_s)
+
+    monkeypatch.setattr(queue, "_poll", failing)
+    assert names(await queue.receive([INTERACTIVE, BATCH], limit=5, lease_s=10)) == ["a"]
+    assert "cannot be received from: not now" in caplog.text
+    with pytest.raises(Unavailable):
+        await queue.receive([INTERACTIVE, BATCH], limit=5, lease_s=10)
+
+
+async def test_what_cannot_be_given_back_costs_the_others_nothing(
+    queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(leases: Sequence[Lease], for_s: float) -> list[Lease]:
+        raise Unavailable(f"not {len(leases)}, not {for_s}", code="sqs_unavailable")
+
+    waiting = asyncio.create_task(
+        queue.receive([INTERACTIVE, BATCH], limit=1, lease_s=1_000, wait_s=5)
+    )
+    await queue.send([message("a", INTERACTIVE), message("b")])
+    monkeypatch.setattr(queue, "_hide", failing)
+    assert len(await waiting) == 1
+
+
+async def test_a_lease_that_ends_while_others_are_extended_is_left_out(
+    queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.send([message(f"{number}") for number in range(15)])
+    leases = await queue.receive([BATCH], limit=15, lease_s=10)
+    batch = queue._batch
+
+    async def meanwhile(operation: str, lane: Lane, entries: Sequence[object]) -> Answer:
+        queue._leases.forget([leases[-1]])
+        return await batch(operation, lane, entries)
+
+    monkeypatch.setattr(queue, "_batch", meanwhile)
+    assert await queue.extend(leases, lease_s=10) == leases[:-1]
