@@ -9,26 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from headpond.domain.job import Job, JobId, JobState
+from headpond.domain.job import JobState
 from headpond.settings import PoolSettings, Settings, WorkerSettings
 from headpond.testing.engine_server import FakeEngine, Pace
 from headpond.testing.records import a_job, new_job
 from headpond.wiring.fleets import name_of_worker, notices_of
-from headpond.wiring.stores import Store, open_store
+from headpond.wiring.stores import open_store
 from tests.e2e.commands import environment
+from tests.e2e.waiting import until
 from tests.emulators.metadata_server import TASK, Metadata
 from tests.emulators.serving import served
 
 POOL = PoolSettings(models=("model",))
-
-
-async def until(store: Store, job_id: JobId, state: JobState) -> Job:
-    while True:
-        job = await store.jobs.get(job_id)
-        assert job is not None
-        if job.state is state:
-            return job
-        await store.jobs.wait_for_change(job_id, job.version, 5.0)
 
 
 @pytest.mark.parametrize("draining", [False, True], ids=["at work", "in a drain"])

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from headpond.adapters.postgres.database import Database
-from headpond.domain.job import Job, JobId, JobState
+from headpond.domain.job import JobState
 from headpond.ports.audit import AuditQuery
 from headpond.settings import PoolSettings, Settings
 from headpond.testing.engine_server import FakeEngine
 from headpond.testing.records import a_job, new_job
-from headpond.wiring.stores import Store, open_store
+from headpond.wiring.stores import open_store
 from tests.e2e.commands import environment
 from tests.e2e.other_host import NoOtherHostError, OtherHost, other_host
+from tests.e2e.waiting import until
 from tests.postgres import PostgresServer
 
 LEASE_S = 2.0
@@ -61,15 +62,6 @@ async def running(*command: str, **variables: str) -> AsyncGenerator[asyncio.sub
     finally:
         process.kill()
         await process.communicate()
-
-
-async def until(store: Store, job_id: JobId, state: JobState) -> Job:
-    while True:
-        job = await store.jobs.get(job_id)
-        assert job is not None
-        if job.state is state:
-            return job
-        await asyncio.sleep(0.05)
 
 
 async def test_a_worker_that_was_cut_off_changes_nothing_when_it_is_back(

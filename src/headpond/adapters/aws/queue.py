@@ -17,17 +17,16 @@ ticket would be left, and each would pass for the other's lapsed lease. An error
 accepted instead, and it is sent again under a new ticket (`services/two_step_delivery.py`).
 """
 
-import asyncio
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from typing_extensions import override
 
 from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import HandleQueue
+from headpond.adapters.handles.queue import HandleQueue, lane_of
 from headpond.domain.lane import Lane
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
@@ -54,8 +53,6 @@ ATTRIBUTES = {
     "MessageRetentionPeriod": str(KEEP_S),
     "SqsManagedSseEnabled": "true",
 }
-
-T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -88,17 +85,15 @@ class SqsQueue(HandleQueue):
 
     @override
     async def _send(
-        self, messages: Sequence[Message], delay_s: float, not_before: float | None
+        self, lane: Lane, messages: Sequence[Message], delay_s: float, not_before: float | None
     ) -> None:
-        await asyncio.gather(
-            *(
-                self._send_call(
-                    [_entry(index, each, delay_s, not_before) for index, each in enumerate(some)],
-                    some[0].lane,
-                )
-                for some in _pieces(messages)
-            )
-        )
+        entries = [
+            _entry(index, message, delay_s, not_before) for index, message in enumerate(messages)
+        ]
+        answer = await self._batch("SendMessageBatch", lane, entries)
+        if failed := answer.get("Failed"):
+            message = f"SQS did not take {len(failed)} messages: {failed[0].get('Message')}"
+            raise Unavailable(message, code="sqs_unavailable")
 
     @override
     async def depth(self, lane: Lane) -> Depth:
@@ -124,7 +119,7 @@ class SqsQueue(HandleQueue):
 
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
-        for lane, some in self._calls(leases):
+        for lane, some in self._calls(leases, lane_of):
             entries = [
                 {"Id": str(index), "ReceiptHandle": lease.token} for index, lease in enumerate(some)
             ]
@@ -135,7 +130,7 @@ class SqsQueue(HandleQueue):
         hidden: list[Lease] = []
         # Reckoned before the first call: by the next one, some may be held no more.
         lasting = {lease.token: min(for_s, self._leases.left_s(lease)) for lease in leases}
-        for lane, some in self._calls(leases):
+        for lane, some in self._calls(leases, lane_of):
             entries = [
                 {
                     "Id": str(index),
@@ -147,12 +142,6 @@ class SqsQueue(HandleQueue):
             answer = await self._batch("ChangeMessageVisibilityBatch", lane, entries)
             hidden += [some[int(entry["Id"])] for entry in answer.get("Successful", ())]
         return hidden
-
-    async def _send_call(self, entries: list[dict[str, object]], lane: Lane) -> None:
-        answer = await self._batch("SendMessageBatch", lane, entries)
-        if failed := answer.get("Failed"):
-            message = f"SQS did not take {len(failed)} messages: {failed[0].get('Message')}"
-            raise Unavailable(message, code="sqs_unavailable")
 
     async def _batch(self, operation: str, lane: Lane, entries: Sequence[object]) -> Answer:
         return await self._call(operation, lane, Entries=entries)
@@ -203,7 +192,3 @@ def _group(team: str) -> str:
 def _whole(seconds: float) -> int:
     """Whole seconds are all that SQS knows; a lease may last longer, never shorter."""
     return min(math.ceil(seconds), MAX_LEASE_S)
-
-
-def _pieces(things: Sequence[T]) -> list[Sequence[T]]:
-    return [things[begin : begin + BATCH] for begin in range(0, len(things), BATCH)]

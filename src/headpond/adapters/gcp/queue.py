@@ -35,7 +35,7 @@ from typing_extensions import override
 from headpond.adapters.gcp.counts import UndeliveredCounts, open_counts
 from headpond.adapters.gcp.places import Place
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import HandleQueue
+from headpond.adapters.handles.queue import HandleQueue, lane_of
 from headpond.domain.lane import Lane
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.clock import Clock
@@ -127,20 +127,14 @@ class PubsubQueue(HandleQueue):
 
     @override
     async def _send(
-        self, messages: Sequence[Message], delay_s: float, not_before: float | None
+        self, lane: Lane, messages: Sequence[Message], delay_s: float, not_before: float | None
     ) -> None:
-        lane = messages[0].lane
         await self._make(lane)
         bodies = [
             pubsub.PubsubMessage(data=encode_body(Body(message, not_before)))
             for message in messages
         ]
-        await asyncio.gather(
-            *(
-                _answer(self._publisher.publish(topic=self._topic(lane), messages=some, **ONCE))
-                for some in _pieces(bodies)
-            )
-        )
+        await _answer(self._publisher.publish(topic=self._topic(lane), messages=bodies, **ONCE))
 
     @override
     async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
@@ -161,13 +155,13 @@ class PubsubQueue(HandleQueue):
 
     @override
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
-        for lane, some in self._calls(leases):
+        for lane, some in self._calls(leases, lane_of):
             await self._hide_handles(lane, [lease.token for lease in some], for_s)
         return list(leases)
 
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
-        for lane, some in self._calls(leases):
+        for lane, some in self._calls(leases, lane_of):
             await _answer(
                 self._subscriber.acknowledge(
                     subscription=self._subscription(lane),
@@ -199,15 +193,14 @@ class PubsubQueue(HandleQueue):
         return answer.received_messages
 
     async def _hide_handles(self, lane: Lane, handles: Sequence[str], for_s: float) -> None:
-        for some in _pieces(handles):
-            await _answer(
-                self._subscriber.modify_ack_deadline(
-                    subscription=self._subscription(lane),
-                    ack_ids=some,
-                    ack_deadline_seconds=math.ceil(min(for_s, MAX_HIDE_S)),
-                    **ONCE,
-                )
+        await _answer(
+            self._subscriber.modify_ack_deadline(
+                subscription=self._subscription(lane),
+                ack_ids=handles,
+                ack_deadline_seconds=math.ceil(min(for_s, MAX_HIDE_S)),
+                **ONCE,
             )
+        )
 
     async def _make(self, lane: Lane) -> None:
         """Topic and subscription, if they are not there."""
@@ -257,7 +250,3 @@ async def _answer(call: Awaitable[T]) -> T:
 
 def _unavailable(error: Exception) -> Unavailable:
     return Unavailable(f"Pub/Sub: {error}", code="pubsub_unavailable")
-
-
-def _pieces(things: Sequence[T]) -> list[list[T]]:
-    return [list(things[begin : begin + AT_ONCE]) for begin in range(0, len(things), AT_ONCE)]

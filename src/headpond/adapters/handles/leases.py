@@ -29,11 +29,14 @@ class Leases:
         self._spans: dict[LeaseToken, Span] = {}
 
     def begin(self, lease: Lease, began: float, until: float) -> None:
-        """The lease holds until then. Those that lapsed with nobody asking are forgotten."""
+        """The lease holds until then."""
+        self._spans[lease.token] = Span(began, min(until, began + self._max_s))
+
+    def forget_lapsed(self) -> None:
+        """Those that nobody asks for any more."""
         now = self._clock.now()
         for token in [token for token, span in self._spans.items() if span.until <= now]:
             del self._spans[token]
-        self._spans[lease.token] = Span(began, min(until, began + self._max_s))
 
     def held(self, leases: Iterable[Lease]) -> list[Lease]:
         """Those that hold at this moment."""

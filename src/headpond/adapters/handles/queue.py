@@ -11,7 +11,8 @@ nobody. It is taken up again by the next who waits for that lane, or gives back 
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 from typing_extensions import override
@@ -32,14 +33,15 @@ TYPICAL_TOKENS = 500.0
 """Work of a message, as long as none was seen here."""
 
 Poll = asyncio.Task[list[Lease]]
+T = TypeVar("T")
 
 
 class HandleQueue(Queue):
     """See the module's page. Leases hold in the process that received them.
 
-    `most` messages are received by one call, under leases of at most `max_lease_s`. When they are
-    sent they can be delayed by `max_delay_s`; what is delayed for longer says until when, and is
-    hidden again until then.
+    `most` messages go in one call, in either direction. No lease is longer than `max_lease_s`. When
+    messages are sent they can be delayed by `max_delay_s`; what is delayed for longer says until
+    when, and is hidden again until then.
     """
 
     def __init__(self, clock: Clock, *, most: int, max_lease_s: float, max_delay_s: float) -> None:
@@ -60,9 +62,9 @@ class HandleQueue(Queue):
 
     @abstractmethod
     async def _send(
-        self, messages: Sequence[Message], delay_s: float, not_before: float | None
+        self, lane: Lane, messages: Sequence[Message], delay_s: float, not_before: float | None
     ) -> None:
-        """Send messages of one lane."""
+        """Send messages of one lane in one call."""
 
     @abstractmethod
     async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
@@ -79,11 +81,10 @@ class HandleQueue(Queue):
     @override
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         not_before = self._clock.now() + delay_s if delay_s > self._max_delay_s else None
-        by_lane: dict[Lane, list[Message]] = {}
         for message in messages:
-            by_lane.setdefault(message.lane, []).append(message)
             self._note_work(message)
-        await asyncio.gather(*(self._send(some, delay_s, not_before) for some in by_lane.values()))
+        calls = self._calls(messages, lambda message: message.lane)
+        await asyncio.gather(*(self._send(lane, some, delay_s, not_before) for lane, some in calls))
 
     @override
     async def receive(
@@ -147,6 +148,7 @@ class HandleQueue(Queue):
         until: float,
     ) -> list[Lease]:
         """Leases of what was received, handle and body; what came too early is hidden again."""
+        self._leases.forget_lapsed()
         leases: list[Lease] = []
         early: list[tuple[Lease, float]] = []
         for handle, text in received:
@@ -227,11 +229,13 @@ class HandleQueue(Queue):
         self._returns.add(returning)
         returning.add_done_callback(self._returns.discard)
 
-    def _calls(self, leases: Sequence[Lease]) -> list[tuple[Lane, list[Lease]]]:
+    def _calls(
+        self, things: Sequence[T], lane_of: Callable[[T], Lane]
+    ) -> list[tuple[Lane, list[T]]]:
         """By lane, as many as one call takes."""
-        lanes: dict[Lane, list[Lease]] = {}
-        for lease in leases:
-            lanes.setdefault(lease.message.lane, []).append(lease)
+        lanes: dict[Lane, list[T]] = {}
+        for thing in things:
+            lanes.setdefault(lane_of(thing), []).append(thing)
         return [
             (lane, of_lane[begin : begin + self._most])
             for lane, of_lane in lanes.items()
@@ -240,3 +244,8 @@ class HandleQueue(Queue):
 
     def _note_work(self, message: Message) -> None:
         self._typical_tokens += (message.work_tokens - self._typical_tokens) / 64
+
+
+def lane_of(lease: Lease) -> Lane:
+    """The lane that a lease's message is of."""
+    return lease.message.lane
