@@ -12,10 +12,12 @@ from headpond.adapters.aws.table import open_table
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Table
-from headpond.domain.job import Ticket
-from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
-from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.delivery_suite import (
+    DeliverySuite,
+    Stage,
+    two_steps,
+)
 from headpond.testing.queue_suite import QueueSuite
 from tests.emulators.moto_server import Moto, moto_server
 
@@ -75,15 +77,7 @@ class TestTwoStepDeliveryOnAws(DeliverySuite):
         place: Place,
         moto: Moto,
     ) -> AsyncIterator[Stage]:
-        tickets = count()
         with moto.on_clock(clock):
             async with open_queue(place, clock) as queue:
-                delivery = TwoStepDelivery(
-                    jobs,
-                    queue,
-                    clock=clock,
-                    new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
-                    lease_s=LEASE_S,
-                    max_lost_leases=MAX_LOST_LEASES,
-                )
+                delivery = two_steps(jobs, queue, clock)
                 yield Stage(delivery, jobs, queue, DocumentAudit(table), clock)

@@ -1,7 +1,6 @@
 """The memory adapters keep the contracts."""
 
 from collections.abc import AsyncIterator
-from itertools import count
 
 import pytest
 from typing_extensions import override
@@ -21,15 +20,17 @@ from headpond.adapters.memory.roster import MemoryRoster
 from headpond.adapters.memory.scaling import MemoryScalingStore
 from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.adapters.memory.workload import MemoryWorkload
-from headpond.domain.job import Ticket
 from headpond.services.counted_queue import CountedQueue
-from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.blobs_suite import BlobsSuite
 from headpond.testing.buckets_suite import BucketsSuite, BucketStage
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
-from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.delivery_suite import (
+    DeliverySuite,
+    Stage,
+    two_steps,
+)
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
@@ -189,13 +190,5 @@ class TestTwoStepDeliveryOnMemory(DeliverySuite):
     @override
     async def stage(self, clock: ManualClock) -> Stage:
         jobs, queue = MemoryJobStore(clock), MemoryQueue(clock)
-        tickets = count()
-        delivery = TwoStepDelivery(
-            jobs,
-            queue,
-            clock=clock,
-            new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
-            lease_s=LEASE_S,
-            max_lost_leases=MAX_LOST_LEASES,
-        )
+        delivery = two_steps(jobs, queue, clock)
         return Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)

@@ -24,12 +24,17 @@ from headpond.adapters.postgres.scaling import PostgresScalingStore
 from headpond.adapters.postgres.streams import PostgresTokenStreams
 from headpond.adapters.postgres.workload import PostgresWorkload
 from headpond.domain.job import Ticket
-from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.blobs_suite import BlobsSuite
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
-from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.delivery_suite import (
+    LEASE_S,
+    MAX_LOST_LEASES,
+    DeliverySuite,
+    Stage,
+    two_steps,
+)
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
@@ -196,13 +201,5 @@ class TestTwoStepDeliveryOnPostgres(DeliverySuite):
             PostgresJobStore(postgres_database, clock),
             PostgresQueue(postgres_database, clock),
         )
-        tickets = count()
-        delivery = TwoStepDelivery(
-            jobs,
-            queue,
-            clock=clock,
-            new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
-            lease_s=LEASE_S,
-            max_lost_leases=MAX_LOST_LEASES,
-        )
+        delivery = two_steps(jobs, queue, clock)
         return Stage(delivery, jobs, queue, PostgresAudit(postgres_database), clock)

@@ -10,10 +10,12 @@ from headpond.adapters.gcp.places import Place
 from headpond.adapters.gcp.queue import PubsubQueue, open_queue
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
-from headpond.domain.job import Ticket
-from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
-from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.delivery_suite import (
+    DeliverySuite,
+    Stage,
+    two_steps,
+)
 from headpond.testing.queue_suite import QueueSuite
 from tests.emulators.pubsub_server import pubsub_server
 
@@ -50,17 +52,10 @@ class TestTwoStepDeliveryOnPubsub(DeliverySuite):
     @pytest.fixture
     @override
     async def stage(self, clock: ManualClock) -> AsyncIterator[Stage]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        tickets, jobs = count(), MemoryJobStore(clock)
+        jobs = MemoryJobStore(clock)
         async with (
             pubsub_server(clock),
             open_queue(Place("test-project", next(_prefixes)), clock) as queue,
         ):
-            delivery = TwoStepDelivery(
-                jobs,
-                queue,
-                clock=clock,
-                new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
-                lease_s=LEASE_S,
-                max_lost_leases=MAX_LOST_LEASES,
-            )
+            delivery = two_steps(jobs, queue, clock)
             yield Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)

@@ -25,11 +25,16 @@ from headpond.adapters.sqlite.scaling import SqliteScalingStore
 from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.adapters.sqlite.workload import SqliteWorkload
 from headpond.domain.job import Ticket
-from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
-from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, DeliverySuite, Stage
+from headpond.testing.delivery_suite import (
+    LEASE_S,
+    MAX_LOST_LEASES,
+    DeliverySuite,
+    Stage,
+    two_steps,
+)
 from headpond.testing.fair_queue_suite import FairQueueSuite
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
@@ -182,13 +187,5 @@ class TestTwoStepDeliveryOnSqlite(DeliverySuite):
     @override
     async def stage(self, clock: ManualClock, database: Database) -> Stage:  # pyright: ignore[reportIncompatibleMethodOverride]
         jobs, queue = SqliteJobStore(database, clock), SqliteQueue(database, clock)
-        tickets = count()
-        delivery = TwoStepDelivery(
-            jobs,
-            queue,
-            clock=clock,
-            new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
-            lease_s=LEASE_S,
-            max_lost_leases=MAX_LOST_LEASES,
-        )
+        delivery = two_steps(jobs, queue, clock)
         return Stage(delivery, jobs, queue, SqliteAudit(database), clock)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from itertools import count
 
 from typing_extensions import override
 
@@ -12,14 +11,12 @@ from headpond.adapters.redis.inline import InlineServer
 from headpond.adapters.redis.queue import RedisQueue
 from headpond.adapters.sqlite.audit import SqliteAudit
 from headpond.adapters.sqlite.jobs import SqliteJobStore
-from headpond.domain.job import Ticket
 from headpond.ports.audit import Audit
 from headpond.ports.jobs import JobStore
 from headpond.ports.queue import Queue
-from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_histories import DeliveryHistories
-from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, Stage
+from headpond.testing.delivery_suite import Stage, two_steps
 from headpond.testing.queue_histories import QueueHistories
 from tests.model.sqlite_stages import database
 from tests.redis_server import Valkey
@@ -35,15 +32,7 @@ async def emptied(valkey: Valkey) -> AsyncGenerator[InlineServer]:
 
 def stage(jobs: JobStore, queue: Queue, audit: Audit, clock: ManualClock) -> Stage:
     """Two steps on these."""
-    tickets = count(1)
-    delivery = TwoStepDelivery(
-        jobs,
-        queue,
-        clock=clock,
-        new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
-        lease_s=LEASE_S,
-        max_lost_leases=MAX_LOST_LEASES,
-    )
+    delivery = two_steps(jobs, queue, clock)
     return Stage(delivery, jobs, queue, audit, clock)
 
 

@@ -14,10 +14,9 @@ from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.queue import SqliteQueue
 from headpond.domain.job import Ticket
 from headpond.ports.queue import Queue
-from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_histories import DeliveryHistories
-from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, Stage
+from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, Stage, two_steps
 from headpond.testing.queue_histories import QueueHistories
 
 
@@ -58,15 +57,7 @@ class TwoStepsOnSqliteHistories(DeliveryHistories):
     @override
     @asynccontextmanager
     async def backend(self, clock: ManualClock) -> AsyncGenerator[Stage]:
-        tickets = count(1)
         async with database() as opened:
             jobs, queue = SqliteJobStore(opened, clock), SqliteQueue(opened, clock)
-            delivery = TwoStepDelivery(
-                jobs,
-                queue,
-                clock=clock,
-                new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
-                lease_s=LEASE_S,
-                max_lost_leases=MAX_LOST_LEASES,
-            )
+            delivery = two_steps(jobs, queue, clock)
             yield Stage(delivery, jobs, queue, SqliteAudit(opened), clock)

@@ -2,17 +2,20 @@
 
 import asyncio
 from dataclasses import dataclass
+from itertools import count
 
 import pytest
 
 from headpond.domain.claim import REFUNDED
-from headpond.domain.job import Job, JobError, JobState, Usage
+from headpond.domain.job import Job, JobError, JobState, Ticket, Usage
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Settlement
 from headpond.ports.audit import Audit, AuditQuery
+from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, JobStore
 from headpond.ports.queue import Power, Queue, message_of
+from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, needs
 from headpond.testing.records import REQUEST, RESPONSE, a_job, new_job
@@ -33,6 +36,19 @@ class Stage:
     queue: Queue
     audit: Audit
     clock: ManualClock
+
+
+def two_steps(jobs: JobStore, queue: Queue, clock: Clock) -> TwoStepDelivery:
+    """What the suite asks of a delivery, of any store and queue."""
+    tickets = count(1)
+    return TwoStepDelivery(
+        jobs,
+        queue,
+        clock=clock,
+        new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
+        lease_s=LEASE_S,
+        max_lost_leases=MAX_LOST_LEASES,
+    )
 
 
 class DeliverySuite:
