@@ -187,11 +187,11 @@ class Headpond(Subject):
 
     @override
     def submit_each(self, numbers: Iterable[int]) -> None:
-        async def submit(number: int) -> None:
-            await self._pond.submit(number)
+        async def submit() -> None:
+            for number in numbers:
+                await self._pond.submit(number)
 
-        for number in numbers:
-            self._run(submit(number))
+        self._run(submit())
 
     def submit_batch(self, numbers: Sequence[int]) -> None:
         """64 concurrent clients, as a gateway has them: their submits share commits."""

@@ -81,17 +81,31 @@ class Signal:
 class Write(Generic[Item, T]):
     """An item on its way through the writer, and where its result goes."""
 
-    __slots__ = ("error", "future", "item", "result", "synced", "work")
+    __slots__ = ("error", "future", "item", "result", "spare", "spared", "synced", "work")
 
     def __init__(
-        self, work: Work[Item, T], item: Item, future: "asyncio.Future[T]", *, synced: bool
+        self,
+        work: Work[Item, T],
+        item: Item,
+        future: "asyncio.Future[T]",
+        *,
+        synced: bool,
+        spare: Operation[T | None] | None = None,
     ) -> None:
         self.work = work
         self.item = item
         self.future = future
         self.synced = synced
+        self.spare = spare
+        self.spared = False
         self.result: T | None = None
         self.error: Exception | None = None
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Find out whether it is needed."""
+        if self.spare is not None:
+            self.result = self.spare(connection)
+            self.spared = self.result is not None
 
     def deliver(self) -> None:
         if self.future.done():
@@ -160,23 +174,36 @@ class Database:
             self._surveyor.close()
         self._writer.close()
 
-    async def write(self, operation: Operation[T], *, synced: bool = True) -> T:
+    async def write(
+        self,
+        operation: Operation[T],
+        *,
+        synced: bool = True,
+        spare: Operation[T | None] | None = None,
+    ) -> T:
         """Run the operation in a transaction that is durable when this returns.
 
         Without `synced` it is safe from a crash of any process, but a power cut may undo it, and
         nothing that was committed before it. That is right for leases: whoever held one is gone
-        after a power cut, and its message had better be ready.
+        after a power cut, and its message had better be ready. `spare` is a look at what is
+        committed, just before; unless it finds None, that is the result, and nobody is kept from
+        writing.
 
         Raises what the operation raises, and Unavailable when the file cannot be written (full
         disk, locked for long, I/O error); then nothing was changed.
         """
-        return await self.write_item(_one_by_one, operation, synced=synced)
+        future: asyncio.Future[T] = self._loop.create_future()
+        return await self._written(
+            Write(_one_by_one, operation, future, synced=synced, spare=spare)
+        )
 
-    async def write_item(self, work: Work[Item, T], item: Item, *, synced: bool = True) -> T:
+    async def write_item(self, work: Work[Item, T], item: Item) -> T:
         """As `write`, for work that takes what waits in a row at once: statements for many rows."""
+        return await self._written(Write(work, item, self._loop.create_future(), synced=True))
+
+    async def _written(self, write: Write[Any, T]) -> T:
         if self._closing.is_set():
             raise Unavailable("The store is closed.", code="store_unavailable")
-        write = Write(work, item, self._loop.create_future(), synced=synced)
         if self._inline:
             self._commit([write])
             self._deliver([write])
@@ -263,9 +290,14 @@ class Database:
                 self._commit([write])
 
     def _transaction(self, group: Sequence[Write[Any, Any]]) -> None:
-        self._set_synced(any(write.synced for write in group))
+        for write in group:
+            write.look(self._writer)
+        due = [write for write in group if not write.spared]
+        if not due:
+            return
+        self._set_synced(any(write.synced for write in due))
         with transaction(self._writer):
-            for work, alike in groupby(group, attrgetter("work")):
+            for work, alike in groupby(due, attrgetter("work")):
                 writes = list(alike)
                 results = work(self._writer, [write.item for write in writes])
                 for write, result in zip(writes, results, strict=True):
@@ -279,7 +311,8 @@ class Database:
     def _deliver(self, group: Sequence[Write[Any, Any]]) -> None:
         for write in group:
             write.deliver()
-        self._changed.notify()
+        if not all(write.spared for write in group):
+            self._changed.notify()
 
     def _checkpoint(self) -> None:
         connection = connect(self._path)

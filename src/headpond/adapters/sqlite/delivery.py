@@ -5,7 +5,6 @@ no crash can fall between two steps; what becomes of a job is decided by the sam
 `domain`.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import assert_never
@@ -15,7 +14,7 @@ from typing_extensions import override
 from headpond.adapters.sqlite import lanes as messages
 from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.database import Database
-from headpond.adapters.sqlite.queue import wait_until_ready
+from headpond.adapters.sqlite.queue import once_ready
 from headpond.domain.claim import Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobState, Ticket
 from headpond.domain.lane import Lane
@@ -60,18 +59,6 @@ class SqliteDelivery(Delivery):
     async def claim(
         self, lanes: Sequence[Lane], *, worker: str, limit: int, wait_s: float = 0.0
     ) -> list[Claim]:
-        until = asyncio.get_running_loop().time() + wait_s
-        if self._more:
-            # The look would cost more than it saves; and like this, the claim shares the commit
-            # of what is settled in the same moment.
-            claims = await self._claim_now(lanes, worker, limit)
-            if claims:
-                return claims
-        if not await wait_until_ready(self._database, self._clock, lanes, until):
-            return []
-        return await self._claim_now(lanes, worker, limit)
-
-    async def _claim_now(self, lanes: Sequence[Lane], worker: str, limit: int) -> list[Claim]:
         def claim(connection: sqlite3.Connection) -> list[Claim]:
             # Here, not before: the operation may have waited, and the lease must begin now.
             now = self._clock.now()
@@ -88,7 +75,16 @@ class SqliteDelivery(Delivery):
                 sweep = sweep.then(len(leases), len(begun))
             return claims
 
-        claims = await self._database.write(claim, synced=False)
+        claims = await once_ready(
+            self._database,
+            self._clock,
+            lanes,
+            claim,
+            wait_s=wait_s,
+            # Where there was more, the look would cost more than it saves; and like this, the claim
+            # shares the commit of what is settled in the same moment.
+            look_first=not self._more,
+        )
         self._more = len(claims) == limit
         return claims
 

@@ -1,16 +1,21 @@
 """The queue in a SQLite file."""
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 from typing_extensions import override
 
 from headpond.adapters.sqlite import lanes as steps
+from headpond.adapters.sqlite.connection import Operation
 from headpond.adapters.sqlite.database import Database
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, Message, Queue
+
+T = TypeVar("T")
 
 
 class SqliteQueue(Queue):
@@ -31,17 +36,12 @@ class SqliteQueue(Queue):
     async def receive(
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
     ) -> list[Lease]:
-        until = asyncio.get_running_loop().time() + wait_s
-        while await wait_until_ready(self._database, self._clock, lanes, until):
-            leases = await self._database.write(
-                lambda connection: steps.receive(
-                    connection, lanes, limit=limit, now=self._clock.now(), lease_s=lease_s
-                ),
-                synced=False,
+        def take(connection: sqlite3.Connection) -> list[Lease]:
+            return steps.receive(
+                connection, lanes, limit=limit, now=self._clock.now(), lease_s=lease_s
             )
-            if leases:
-                return leases
-        return []
+
+        return await once_ready(self._database, self._clock, lanes, take, wait_s=wait_s)
 
     @override
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
@@ -84,22 +84,42 @@ class SqliteQueue(Queue):
         )
 
 
-async def wait_until_ready(
-    database: Database, clock: Clock, lanes: Sequence[Lane], until: float
-) -> bool:
-    """Wait until the lanes have a ready message; False if they have none at `until`.
+class Quiet(NamedTuple):
+    """Nothing is ready; the first message becomes so at `visible_at`, if there is one."""
 
-    `until` is a time of the event loop, which no change of the wall clock moves.
-    Looks with the reader, so that empty lanes cost no write transaction. True is a hint: another
-    receiver may be faster.
+    visible_at: float | None
+
+
+async def once_ready(
+    database: Database,
+    clock: Clock,
+    lanes: Sequence[Lane],
+    take: Operation[list[T]],
+    *,
+    wait_s: float,
+    look_first: bool = True,
+) -> list[T]:
+    """What `take` finds in the lanes as soon as there is something; nothing after `wait_s`.
+
+    The wait is in time of the event loop, which no change of the wall clock moves. Lanes without a
+    ready message cost a look and no transaction, but for the first unless we `look_first`.
     """
+    until = asyncio.get_running_loop().time() + wait_s
+
+    def look(connection: sqlite3.Connection) -> Quiet | None:
+        visible_at = steps.next_visible(connection, lanes)
+        ready = visible_at is not None and visible_at <= clock.now()
+        return None if ready else Quiet(visible_at)
+
+    spare = look if look_first else None
     while True:
         seen = database.commits
-        visible_at = await database.read(lambda connection: steps.next_visible(connection, lanes))
-        if visible_at is not None and visible_at <= clock.now():
-            return True
+        found = await database.write(take, synced=False, spare=spare)
         left_s = until - asyncio.get_running_loop().time()
-        if left_s <= 0:
-            return False
-        ready_in_s = left_s if visible_at is None else visible_at - clock.now()
-        await database.wait_for_commit(seen, min(left_s, ready_in_s))
+        if isinstance(found, Quiet) and left_s > 0:
+            if found.visible_at is not None:
+                left_s = min(left_s, found.visible_at - clock.now())
+            await database.wait_for_commit(seen, left_s)
+        elif found or left_s <= 0:
+            return [] if isinstance(found, Quiet) else found
+        spare = look
