@@ -58,15 +58,7 @@ from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.services.webhooks import Webhooks
 from headpond.settings import BatchSettings, GatewaySettings, LimitSettings, PoolSettings
 from headpond.testing.clocks import ManualClock
-from headpond.testing.faults import (
-    Faults,
-    FaultyBatchLines,
-    FaultyBatchStore,
-    FaultyBlobs,
-    FaultyFileStore,
-    FaultyJobStore,
-    FaultyQueue,
-)
+from headpond.testing.faults import Faults, behind
 
 LANES = lanes_of("default")
 MAX_FILE_BYTES = 100_000
@@ -213,9 +205,9 @@ class Stage:
     ) -> BatchRunner:
         """A process that runs batches, with what it touches behind faults."""
         faults = faults or Faults()
-        jobs, queue = FaultyJobStore(self.jobs, faults), FaultyQueue(self.queue, faults)
-        files, blobs = FaultyFileStore(self.file_store, faults), FaultyBlobs(self.blobs, faults)
-        lines = FaultyBatchLines(self.batch_lines, faults)
+        jobs, queue = behind(self.jobs, faults), behind(self.queue, faults)
+        files, blobs = behind(self.file_store, faults), behind(self.blobs, faults)
+        lines = behind(self.batch_lines, faults)
         submission = self._submission(jobs, queue)
         form = BatchLineFormat(self.settings)
         source = BatchInput(
@@ -236,7 +228,7 @@ class Stage:
             new_name=lambda: BlobName(f"{name}-{next(self._blob_numbers)}"),
         )
         return BatchRunner(
-            FaultyBatchStore(self.batch_store, faults),
+            behind(self.batch_store, faults),
             lines,
             jobs,
             source=source,

@@ -20,7 +20,6 @@ from headpond.services.submission import Submission
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.services.worker import Worker, gate, worker
 from headpond.services.worker.heartbeat import Heartbeat
-from headpond.testing.faults import FaultyJobStore
 from tests.planted_bugs import Plant, changing, replacing
 
 
@@ -56,7 +55,7 @@ def _acknowledge_what_is_claimed(claim: Callable[..., Any]) -> Callable[..., Any
 async def _answer_apart_from_the_record(self: Any, claim: Claim, settlement: Any) -> bool:
     written = await self._jobs.swap(settlement.job)
     if written and settlement.response is not None:
-        bodies = self._jobs._jobs._bodies
+        bodies = self._jobs._bodies
         await self._jobs.get(claim.job.id)
         bodies[claim.job.id] = replace(bodies[claim.job.id], response=settlement.response)
     await self._queue.ack([claim.lease])
@@ -121,8 +120,8 @@ def _forget_too_early(forget: Callable[..., Any]) -> Callable[..., Any]:
     return forget_soon
 
 
-async def _forget_nothing(*_: Any, **__: Any) -> int:
-    return 0
+async def _forget_nothing(_: Reaper) -> None:
+    return
 
 
 async def _cancel_whatever_happened(self: Any, job_id: JobId, identity: Any) -> Job:
@@ -200,7 +199,7 @@ SERVICE_BUGS: dict[str, Plant] = {
     "attempts have no bound": replacing(worker, "settle", _settle_without_bound),
     "a key is remembered for too short": replacing(Submission, "_idempotency", _short_memory),
     "a key is forgotten too early": changing(MemoryJobStore, "forget_keys", _forget_too_early),
-    "keys are never forgotten": replacing(FaultyJobStore, "forget_keys", _forget_nothing),
+    "keys are never forgotten": replacing(Reaper, "_forget_keys", _forget_nothing),
     "a cancel does not look whether it was written": replacing(
         Desk, "cancel", _cancel_whatever_happened
     ),

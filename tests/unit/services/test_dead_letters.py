@@ -15,7 +15,7 @@ from headpond.services import dead_letters as module
 from headpond.services.dead_letters import Selection, Tally
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.dead_letters_suite import a_dead_job
-from headpond.testing.faults import Crash, Faults, FaultyJobStore, FaultyQueue
+from headpond.testing.faults import Crash, Faults, behind
 from headpond.testing.records import REQUEST, a_job, new_job
 from tests.stages import LANES, Stage
 
@@ -198,8 +198,8 @@ async def test_a_redrive_that_is_killed_anywhere_loses_and_doubles_nothing(
         stage, faults, tickets = Stage(), Faults(), count()
         stage.delivery._new_ticket = lambda tickets=tickets: Ticket(f"new-{next(tickets)}")
         jobs = await bury(stage, 3)
-        stage.delivery._jobs = FaultyJobStore(stage.jobs, faults)
-        stage.delivery._queue = FaultyQueue(stage.queue, faults)
+        stage.delivery._jobs = behind(stage.jobs, faults)
+        stage.delivery._queue = behind(stage.queue, faults)
         faults.arm(call, when)
         triage = stage.parts.triage
         try:

@@ -27,7 +27,7 @@ from headpond.services.broadcast import Broadcast
 from headpond.services.reaper import Reaper
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
-from headpond.testing.faults import Crash, Faults, FaultyJobStore, FaultyQueue, When
+from headpond.testing.faults import Crash, Faults, When, behind
 from headpond.testing.queue_suite import BATCH
 from headpond.testing.records import RESPONSE, a_job, new_job
 
@@ -58,8 +58,8 @@ class World:
         self.queue = MemoryQueue(self.clock)
         self.audit = MemoryAudit(self.jobs)
         self.delivery = two_steps(
-            FaultyJobStore(self.jobs, self.faults),
-            FaultyQueue(self.queue, self.faults),
+            behind(self.jobs, self.faults),
+            behind(self.queue, self.faults),
             self.clock,
         )
         self.reaper = Reaper(

@@ -32,14 +32,7 @@ from headpond.services.webhook_sender import (
 from headpond.services.webhook_window import AT_ONCE, NOTE_S
 from headpond.services.webhooks import Webhooks
 from headpond.settings import WebhookSettings
-from headpond.testing.faults import (
-    Crash,
-    Faults,
-    FaultyEndpointStore,
-    FaultyOutbox,
-    FaultyReceiver,
-    When,
-)
+from headpond.testing.faults import Crash, Faults, When, behind
 from headpond.testing.records import a_job
 from headpond.testing.virtual_time import LoopClock, run_virtually
 from headpond.testing.webhooks_suite import CALLBACK, URL, an_endpoint, an_event
@@ -124,9 +117,9 @@ class World:
 
     def sender(self, clock: Clock | None = None) -> WebhookSender:
         clock = clock or self.clock
-        outbox = FaultyOutbox(self.outbox, self.faults)
-        endpoints = FaultyEndpointStore(self.endpoints, self.faults)
-        teller = Teller(FaultyReceiver(self.receiver, self.faults), self.rule, clock)
+        outbox = behind(self.outbox, self.faults)
+        endpoints = behind(self.endpoints, self.faults)
+        teller = Teller(behind(self.receiver, self.faults), self.rule, clock)
         webhooks = Webhooks(endpoints, outbox, teller, rule=self.rule, clock=clock)
         return WebhookSender(
             outbox,

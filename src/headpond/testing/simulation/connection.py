@@ -19,23 +19,7 @@ from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
 from headpond.ports.streams import TokenStreams
 from headpond.services.two_step_delivery import TwoStepDelivery
-from headpond.testing.faults import (
-    FaultyBatchLines,
-    FaultyBatchStore,
-    FaultyBlobs,
-    FaultyDeadLetters,
-    FaultyDelivery,
-    FaultyEndpointStore,
-    FaultyFileStore,
-    FaultyJobStore,
-    FaultyMessageLookup,
-    FaultyOpenJobs,
-    FaultyOutbox,
-    FaultyQueue,
-    FaultyRetention,
-    FaultyRoster,
-    FaultyTokenStreams,
-)
+from headpond.testing.faults import behind
 from headpond.testing.simulation.fates import Fates
 from headpond.testing.simulation.line import StoreLine
 from headpond.testing.simulation.processes import Process
@@ -83,10 +67,10 @@ def connect(around: Surroundings, process: Process, *, spared: bool = False) -> 
     store, witness, pool = around.store, around.witness, around.fates.plan.pool
     dice = around.fates.dice(f"{process.name} line")
     line = StoreLine(process, around.fates, dice, spared=spared)
-    jobs = FaultyJobStore(store.jobs, line)
-    queue = FaultyQueue(WitnessedQueue(store.queue, witness), line)
+    jobs = behind(store.jobs, line)
+    queue = behind(WitnessedQueue(store.queue, witness), line)
     if store.delivery is not None:
-        delivery = FaultyDelivery(WitnessedDelivery(store.delivery, witness), line)
+        delivery = behind(WitnessedDelivery(store.delivery, witness), line)
     else:
         delivery = TwoStepDelivery(
             jobs,
@@ -99,17 +83,17 @@ def connect(around: Surroundings, process: Process, *, spared: bool = False) -> 
     return Ports(
         jobs=jobs,
         queue=queue,
-        roster=FaultyRoster(store.roster, line),
-        streams=FaultyTokenStreams(store.streams, line),
-        dead_letters=FaultyDeadLetters(store.dead_letters, line),
-        retention=FaultyRetention(store.retention, line),
-        batches=FaultyBatchStore(store.batches, line),
-        lines=FaultyBatchLines(store.lines, line),
-        files=FaultyFileStore(store.files, line),
-        blobs=FaultyBlobs(store.blobs, line),
-        endpoints=FaultyEndpointStore(store.endpoints, line),
-        outbox=FaultyOutbox(store.outbox, line),
+        roster=behind(store.roster, line),
+        streams=behind(store.streams, line),
+        dead_letters=behind(store.dead_letters, line),
+        retention=behind(store.retention, line),
+        batches=behind(store.batches, line),
+        lines=behind(store.lines, line),
+        files=behind(store.files, line),
+        blobs=behind(store.blobs, line),
+        endpoints=behind(store.endpoints, line),
+        outbox=behind(store.outbox, line),
         delivery=delivery,
-        open_jobs=None if store.open_jobs is None else FaultyOpenJobs(store.open_jobs, line),
-        lookup=None if store.lookup is None else FaultyMessageLookup(store.lookup, line),
+        open_jobs=None if store.open_jobs is None else behind(store.open_jobs, line),
+        lookup=None if store.lookup is None else behind(store.lookup, line),
     )
