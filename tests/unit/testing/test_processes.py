@@ -14,10 +14,14 @@ from headpond.testing.simulation.processes import (
     bury,
 )
 
+_held: list[Process] = []
+"""As a world holds its dead until it buries them."""
+
 
 def in_a_world(experiment: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run the experiment on a loop of its own; whatever is unhandled there fails."""
     loop = ProcessLoop()
+    _held.clear()
     unhandled: list[Any] = []
     loop.set_exception_handler(lambda _, context: unhandled.append(context))
     try:
@@ -29,7 +33,8 @@ def in_a_world(experiment: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def process(after_turn: Callable[[Process], None] = lambda _: None, **given: float) -> Process:
-    return Process("process", skew_s=given.get("skew_s", 0.0), after_turn=after_turn)
+    _held.append(Process("process", skew_s=given.get("skew_s", 0.0), after_turn=after_turn))
+    return _held[-1]
 
 
 def test_nothing_of_a_killed_process_runs_any_more() -> None:
