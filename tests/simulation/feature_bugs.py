@@ -1,4 +1,4 @@
-"""Bugs of batches, webhooks, streams, redrives and retention, for the simulation to find."""
+"""Bugs of batches, webhooks, streams, redrives, retention and archive, for worlds to find."""
 
 import contextlib
 import math
@@ -13,15 +13,17 @@ from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.outbox import MemoryOutbox
 from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.adapters.sqlite import batches, retention, streams
+from headpond.domain.archive import Plan
 from headpond.domain.batch import Batch, Counts, Results
 from headpond.domain.dispatch import Dispatch, Reaction, Replied
 from headpond.domain.job import Job, JobState
 from headpond.domain.retention import Rule
 from headpond.domain.webhook_endpoint import Endpoint
 from headpond.domain.webhook_event import Event, EventId
-from headpond.errors import TryLater
+from headpond.errors import TryLater, Unavailable
 from headpond.ports.streams import Entry
 from headpond.services import batch_input, webhook_window
+from headpond.services.archivist import Archivist
 from headpond.services.batch_input import Draft
 from headpond.services.batch_output import BatchOutput
 from headpond.services.batch_runner import BatchRunner
@@ -224,6 +226,14 @@ async def _do_nothing(*_: Any, **__: Any) -> int:
     return 0
 
 
+def _if_it_can_be(write: Callable[..., Any]) -> Callable[..., Any]:
+    async def write_if_it_can_be(self: Archivist, plan: Plan) -> None:
+        with contextlib.suppress(Unavailable):
+            await write(self, plan)
+
+    return write_if_it_can_be
+
+
 FEATURE_BUGS: dict[str, Plant] = {
     "what a queue lost stays lost": replacing(LostMessages, "tick", _do_nothing),
     "a line is another job each time it is read": replacing(batch_input, "line_name", _named_anew),
@@ -267,6 +277,10 @@ FEATURE_BUGS: dict[str, Plant] = {
     "lines of open batches are erased": changing(Rule, "erases", _whatever_the_batch),
     "an erased body is there": replacing(MemoryJobStore, "erase", _keep_bodies),
     "nothing is ever erased": replacing(BodyEraser, "tick", _do_nothing),
+    "what ended late is not archived": replacing(Archivist, "_look_again", _do_nothing),
+    "the archive goes on past what could not be written": changing(
+        Archivist, "_write", _if_it_can_be
+    ),
 }
 
 

@@ -76,6 +76,8 @@ BUGS: dict[str, tuple[str, Plant]] = {
 }
 
 RARE = {
+    "what ended late is not archived": 12,
+    "the archive goes on past what could not be written": 50,
     "a batch that ends early forgets what was no job yet": 7,
     "an end is told before it is written": 17,
     "lost leases have no bound": 7,

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headpond.adapters.memory.objects import MemoryObjects
 from headpond.domain.job import Ticket
+from headpond.ports.audit import Audit
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.blobs import Blobs
 from headpond.ports.clock import Clock
@@ -13,6 +15,7 @@ from headpond.ports.endpoints import EndpointStore
 from headpond.ports.events import Listener
 from headpond.ports.files import FileStore
 from headpond.ports.jobs import JobStore, OpenJobs
+from headpond.ports.objects import ObjectStore
 from headpond.ports.outbox import Outbox
 from headpond.ports.queue import MessageLookup, Queue
 from headpond.ports.retention import Retention
@@ -35,6 +38,7 @@ class Surroundings:
     fates: Fates
     clock: Clock
     store: Store
+    objects: MemoryObjects
     witness: Witness
     web: Web
     listener: Listener
@@ -43,9 +47,11 @@ class Surroundings:
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """The store as one process reaches it."""
+    """The store and the archive as one process reaches them."""
 
     jobs: JobStore
+    audit: Audit
+    objects: ObjectStore
     queue: Queue
     roster: Roster
     streams: TokenStreams
@@ -82,6 +88,8 @@ def connect(around: Surroundings, process: Process, *, spared: bool = False) -> 
         )
     return Ports(
         jobs=jobs,
+        audit=behind(store.audit, line),
+        objects=behind(around.objects, line),
         queue=queue,
         roster=behind(store.roster, line),
         streams=behind(store.streams, line),

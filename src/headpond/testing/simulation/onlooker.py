@@ -10,6 +10,7 @@ from headpond.domain.lane import lanes_of
 from headpond.ports.audit import AuditQuery
 from headpond.ports.batches import BatchQuery
 from headpond.ports.jobs import JobQuery
+from headpond.testing.simulation.archive import check_archive
 from headpond.testing.simulation.batch_ledger import BatchLedger
 from headpond.testing.simulation.connection import Surroundings
 from headpond.testing.simulation.engine import SimulatedEngine
@@ -31,6 +32,7 @@ class Onlooker:
         self._fates = around.fates
         self._clock = around.clock
         self._store = around.store
+        self._objects = around.objects
         self._web = around.web
         self._ledger = ledger
         self._batch_ledger = batch_ledger
@@ -73,6 +75,8 @@ class Onlooker:
         await self._batch_ledger.close(self._store, self._ledger.records.values())
         if population.subscribers:
             self._web.check(self._ledger.ends, self._ledger.records, batches)
+        if self._fates.plan.archive:
+            await check_archive(self._store.audit, self._objects, self._ledger, self._fates)
         await self._look_at_what_is_left(population)
 
     async def _look(self) -> None:

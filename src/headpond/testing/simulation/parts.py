@@ -34,6 +34,7 @@ from headpond.services.webhook_sender import WebhookSender
 from headpond.services.webhooks import Webhooks
 from headpond.services.worker import Worker
 from headpond.settings import BatchSettings, LimitSettings, WebhookSettings
+from headpond.testing.simulation.archive import archivist_on
 from headpond.testing.simulation.connection import Surroundings, connect
 from headpond.testing.simulation.engine import EngineLink, SimulatedEngine
 from headpond.testing.simulation.processes import Process
@@ -46,6 +47,7 @@ REAP_EVERY_S = 3.0
 ACCEPTED_GRACE_S = 3.0
 LOOK_EVERY_S = 6.0
 TIDY_EVERY_S = 10.0
+ARCHIVE_EVERY_S = 4.0
 KEY_TTL_S = 60.0
 TELL_EVERY_S = 1.0
 DRAIN_S = 1.0
@@ -147,8 +149,13 @@ class GatewayPart:
         if self._plan.lossy and ports.open_jobs is not None and ports.lookup is not None:
             lost = LostMessages(ports.open_jobs, ports.lookup, ports.delivery, listener)
             yield Duty("lost messages", lost.tick, every_s=LOOK_EVERY_S, listener=listener)
+        until = None
+        if self._plan.archive:
+            archivist = archivist_on(ports.audit, ports.objects, clock)
+            until = archivist.until
+            yield Duty("archive", archivist.tick, every_s=ARCHIVE_EVERY_S, listener=listener)
         if self._plan.keep_s is not None:
-            eraser = BodyEraser(ports.retention, rules(self._plan.keep_s, {}), clock)
+            eraser = BodyEraser(ports.retention, rules(self._plan.keep_s, {}), clock, until)
             yield Duty("old bodies", eraser.tick, every_s=TIDY_EVERY_S, listener=listener)
 
     def _duties_about_the_rest(self) -> Iterator[Duty | WebhookSender]:

@@ -76,7 +76,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `batches`. `webhooks` says whether teams have endpoints and jobs callbacks, `redrives` how often
     an operator looks at the dead letters; bodies are erased after `keep_s`, tokens of streams after
     `stream_ttl_s`. Only where the queue is `lossy` is it asked for the messages that it holds: that
-    mends much that must not happen by itself.
+    mends much that must not happen by itself. Where there is an `archive`, gateways write it, and
+    bodies are erased once they are in it.
     """
 
     faults: frozenset[Fault]
@@ -96,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     keep_s: float | None
     stream_ttl_s: float
     lossy: bool
+    archive: bool
     pool: PoolSettings
 
     @override
@@ -137,6 +139,7 @@ def draw(seed: int) -> Plan:
         keep_s=features.choice((None, KEEP_S)),
         stream_ttl_s=features.choice((STREAM_TTL_S, 10 * STREAM_TTL_S)),
         lossy=features.random() < HALF,
+        archive=features.random() < HALF,
         pool=PoolSettings(
             engine=EngineSettings(start_grace_s=10.0),
             models=("model",),

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
+from headpond.adapters.memory.objects import MemoryObjects
 from headpond.domain.facts import Fact, JobClaimed, JobSubmitted
 from headpond.domain.job import Ticket
 from headpond.domain.lane import lanes_of
@@ -96,6 +97,7 @@ class World(Listener):
                 fates=self._fates,
                 clock=self._clock,
                 store=store,
+                objects=MemoryObjects(),
                 witness=self._witness,
                 web=Web(self._fates, store),
                 listener=self,
