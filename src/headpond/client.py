@@ -64,6 +64,7 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None
     usage: Usage | None
     confidence: float | None
+    cached: bool = False
     error: JobError | None
     last_error: JobError | None = None
     text: str | None = None

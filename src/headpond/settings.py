@@ -52,6 +52,10 @@ class PoolSettings(Section, frozen=True):
         tuple[str, ...],
         Meta(description="Models that the pool serves; the first one is its default"),
     ] = ()
+    model_version: Annotated[
+        str | None,
+        Meta(description="Remembered answers are of this version: change it with the weights"),
+    ] = None
     max_in_flight: Annotated[Count, Meta(description="Requests at the engine, per worker")] = 16
     kv_usage_limit: Annotated[
         float, Meta(gt=0, le=1, description="Above this share of the KV cache, stop pulling")
@@ -263,6 +267,23 @@ class ArchiveSettings(Section, frozen=True):
     ] = {}
 
 
+class CacheSettings(Section, frozen=True):
+    """Answers that are remembered; off without a `url`."""
+
+    url: Annotated[
+        str | None,
+        Meta(description="`sqlite:///FILE`, relative to `home`, or redis://HOST:PORT/DB"),
+    ] = None
+    keep_s: Annotated[Seconds, Meta(description="How long an answer is remembered")] = 86_400
+    max_answer_bytes: Annotated[
+        Count, Meta(description="An answer that is larger is not remembered")
+    ] = 65_536
+    max_bytes: Annotated[
+        int,
+        Meta(ge=1_048_576, description="SQLite: what is over that drops the answers put first"),
+    ] = 268_435_456
+
+
 class BatchSettings(Section, frozen=True):
     """Files and batches."""
 
@@ -358,6 +379,7 @@ class Settings(Section, frozen=True):
     archive: ArchiveSettings = ArchiveSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     batches: BatchSettings = BatchSettings()
+    cache: CacheSettings = CacheSettings()
     pools: dict[str, PoolSettings] = msgspec.field(
         default_factory=lambda: {"default": PoolSettings()}
     )

@@ -8,6 +8,7 @@ from typing_extensions import override
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.batches import MemoryBatchLines, MemoryBatchStore
 from headpond.adapters.memory.buckets import MemoryBuckets
+from headpond.adapters.memory.cache import MemoryAnswerCache
 from headpond.adapters.memory.dead_letters import MemoryDeadLetters
 from headpond.adapters.memory.endpoints import MemoryEndpointStore
 from headpond.adapters.memory.files import MemoryBlobs, MemoryFileStore
@@ -24,6 +25,7 @@ from headpond.services.counted_queue import CountedQueue
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.blobs_suite import BlobsSuite
 from headpond.testing.buckets_suite import BucketsSuite, BucketStage
+from headpond.testing.cache_suite import ROOM, AnswerCacheSuite, CacheStage
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import (
@@ -192,3 +194,12 @@ class TestTwoStepDeliveryOnMemory(DeliverySuite):
         jobs, queue = MemoryJobStore(clock), MemoryQueue(clock)
         delivery = two_steps(jobs, queue, clock)
         return Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)
+
+
+class TestMemoryAnswerCache(AnswerCacheSuite):
+    @pytest.fixture
+    @override
+    async def stage(self) -> CacheStage:
+        clock = ManualClock()
+        cache = MemoryAnswerCache(clock, max_bytes=ROOM)
+        return CacheStage(cache, cache, clock)

@@ -8,6 +8,7 @@ from typing_extensions import override
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.redis.buckets import RedisBuckets
+from headpond.adapters.redis.cache import RedisAnswerCache
 from headpond.adapters.redis.inline import InlineServer
 from headpond.adapters.redis.queue import RedisQueue
 from headpond.adapters.redis.server import RedisServer, Server
@@ -17,6 +18,7 @@ from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.ports.audit import Audit
 from headpond.ports.jobs import JobStore
 from headpond.testing.buckets_suite import BucketsSuite, BucketStage
+from headpond.testing.cache_suite import AnswerCacheSuite, CacheStage
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_suite import DeliverySuite, Stage
 from headpond.testing.fair_queue_suite import FairQueueSuite
@@ -99,3 +101,12 @@ class TestTwoStepsOnRedis(DeliverySuite):
     ) -> Stage:
         jobs, audit = records
         return stage(jobs, RedisQueue(inline, clock), audit, clock)
+
+
+class TestRedisAnswerCache(AnswerCacheSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, server: Server) -> CacheStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        clock = ManualClock()
+        one, other = RedisAnswerCache(server, clock), RedisAnswerCache(server, clock)
+        return CacheStage(one, other, clock, bounded=False)

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from headpond.adapters.sqlite.audit import SqliteAudit
 from headpond.adapters.sqlite.batches import SqliteBatchLines, SqliteBatchStore
+from headpond.adapters.sqlite.cache import SqliteAnswerCache
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.dead_letters import SqliteDeadLetters
 from headpond.adapters.sqlite.delivery import SqliteDelivery
@@ -26,6 +27,7 @@ from headpond.adapters.sqlite.streams import SqliteTokenStreams
 from headpond.adapters.sqlite.workload import SqliteWorkload
 from headpond.domain.job import Ticket
 from headpond.testing.batches_suite import BatchStage, BatchSuite
+from headpond.testing.cache_suite import ROOM, AnswerCacheSuite, CacheStage
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
 from headpond.testing.delivery_suite import (
@@ -189,3 +191,15 @@ class TestTwoStepDeliveryOnSqlite(DeliverySuite):
         jobs, queue = SqliteJobStore(database, clock), SqliteQueue(database, clock)
         delivery = two_steps(jobs, queue, clock)
         return Stage(delivery, jobs, queue, SqliteAudit(database), clock)
+
+
+class TestSqliteAnswerCache(AnswerCacheSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, tmp_path: Path) -> AsyncIterator[CacheStage]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        clock, path = ManualClock(), tmp_path / "cache.db"
+        one = SqliteAnswerCache(path, clock, max_bytes=ROOM)
+        other = SqliteAnswerCache(path, clock, max_bytes=ROOM)
+        yield CacheStage(one, other, clock)
+        await one.close()
+        await other.close()

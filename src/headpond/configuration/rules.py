@@ -27,6 +27,7 @@ STORES = {
         r"firestore://[a-z0-9:.-]+/[A-Za-z0-9_-]{1,100}(\?database=[a-z0-9()-]+)?"
     ),
 }
+CACHES = {"sqlite:///FILE": STORES["sqlite:///FILE"]}
 QUEUES = {
     "sqs://REGION/PREFIX": re.compile(r"sqs://[a-z0-9-]+/[A-Za-z0-9_-]{1,40}(\?endpoint=[^?&]+)?"),
     "pubsub://PROJECT/PREFIX": re.compile(
@@ -58,6 +59,7 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
     yield from _place(("store",), "store", settings.store, STORES, ", ".join(STORES))
     yield from _queue(settings)
     yield from _apart(settings.batches.files, settings.archive.url)
+    yield from _cache(settings)
     yield from _redis(("streams",), settings.streams)
     yield from _redis(("limits", "shared"), settings.limits.shared)
     yield from _folder(("archive", "url"), settings.archive.url)
@@ -101,6 +103,23 @@ def _apart(files: str | None, archive: str | None) -> Iterator[Complaint]:
     if ours[:shorter] == theirs[:shorter]:
         words = "it is, holds or lies in archive.url; give each a path of its own"
         yield ("batches", "files"), words
+
+
+def _cache(settings: Settings) -> Iterator[Complaint]:
+    cache, retention = settings.cache, settings.retention
+    if cache.url is None:
+        return
+    if not _is_redis(cache.url):
+        known = "sqlite:///FILE, redis://HOST:PORT/DB"
+        yield from _place(("cache", "url"), "cache", cache.url, CACHES, known)
+    if _segments(cache.url) == _segments(settings.store):
+        yield ("cache", "url"), "it is the store; give the cache a file of its own"
+    if cache.max_answer_bytes > cache.max_bytes:
+        yield ("cache", "max_answer_bytes"), "it must not be more than max_bytes"
+    spans = [span for span in (retention.keep_s, *retention.teams.values()) if span is not None]
+    if cache.keep_s > min(spans, default=math.inf):
+        words = "answers must not be kept for longer than the results they are, see retention"
+        yield ("cache", "keep_s"), words
 
 
 def _segments(url: str) -> list[str]:

@@ -3,6 +3,8 @@
 Times spans are in seconds.
 """
 
+from typing import Literal
+
 import msgspec
 
 from headpond.domain.batch import Batch
@@ -71,6 +73,16 @@ class EngineAnswered(msgspec.Struct, frozen=True):
     engine: str
     outcome: str
     duration_s: float
+
+
+class CacheAsked(msgspec.Struct, frozen=True):
+    """A job's answer was looked for in memory: a `hit`, or a `miss`, so that the engine is asked.
+
+    `coalesced` is one that was given to an equal request while this one waited.
+    """
+
+    job: Job
+    result: Literal["hit", "miss", "coalesced"]
 
 
 class EngineStarting(msgspec.Struct, frozen=True):
@@ -190,6 +202,7 @@ Fact = (
     | StreamOpened
     | StreamClosed
     | EngineAnswered
+    | CacheAsked
     | EngineStarting
     | EngineHealth
     | EngineFailed

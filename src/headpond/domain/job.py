@@ -92,7 +92,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
     the job's fault but has its own bound. `confidence` is the probability of the whole answer,
     where the request asked for log-probabilities; `cut_short` is true of one that a limit or a
-    filter of the engine ended. `last_error` is why the job last went back to its lane, until it
+    filter of the engine ended, `cached` of one that was known already and kept no engine busy.
+    `last_error` is why the job last went back to its lane, until it
     succeeds. `callback` is a URL to tell of the end; `stream` is true of a job whose tokens are
     told while it runs; `background` of a response that nobody waits for, and None of what is no
     response. `deaths` has one for each time that the job was redriven. `batch` is the one that the
@@ -131,6 +132,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage | None = None
     confidence: float | None = None
     cut_short: bool = False
+    cached: bool = False
     error: JobError | None = None
     last_error: JobError | None = None
     deaths: tuple[Death, ...] = ()
@@ -210,8 +212,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         usage: Usage,
         confidence: float | None = None,
         cut_short: bool = False,
+        cached: bool = False,
     ) -> "Job":
-        """The engine answered."""
+        """The engine answered, or had answered the same before (`cached`)."""
         self._expect(JobState.RUNNING)
         return self._next(
             state=JobState.SUCCEEDED,
@@ -220,6 +223,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             usage=usage,
             confidence=confidence,
             cut_short=cut_short,
+            cached=cached,
             last_error=None,
         )
 

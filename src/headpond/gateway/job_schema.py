@@ -57,8 +57,9 @@ class JobAccepted(msgspec.Struct, frozen=True):
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job as its owner sees it. Times are Unix seconds.
 
-    `last_error` is why a job that has not succeeded last went back to its lane. `result` is the
-    engine's chat completion and `text` its first choice; lists leave both out.
+    `cached` is true of an answer that was known already and kept no engine busy. `last_error` is
+    why a job that has not succeeded last went back to its lane. `result` is the engine's chat
+    completion and `text` its first choice; lists leave both out.
     """
 
     job_id: str
@@ -82,6 +83,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None
     usage: Usage | None
     confidence: float | None
+    cached: bool
     error: JobError | None
     last_error: JobError | None
     result: Raw | UnsetType | None = UNSET
@@ -119,6 +121,7 @@ def view(job: Job) -> JobView:
         finished_at=job.finished_at,
         usage=job.usage,
         confidence=job.confidence,
+        cached=job.cached,
         error=job.error,
         last_error=job.last_error,
     )

@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from headpond.domain.facts import DutyFailed
 from headpond.ports.events import Listener
-
-TELL_AGAIN_S = 60.0
+from headpond.services.complaints import Complaints
 
 
 class Duty:
@@ -27,7 +25,7 @@ class Duty:
         self._name = name
         self._tick = tick
         self._every_s = every_s
-        self._listener = listener
+        self._complaints = Complaints(name, listener)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -44,14 +42,10 @@ class Duty:
             self._task = None
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        told, again_at = "", 0.0
         while True:
             try:
                 await self._tick()
-                told = ""
+                self._complaints.went_well()
             except Exception as error:  # noqa: BLE001 - whatever it is, the duty goes on
-                if repr(error) != told or loop.time() >= again_at:
-                    told, again_at = repr(error), loop.time() + TELL_AGAIN_S
-                    self._listener.hear(DutyFailed(self._name, told))
+                self._complaints.failed(error)
             await asyncio.sleep(self._every_s)

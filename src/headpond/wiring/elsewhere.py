@@ -105,13 +105,14 @@ class Elsewhere:
     async def _server(self, url: str) -> "RedisServer":
         """One connection for each server, however many of its powers are used."""
         if url not in self._redis:
-            server = self._redis[url] = _redis_at(url)
+            server = self._redis[url] = redis_at(url)
             self._stack.push_async_callback(server.close)
             await server.refuse_eviction()
         return self._redis[url]
 
 
-def _redis_at(url: str) -> "RedisServer":
+def redis_at(url: str) -> "RedisServer":
+    """What the URL names, not connected yet. Raises SettingsError, MissingExtra."""
     try:
         from headpond.adapters.redis.cluster import RedisClusterServer
         from headpond.adapters.redis.server import RedisServer

@@ -226,6 +226,19 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "limits:\n  shared: http://h",
             "headpond.yaml, line 2: limits.shared: it must be like redis://HOST:PORT/DB",
         ),
+        (
+            "cache: {url: 'http://h'}",
+            "line 1: cache.url: this names no cache; it can be sqlite:///",
+        ),
+        ("cache: {url: 'sqlite:///headpond.db'}", "line 1: cache.url: it is the store; give the"),
+        (
+            "cache: {url: 'redis://h', max_answer_bytes: 2000000, max_bytes: 1048576}",
+            "line 1: cache.max_answer_bytes: it must not be more than max_bytes",
+        ),
+        (
+            "cache: {url: 'redis://h', keep_s: 61}\nretention: {teams: {a: null, b: 60}}",
+            "line 1: cache.keep_s: answers must not be kept for longer than the results",
+        ),
         ("archive: {url: 'file://rel/x'}", "line 1: archive.url: a folder is named as file:///"),
         ("batches: {files: 'FILE:x'}", "line 1: batches.files: a folder is named as file:///"),
         ("pools: {}", "line 1: pools: there must be at least one pool."),
@@ -249,6 +262,19 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(
     file: Path, text: str, told: str
 ) -> None:
     assert told in refusal(file, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cache: {url: 'sqlite:///cache.db'}",
+        "cache: {url: 'rediss+cluster://h', keep_s: 86400}\nretention: {keep_s: null}",
+        "cache: {keep_s: 86401}\nretention: {keep_s: 60}",
+    ],
+)
+def test_a_cache_may_be_named_or_not(file: Path, text: str) -> None:
+    file.write_text(text)
+    load({}, str(file))
 
 
 @pytest.mark.parametrize(

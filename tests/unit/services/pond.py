@@ -20,6 +20,7 @@ from headpond.domain.outcome import Answered, Outcome
 from headpond.ports.engine import Engine, Gauges
 from headpond.ports.events import Listener
 from headpond.ports.streams import TokenStreams
+from headpond.services.answers import Answers
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.services.worker import Worker
 from headpond.settings import PoolSettings
@@ -119,7 +120,13 @@ class Pond:
             max_lost_leases=self.settings.retry.max_lost_leases,
         )
 
-    def worker(self, engine: Engine, name: str = "worker", jitter: float = 0.0) -> Worker:
+    def worker(
+        self,
+        engine: Engine,
+        name: str = "worker",
+        jitter: float = 0.0,
+        answers: Answers | None = None,
+    ) -> Worker:
         """A worker of the pool `default`; its jitter is always the same."""
         return Worker(
             self.delivery,
@@ -130,15 +137,20 @@ class Pond:
             settings=self.settings,
             clock=self.clock,
             listener=self.ear,
+            answers=answers,
             chance=lambda: jitter,
         )
 
     @asynccontextmanager
     async def working(
-        self, engine: Engine, name: str = "worker", jitter: float = 0.0
+        self,
+        engine: Engine,
+        name: str = "worker",
+        jitter: float = 0.0,
+        answers: Answers | None = None,
     ) -> AsyncGenerator[Worker]:
         """A worker that runs inside the block and is drained at its end."""
-        worker = self.worker(engine, name, jitter)
+        worker = self.worker(engine, name, jitter, answers)
         worker.start()
         try:
             yield worker

@@ -15,6 +15,7 @@ from headpond.domain.dispatch import Dispatch, DispatchState
 from headpond.domain.facts import (
     BatchAdvanced,
     BatchEnded,
+    CacheAsked,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -74,6 +75,7 @@ def level_of(fact: Fact) -> int:
             | JobClaimed()
             | RequestRefused()
             | EngineAnswered()
+            | CacheAsked()
             | EngineLoad()
             | FirstToken()
             | StreamOpened()
@@ -111,6 +113,8 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
             return "job claimed", {**_job(job), "worker": job.worker, "waited_s": waited_s}
         case JobSettled(job, service_s):
             return f"job {_end(job)}", {**_job(job), "service_s": service_s, **_error(job)}
+        case CacheAsked(job, result):
+            return f"cache {result}", _job(job)
         case FirstToken(job, waited_s):
             return "first token", {**_job(job), "waited_s": waited_s}
         case StreamOpened(api):

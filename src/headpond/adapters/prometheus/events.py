@@ -15,6 +15,7 @@ from headpond.domain.dispatch import DispatchState
 from headpond.domain.facts import (
     BatchAdvanced,
     BatchEnded,
+    CacheAsked,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -93,6 +94,12 @@ class PrometheusListener(Listener):
         self._tokens = self._counter(
             "headpond_tokens", "Tokens that engines counted.", "pool", "team", "kind"
         )
+        self._cache_lookups = self._counter(
+            "headpond_cache_lookups", "Requests looked for in memory.", "pool", "team", "result"
+        )
+        self._cached_tokens = self._counter(
+            "headpond_cache_tokens", "Tokens of answers from memory.", "pool", "team", "kind"
+        )
         self._claims_lost = Counter(
             "headpond_claims_lost", "Work thrown away.", registry=self.registry
         )
@@ -162,6 +169,8 @@ class PrometheusListener(Listener):
                 self._waits[job.pool, job.priority].observe(waited_s)
             case EngineAnswered(engine, outcome, duration_s):
                 self._engine_answers[engine, outcome].observe(duration_s)
+            case CacheAsked(job, result):
+                self._cache_lookups[job.pool, job.team, result].inc()
             case JobSettled():
                 self._hear_settled(fact)
             case RequestRefused(code, status):
@@ -221,8 +230,9 @@ class PrometheusListener(Listener):
             return
         self._services[job.pool, job.priority].observe(fact.service_s)
         if job.usage is not None:
-            self._tokens[job.pool, job.team, "prompt"].inc(job.usage.prompt_tokens)
-            self._tokens[job.pool, job.team, "completion"].inc(job.usage.completion_tokens)
+            tokens = self._cached_tokens if job.cached else self._tokens
+            tokens[job.pool, job.team, "prompt"].inc(job.usage.prompt_tokens)
+            tokens[job.pool, job.team, "completion"].inc(job.usage.completion_tokens)
 
     def _hear_batch_ended(self, fact: BatchEnded) -> None:
         batch = fact.batch

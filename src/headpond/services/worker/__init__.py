@@ -3,6 +3,7 @@
 worker     what is done next, and how it stops
 gate       whether the engine may be given work
 pulling    claims as much as there is room for
+recall     answers what is known already, or is just being asked
 in_flight  what is at the engine
 relay      asks it, and passes on what it says while it says it
 isolation  keeps those that were in flight when the engine failed, and finds out which one did it

@@ -5,6 +5,7 @@ from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.services.worker.in_flight import InFlight
 from headpond.services.worker.isolation import Isolation
+from headpond.services.worker.recall import Recall
 from headpond.services.worker.settling import Settling
 
 
@@ -17,12 +18,14 @@ class Heartbeat:
         *,
         flight: InFlight,
         isolation: Isolation,
+        recall: Recall,
         settling: Settling,
         listener: Listener,
     ) -> None:
         self._delivery = delivery
         self._flight = flight
         self._isolation = isolation
+        self._recall = recall
         self._settling = settling
         self._listener = listener
 
@@ -31,7 +34,7 @@ class Heartbeat:
 
         What is being settled finds out by itself.
         """
-        ours = [*self._flight.claims, *self._isolation.waiting]
+        ours = [*self._flight.claims, *self._isolation.waiting, *self._recall.waiting]
         claims = [*ours, *self._settling.claims]
         if not claims:
             return
@@ -39,5 +42,5 @@ class Heartbeat:
         for claim in ours:
             if claim.lease.token in kept or self._flight.abort(claim):
                 continue
-            if self._isolation.dropped(claim):
+            if self._isolation.dropped(claim) or self._recall.dropped(claim):
                 self._listener.hear(ClaimLost(claim.job.id))

@@ -14,6 +14,7 @@ from headpond.services.worker.alarm import Alarm
 from headpond.services.worker.gate import Gate
 from headpond.services.worker.in_flight import InFlight
 from headpond.services.worker.load import Load
+from headpond.services.worker.recall import Recall
 from headpond.services.worker.settling import Settling
 from headpond.services.worker.trials import Trials
 from headpond.settings import PoolSettings
@@ -39,6 +40,7 @@ class Puller:
         gate: Gate,
         load: Load,
         flight: InFlight,
+        recall: Recall,
         settling: Settling,
         trials: Trials,
         alarm: Alarm,
@@ -52,6 +54,7 @@ class Puller:
         self._gate = gate
         self._load = load
         self._flight = flight
+        self._recall = recall
         self._settling = settling
         self._trials = trials
         self._alarm = alarm
@@ -62,9 +65,10 @@ class Puller:
     def room(self) -> int:
         """How many more requests the engine should get now."""
         limit, gauges = self._gate.limit, self._load.gauges
+        beside = self._trials.places(limit) + self._recall.places(limit)
         return room(
             limit=limit,
-            in_flight=len(self._flight) + self._trials.places(limit),
+            in_flight=len(self._flight) + beside,
             settling=len(self._settling),
             waiting=gauges.waiting,
             kv_usage=gauges.kv_usage,

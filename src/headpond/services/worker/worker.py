@@ -18,6 +18,7 @@ from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.engine import Engine
 from headpond.ports.events import Listener
 from headpond.ports.streams import TokenStreams
+from headpond.services.answers import Answers
 from headpond.services.duty import Duty
 from headpond.services.worker.alarm import Alarm
 from headpond.services.worker.gate import Gate
@@ -26,6 +27,7 @@ from headpond.services.worker.in_flight import InFlight
 from headpond.services.worker.isolation import Isolation
 from headpond.services.worker.load import Load
 from headpond.services.worker.pulling import Puller
+from headpond.services.worker.recall import Recall
 from headpond.services.worker.relay import Relay
 from headpond.services.worker.settling import Settling
 from headpond.services.worker.trials import Trials
@@ -37,6 +39,8 @@ STORE_AGAIN_S = 0.5
 
 class Worker:
     """One per process and engine. `chance` is the source of jitter, in [0, 1); its own if None.
+
+    Without `answers`, every request is asked anew.
 
     `gave_up` is set when the engine never became healthy: nothing will be pulled any more, and
     whoever runs the worker should stop it and begin anew.
@@ -53,6 +57,7 @@ class Worker:
         settings: PoolSettings,
         clock: Clock,
         listener: Listener,
+        answers: Answers | None = None,
         chance: Callable[[], float] | None = None,
     ) -> None:
         self._engine = engine.name
@@ -75,6 +80,13 @@ class Worker:
         self._settling = Settling(
             delivery, clock=clock, listener=listener, settled=self._alarm.ring
         )
+        self._recall = Recall(
+            answers,
+            engine=engine.name,
+            settling=self._settling,
+            clock=clock,
+            listener=listener,
+        )
         self._flight = InFlight(
             Relay(engine, streams, clock=clock, listener=listener),
             self._ended,
@@ -90,6 +102,7 @@ class Worker:
             gate=self._gate,
             load=self._load,
             flight=self._flight,
+            recall=self._recall,
             settling=self._settling,
             trials=self._trials,
             alarm=self._alarm,
@@ -100,6 +113,7 @@ class Worker:
             delivery,
             flight=self._flight,
             isolation=self._isolation,
+            recall=self._recall,
             settling=self._settling,
             listener=listener,
         )
@@ -132,21 +146,22 @@ class Worker:
         await self._flight.finish_until(until)
         await self._hand_back()
         await self._settling.finish_until(until)
+        await self._recall.finish()
         for duty in self._duties:
             await duty.stop()
 
     async def pull(self) -> int:
-        """Claim what there is room for and begin to run it; returns how many jobs."""
+        """Claim what there is room for and see to its answers; returns how many jobs."""
         free = await self._puller.room_worth_pulling()
         if not free:
             await self._alarm.pause(GAUGES_EVERY_S)
             return 0
         claims = await self._puller.claim(free)
-        for claim in claims:
-            if not claim.job.lost_leases:
-                self._isolation.began(claim)
-                self._flight.start(claim)
         self._isolation.suspect([claim for claim in claims if claim.job.lost_leases])
+        plain = [claim for claim in claims if not claim.job.lost_leases]
+        for claim in await self._recall.unanswered(plain):
+            self._isolation.began(claim)
+            self._flight.start(claim)
         return len(claims)
 
     async def read_gauges(self) -> None:
@@ -198,6 +213,7 @@ class Worker:
         """A request is at the engine no more."""
         if outcome is not None:
             self._gate.heed(outcome)
+        self._recall.ended(claim, outcome)
         decided = self._isolation.ended(claim, outcome)
         self._settling.write_soon(
             [(other, self._settlement(other, broke)) for other, broke in self._isolation.charged()]

@@ -7,6 +7,7 @@ from headpond.domain.dispatch import Dispatch
 from headpond.domain.facts import (
     BatchAdvanced,
     BatchEnded,
+    CacheAsked,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -121,6 +122,7 @@ STEP = ScalingStep(
             "webhook endpoint disabled",
             {"endpoint": "we_1", "team": "team", "reason": "no"},
         ),
+        (CacheAsked(RUNNING, "hit"), "DEBUG", "cache hit", SEEN),
         (
             JobClaimed(RUNNING, 2.0),
             "DEBUG",

@@ -11,6 +11,7 @@ from headpond.domain.dispatch import Dispatch
 from headpond.domain.facts import (
     BatchAdvanced,
     BatchEnded,
+    CacheAsked,
     ClaimLost,
     DutyFailed,
     EndpointDisabled,
@@ -54,6 +55,7 @@ JOB = Job(
 )
 RUNNING = JOB.claimed("w", 1.0)
 DONE = RUNNING.succeeded(2.0, engine="e", usage=Usage(10, 3))
+CACHED = RUNNING.succeeded(2.0, engine="e", usage=Usage(10, 3), cached=True)
 DEAD = RUNNING.buried(2.0, JobError("engine_error", "no"))
 
 LEASED = Dispatch(event=an_event(), endpoint=EndpointId("we_1"), due_at=0.0).leased(1.0, 30.0)
@@ -77,6 +79,8 @@ FACTS: list[Fact] = [
     RequestRefused("invalid", 400),
     JobClaimed(RUNNING, 7.5),
     JobSettled(DONE, 1.5),
+    JobSettled(CACHED, 0.1),
+    CacheAsked(RUNNING, "hit"),
     ClaimLost(JOB.id),
     FirstToken(RUNNING, 0.2),
     StreamOpened("chat"),
@@ -121,6 +125,24 @@ FACTS: list[Fact] = [
             "headpond_tokens_total",
             {"pool": "default", "team": "shop", "kind": "completion"},
             3,
+        ),
+        (
+            JobSettled(CACHED, 0.1),
+            "headpond_tokens_total",
+            {"pool": "default", "team": "shop", "kind": "completion"},
+            None,
+        ),
+        (
+            JobSettled(CACHED, 0.1),
+            "headpond_cache_tokens_total",
+            {"pool": "default", "team": "shop", "kind": "prompt"},
+            10,
+        ),
+        (
+            CacheAsked(RUNNING, "coalesced"),
+            "headpond_cache_lookups_total",
+            {"pool": "default", "team": "shop", "result": "coalesced"},
+            1,
         ),
         (
             JobSettled(RUNNING.returned(charged=False), 1.5),

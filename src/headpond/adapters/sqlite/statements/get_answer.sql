@@ -1,0 +1,1 @@
+SELECT answer FROM answers WHERE name = ? AND expires_at > ?

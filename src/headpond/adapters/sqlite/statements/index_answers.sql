@@ -1,0 +1,1 @@
+CREATE INDEX answers_by_end ON answers (expires_at)

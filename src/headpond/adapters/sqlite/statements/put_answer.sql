@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO answers (name, expires_at, answer) VALUES (?, ?, ?)
