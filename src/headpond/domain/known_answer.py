@@ -7,6 +7,20 @@ import msgspec
 from headpond.domain.job import Job, Usage
 from headpond.domain.outcome import Answered, Outcome, Settlement
 
+OWN_ENDS = ("stop", "tool_calls", "function_call")
+"""Reasons for the end of an answer that are the model's own; engines know more of the others."""
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: object = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+
+
+_decode = msgspec.json.Decoder(_Completion).decode
+
 
 class KnownAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The response body with what was counted when `engine` gave it."""
@@ -18,8 +32,8 @@ class KnownAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, outcome: Outcome | None, *, engine: str) -> Self | None:
-        """None where there is no answer, or one that was cut short."""
-        if not isinstance(outcome, Answered) or outcome.cut_short:
+        """None where there is no answer, or one that its model did not end."""
+        if not isinstance(outcome, Answered) or not _is_whole(outcome.response):
             return None
         return cls(
             response=outcome.response,
@@ -34,3 +48,11 @@ class KnownAnswer(msgspec.Struct, frozen=True, kw_only=True):
             now, engine=self.engine, usage=self.usage, confidence=self.confidence, cached=True
         )
         return Settlement(job=after, response=self.response)
+
+
+def _is_whole(response: bytes) -> bool:
+    try:
+        choices = _decode(response).choices
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return all(choice.finish_reason in OWN_ENDS for choice in choices)

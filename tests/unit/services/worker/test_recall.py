@@ -38,9 +38,11 @@ from headpond.services.worker import Worker
 from headpond.settings import CacheSettings
 from headpond.testing.records import RESPONSE, a_job
 from headpond.testing.virtual_time import run_virtually
-from tests.unit.services.pond import ANSWER, Pond, ScriptedEngine
+from tests.unit.services.pond import Pond, ScriptedEngine
 
 KEEP_S = 1_000.0
+WHOLE = b'{"choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}'
+ANSWER = Answered(response=WHOLE, usage=Usage(5, 2))
 
 
 def request(text: str, **fields: object) -> bytes:
@@ -99,7 +101,7 @@ def succeeded(jobs: Sequence[Job]) -> bool:
 
 def test_a_second_equal_request_costs_no_inference() -> None:
     async def experiment() -> None:
-        lake, engine = Lake(), ScriptedEngine()
+        lake, engine = Lake(), ScriptedEngine(script=after(0))
         async with lake.working(engine):
             (first,) = await lake.ended(await lake.ask())
             (second,) = await lake.ended(await lake.ask())
@@ -109,7 +111,7 @@ def test_a_second_equal_request_costs_no_inference() -> None:
             assert second.attempts == 1
             bodies = await lake.jobs.bodies(second.id)
             assert bodies is not None
-            assert bodies.response == RESPONSE
+            assert bodies.response == WHOLE
             await lake.ended(await lake.ask("other"), await lake.ask(team="other"))
             assert engine.asked == 3
             await asyncio.sleep(KEEP_S)
@@ -259,7 +261,7 @@ def test_an_answer_from_memory_is_no_proof_that_the_engine_works() -> None:
 
     async def experiment() -> None:
         lake = Lake()
-        engine = ScriptedEngine()
+        engine = ScriptedEngine(script=after(0))
         async with lake.working(engine):
             await lake.ended(await lake.ask("known"))
             engine.script = after(10, Broke("garbage"), Broke("garbage"))
@@ -444,7 +446,7 @@ async def played(lake: Lake, job: Job) -> list[Any]:
 
 def test_a_stream_of_a_remembered_answer_is_one_piece() -> None:
     async def experiment() -> None:
-        lake, engine = Lake(), ScriptedEngine()
+        lake, engine = Lake(), ScriptedEngine(script=after(0))
         async with lake.working(engine):
             await lake.ended(await lake.ask())
             (job,) = await lake.ended(await lake.ask(stream=True))
