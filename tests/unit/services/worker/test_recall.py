@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.cache import MemoryAnswerCache
-from headpond.domain.facts import CacheAsked, ClaimLost, EngineAnswered, JobConvicted
+from headpond.domain.facts import CacheAsked, ClaimLost, EngineAnswered, JobClaimed, JobConvicted
 from headpond.domain.fingerprint import Fingerprint
 from headpond.domain.job import Job, JobId, JobState, Usage
 from headpond.domain.lane import lanes_of
@@ -213,6 +213,7 @@ def test_requests_that_are_refused_together_are_each_asked_once() -> None:
             jobs = await lake.ended(*ids)
         assert {job.state for job in jobs} == {JobState.FAILED}
         assert engine.asked == 40
+        assert len(lake.ear.heard(JobClaimed)) < 2 * 40
 
     run_virtually(experiment())
 
