@@ -1,8 +1,8 @@
 """Answers in a SQLite file of their own, which the processes of one machine share.
 
 Not in the store's file: there each write waits for its turn and for the disk, and what is kept
-there is brought along from release to release. Here nothing is synced, a release that keeps answers
-otherwise begins anew, and whoever deletes the file loses nothing but time.
+there is brought along from release to release. Here no commit is synced, a release that keeps
+answers otherwise begins anew, and whoever deletes the file loses nothing but time.
 
 It is opened when it is used first, and again after each failure: a file that was damaged and has
 been deleted is made anew.

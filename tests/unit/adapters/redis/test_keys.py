@@ -10,12 +10,14 @@ import pytest
 
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.redis.buckets import RedisBuckets
+from headpond.adapters.redis.cache import RedisAnswerCache
 from headpond.adapters.redis.cluster import RedisClusterServer
 from headpond.adapters.redis.queue import RedisQueue, keys_of
 from headpond.adapters.redis.server import RedisServer
 from headpond.adapters.redis.streams import RedisTokenStreams
 from headpond.domain.lane import Lane, Priority
 from headpond.ports.buckets import Draw
+from headpond.testing.cache_suite import KEEP_S, a_name
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, OTHER_POOL, message
 from headpond.testing.streams_suite import HELLO, Stage
@@ -116,6 +118,18 @@ async def test_lanes_lie_apart_in_a_cluster_and_each_in_one_place(cluster: list[
     entries = await stage.said(await stage.claimed(await stage.running()), HELLO)
     assert len(entries) == 1
     assert (await RedisBuckets(server, ManualClock()).take("t", [Draw("requests", 1, 1)])).taken
+    await server.close()
+
+
+async def test_answers_lie_all_over_a_cluster(cluster: list[Valkey]) -> None:
+    server = RedisClusterServer(cluster[0].url)
+    cache = RedisAnswerCache(server, ManualClock())
+    for number in range(20):
+        await cache.put(a_name(number), b"%d" % number, KEEP_S)
+    assert [await cache.get(a_name(number)) for number in range(20)] == [
+        b"%d" % number for number in range(20)
+    ]
+    assert all(any("answer" in key for key in node.all_keys()) for node in cluster)
     await server.close()
 
 
