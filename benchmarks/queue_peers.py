@@ -29,6 +29,7 @@ METRICS: Final = (
     Metric("submit_per_s", "submit/s", more_is_better=True),
     Metric("submit_batch_per_s", "batch of 64/s", more_is_better=True),
     Metric("drain_per_s", "drain/s", more_is_better=True),
+    Metric("stored_per_s", "stored/s", more_is_better=True),
     Metric("pickup_p50_ms", "pick-up p50 ms", more_is_better=False),
     Metric("pickup_p99_ms", "pick-up p99 ms", more_is_better=False),
 )

@@ -76,10 +76,15 @@ class Measurement:
         return 2 * jobs
 
     def drain(self, backlog: int) -> None:
-        """Time the backlog from the start of its first job to the start of its last."""
+        """Time the backlog from the start of its first job: to the start of its last, and on.
+
+        A queue may start jobs sooner than it stores what comes of them; they pile up in its memory.
+        So it is also timed to the moment at which every result is seen in the store.
+        """
         starts = self._wait_for_starts(0, backlog)
         self.values["drain_per_s"] = (backlog - 1) / (max(starts) - min(starts))
         self._wait_for_results(backlog)
+        self.values["stored_per_s"] = backlog / (time.monotonic() - min(starts))
 
     def pick_up(self) -> None:
         """Time single jobs from just before their submission to their start."""
@@ -123,7 +128,7 @@ class Measurement:
             if time.monotonic() > deadline_s:
                 message = f"only {stored} of {expected} results stored: {self._worker_tail()}"
                 raise CannotRunError(message)
-            time.sleep(POLL_S * 5)
+            time.sleep(POLL_S)
 
     def _worker(self) -> AbstractContextManager[object]:
         if self.subject.worker_in_producer:

@@ -28,6 +28,7 @@ from headpond.adapters.postgres.connection import (
 )
 from headpond.adapters.postgres.groups import Groups, Work
 from headpond.adapters.postgres.schema import migrate
+from headpond.adapters.postgres.vacuum import Vacuum
 from headpond.errors import Unavailable
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Database:
         self._quick = Pool(self._connect_unsynced, connections)
         self._groups = Groups(self._commit)
         self.bells = Bells(self._tell, self._connect_unsynced)
+        self.vacuum = Vacuum(self._vacuum)
         self._running: set[asyncio.Future[Any]] = set()
         self._closed = False
 
@@ -123,10 +125,13 @@ class Database:
     async def _on(self, pool: Pool, operation: Operation[T]) -> T:
         if self._closed:
             raise Unavailable("The store is closed.", code="store_unavailable")
+        return await asyncio.shield(self._begin(pool, operation))
+
+    def _begin(self, pool: Pool, operation: Operation[T]) -> asyncio.Future[T]:
         running = asyncio.ensure_future(_insist(pool, operation))
         self._running.add(running)
         running.add_done_callback(self._forget)
-        return await asyncio.shield(running)
+        return running
 
     def _forget(self, running: asyncio.Future[Any]) -> None:
         self._running.discard(running)
@@ -135,6 +140,9 @@ class Database:
 
     async def _tell(self, channels: list[str], words: list[str]) -> object:
         return await self.write("tell", channels, words, synced=False)
+
+    def _vacuum(self) -> None:
+        self._begin(self._quick, lambda connection: run(connection, "vacuum_messages"))
 
     async def _connect(self) -> Connection:
         return await connect(self._url, self._limits)

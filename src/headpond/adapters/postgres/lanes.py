@@ -31,6 +31,7 @@ async def receive(
     nonce = secrets.token_hex(8)
     names = [str(lane) for lane in lanes]
     rows = await database.write("receive", names, limit, now, now + lease_s, nonce, synced=False)
+    database.vacuum.count(len(rows))
     return [
         Received(
             Lease(
