@@ -20,6 +20,7 @@ from headpond.domain.job import Usage
 from headpond.domain.outcome import Settlement
 
 AT_ONCE = 200_000
+ROUNDS = 3
 FILL = """
 WITH stored AS (
     INSERT INTO jobs (id, version, team, model, state, accepted_at, finished_at, record)
@@ -52,6 +53,11 @@ async def drained_per_s(url: str, jobs: int) -> float:
     return jobs / (time.perf_counter() - began)
 
 
+async def best_of_rounds(url: str, jobs: int) -> float:
+    """The fastest drain of several: what slows one down is somebody else."""
+    return max([await drained_per_s(url, jobs) for _ in range(ROUNDS)])
+
+
 async def fill(connection: Connection, finished: int) -> None:
     """Insert finished jobs with their bodies."""
     for first in range(1, finished + 1, AT_ONCE):
@@ -60,15 +66,16 @@ async def fill(connection: Connection, finished: int) -> None:
 
 async def measure(url: str, finished: int, jobs: int) -> None:
     """Print the drain before and after."""
-    before = await drained_per_s(url, jobs)
+    before = await best_of_rounds(url, jobs)
     print(f"{'finished jobs':>16} {'drain/s':>10} {'ratio':>7}")
-    print(f"{jobs:>16,} {before:>10,.0f} {1:>7.2f}", flush=True)
+    print(f"{ROUNDS * jobs:>16,} {before:>10,.0f} {1:>7.2f}", flush=True)
     connection = await connect(url, Limits(statement_s=600), synced=False)
     await fill(connection, finished)
     await connection.execute("VACUUM ANALYZE")
+    await connection.execute("CHECKPOINT")
     await connection.close()
-    after = await drained_per_s(url, jobs)
-    print(f"{finished + 2 * jobs:>16,} {after:>10,.0f} {after / before:>7.2f}")
+    after = await best_of_rounds(url, jobs)
+    print(f"{finished + 2 * ROUNDS * jobs:>16,} {after:>10,.0f} {after / before:>7.2f}")
 
 
 def main() -> None:

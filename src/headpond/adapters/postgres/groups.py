@@ -40,7 +40,7 @@ class Groups:
 
     async def join(self, work: Work[Item, T], item: Item) -> T:
         """What the work makes of the item, once that is durable. Raises what the work raises."""
-        asked = _Asked[Item, T](item)
+        asked: _Asked[Item, T] = _Asked(item)
         waiting = self._waiting.get(work)
         if waiting is None:
             self._waiting[work] = [asked]

@@ -7,6 +7,7 @@ the page on top of `migrations/0002_lanes.sql`.
 
 import secrets
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from headpond.adapters.postgres.database import Database
@@ -45,6 +46,7 @@ async def receive(
     ]
 
 
+@cache
 def _lane(name: str) -> Lane:
     pool, _, priority = name.rpartition("/")
     return Lane(pool, Priority(priority))

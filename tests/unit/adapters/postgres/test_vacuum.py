@@ -12,7 +12,10 @@ from headpond.ports.queue import Message
 from tests.postgres import PostgresServer
 
 LANES = lanes_of("default")
-VACUUMS = "SELECT vacuum_count FROM pg_stat_user_tables WHERE relname = 'messages'"
+VACUUMS = """
+SELECT vacuum_count FROM pg_stat_user_tables
+WHERE schemaname = current_schema() AND relname = 'messages'
+"""
 
 
 def _message(number: int) -> Message:

@@ -2,8 +2,8 @@
 --
 -- A page of `jobs` keeps room for what becomes of every row in it. Those of one page are claimed
 -- together, and none of the rows as they were before can be cleared away until that is committed; a
--- record grows by a fourth when it is claimed, and as much when it is settled. At 60 two of three
--- claims went to other pages, and every index heard of them.
+-- record grows by a fourth when it is claimed, and as much when it is settled. At 60 one of three
+-- claims went to another page, and every index heard of it.
 --
 -- `take_turns` is what it was, in a language whose plans are kept: before release 18 the server plans
 -- a function in SQL anew for each statement that calls it, which took longer than to run it.
