@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headpond.adapters.aws.queue import SqsQueue
+from headpond.adapters.azure.queue import ServiceBusQueue
 from headpond.adapters.gcp.queue import PubsubQueue
 from headpond.adapters.postgres.queue import PostgresQueue
 from headpond.adapters.redis.queue import RedisQueue
@@ -21,6 +22,7 @@ QUEUES: Mapping[str, type[Queue]] = {
     "Redis": RedisQueue,
     "SQS": SqsQueue,
     "Pub/Sub": PubsubQueue,
+    "Service Bus": ServiceBusQueue,
 }
 
 

@@ -33,6 +33,10 @@ QUEUES = {
     "pubsub://PROJECT/PREFIX": re.compile(
         r"pubsub://[a-z0-9:.-]+/(?!goog)[A-Za-z][A-Za-z0-9_-]{0,99}"
     ),
+    "servicebus://NAMESPACE.servicebus.windows.net/PREFIX": re.compile(
+        r"servicebus://([A-Za-z0-9_-]+:[^@?#]+@)?[A-Za-z0-9.-]+(:[0-9]+)?"
+        r"/[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\?emulator=[^?&]+)?"
+    ),
 }
 FLEETS = {
     "kubernetes://NAMESPACE/DEPLOYMENT": re.compile(r"kubernetes://[a-z0-9-]+/[a-z0-9.-]+"),
@@ -49,6 +53,7 @@ WITHOUT_QUEUE = ("dynamodb", "firestore")
 LONGEST_LEASES = {
     "sqs": (43_200, "SQS leases nothing for longer than 12 hours"),
     "pubsub": (600, "Pub/Sub leases nothing for longer than 10 minutes"),
+    "servicebus": (300, "Service Bus locks nothing for longer than 5 minutes"),
 }
 
 REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")

@@ -47,6 +47,8 @@ class Elsewhere:
                 return ApartQueue(queue=await self._sqs(str(url)))
             case "pubsub":
                 return ApartQueue(queue=await self._pubsub(str(url)))
+            case "servicebus":
+                return ApartQueue(queue=await self._servicebus(str(url)))
             case _:
                 server = await self._server(str(url))
                 from headpond.adapters.redis.queue import RedisQueue
@@ -100,6 +102,15 @@ class Elsewhere:
             raise MissingExtra("gcp", "A queue on Pub/Sub") from error
         return await self._stack.enter_async_context(
             queue.open_queue(places.place_of(url), self._clock)
+        )
+
+    async def _servicebus(self, url: str) -> Queue:
+        try:
+            from headpond.adapters.azure import namespaces, queue
+        except ImportError as error:
+            raise MissingExtra("azure", "A queue on Service Bus") from error
+        return await self._stack.enter_async_context(
+            queue.open_queue(namespaces.place_of(url), self._clock)
         )
 
     async def _server(self, url: str) -> "RedisServer":

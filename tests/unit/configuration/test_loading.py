@@ -218,6 +218,12 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "line 2: pools.a.lease_s: Pub/Sub leases nothing for longer than 10 minutes",
         ),
         ("queue: pubsub://my-project/9lives", "line 1: queue: this names no queue; it can be"),
+        (
+            "queue: servicebus://ns.servicebus.windows.net/pond\npools: {a: {lease_s: 301}}",
+            "line 2: pools.a.lease_s: Service Bus locks nothing for longer than 5 minutes",
+        ),
+        ("queue: servicebus://ns/a/b", "line 1: queue: this names no queue; it can be"),
+        ("queue: servicebus://key@ns/a", "line 1: queue: this names no queue; it can be"),
         ("streams: 'redis:///0'", "line 1: streams: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h:port'", "line 1: queue: it must be like redis://HOST:PORT/DB"),
         ("queue: 'redis://h/one'", "line 1: queue: it must be like redis://HOST:PORT/DB"),

@@ -28,6 +28,9 @@ class Leases:
         self._max_s = max_s
         self._spans: dict[LeaseToken, Span] = {}
 
+    def __contains__(self, token: LeaseToken) -> bool:
+        return token in self._spans
+
     def begin(self, lease: Lease, began: float, until: float) -> None:
         """The lease holds until then."""
         self._spans[lease.token] = Span(began, min(until, began + self._max_s))

@@ -74,6 +74,10 @@ class HandleQueue(Queue):
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
         """Hide messages for so long; those that were hidden."""
 
+    async def _extend(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
+        """Hold leases for so long; those that were held. Where messages are hidden, hide them."""
+        return await self._hide(leases, lease_s)
+
     @abstractmethod
     async def _remove(self, leases: Sequence[Lease]) -> None:
         """The messages come no more."""
@@ -112,7 +116,7 @@ class HandleQueue(Queue):
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
         # Held when asked and held still when answered: the cloud may have taken it in between.
         until = self._clock.now() + lease_s
-        taken = await self._hide(self._leases.held(leases), lease_s)
+        taken = await self._extend(self._leases.held(leases), lease_s)
         held = self._leases.held(taken)
         for lease in held:
             self._leases.prolong(lease, until)

@@ -1,0 +1,1 @@
+"""Azure: queues on Service Bus."""

@@ -1,0 +1,222 @@
+"""Lanes as queues of Azure Service Bus.
+
+A lane is a queue, `PREFIX-POOL-PRIORITY`. A message is locked for the queue's lock duration, which
+whoever receives first sets to the length of the lane's leases, five minutes at most; an extension
+locks it for as long again. Service Bus refuses a lock that is lost; still the end of each lease is
+kept here too (`adapters/handles/`), and the rest is the record's to judge.
+
+What is delayed is scheduled. What is given back with a delay is scheduled anew and then completed:
+between the two a crash would leave both, as the SDK has no transactions.
+
+Who reads the counts sees all that is not scheduled as one, locked or not (the emulator's page says
+so, and the REST reference nothing else). Its own dead letters are a place where messages would
+wait for ever. So there is no limit of deliveries that they could exceed, and when a queue has some
+all the same, the log says so.
+
+Nothing that sends is tried again, for the reason that `adapters/aws/queue.py` gives.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import ClassVar
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.servicebus.management import QueueProperties
+from typing_extensions import override
+
+from headpond.adapters.azure.links import (
+    AT_ONCE,
+    FAILURES,
+    Received,
+    ReceivingLinks,
+    SendingLink,
+    unavailable,
+)
+from headpond.adapters.azure.namespaces import Namespace, Place, open_namespace
+from headpond.adapters.handles.bodies import Body, encode_body
+from headpond.adapters.handles.queue import HandleQueue, lane_of
+from headpond.domain.lane import Lane
+from headpond.errors import Unavailable
+from headpond.ports.clock import Clock
+from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Power
+
+log = logging.getLogger(__name__)
+
+MAX_LOCK_S = 300
+"""The longest that Service Bus has."""
+
+NO_LIMIT = 2**31 - 1
+"""Of deliveries: the most that it takes."""
+
+POLL_S = 5.0
+"""The longest poll: a lease is reckoned from its beginning."""
+
+
+@asynccontextmanager
+async def open_queue(place: Place, clock: Clock) -> AsyncGenerator["ServiceBusQueue"]:
+    """The queues of a prefix; a lane's is made when it is first used, if need be."""
+    async with open_namespace(place) as namespace:
+        queue = ServiceBusQueue(namespace, place.prefix, clock)
+        try:
+            yield queue
+        finally:
+            await queue.close()
+
+
+class ServiceBusQueue(HandleQueue):
+    """See the module's page."""
+
+    lacks: ClassVar[Mapping[Power, str]] = {
+        Power.ORDER: "an effort",
+        Power.FAIR: "as they come",
+        Power.TEAMS: "all together",
+        Power.COUNTS: "what is leased counts as ready",
+        Power.AGE: "it does not tell",
+        Power.CLOCK: "its own",
+    }
+
+    def __init__(self, namespace: Namespace, prefix: str, clock: Clock) -> None:
+        super().__init__(clock, most=AT_ONCE, max_lease_s=math.inf, max_delay_s=math.inf)
+        self._namespace = namespace
+        self._prefix = prefix
+        self._senders: dict[Lane, SendingLink] = {}
+        self._receivers: dict[Lane, ReceivingLinks] = {}
+        self._received: dict[LeaseToken, Received] = {}
+        self._made: dict[Lane, timedelta | None] = {}
+        self._dead: dict[Lane, int] = {}
+
+    @override
+    async def close(self) -> None:
+        await super().close()
+        links = [*self._senders.values(), *self._receivers.values()]
+        await asyncio.gather(*(link.close() for link in links))
+
+    @override
+    async def depth(self, lane: Lane) -> Depth:
+        await self._make(lane)
+        name = self._name(lane)
+        try:
+            counts = await self._namespace.administration.get_queue_runtime_properties(name)
+        except FAILURES as error:
+            raise unavailable(error) from error
+        self._tell_dead(lane, counts.dead_letter_message_count or 0)
+        return Depth(
+            ready=counts.active_message_count or 0,
+            leased=0,
+            delayed=counts.scheduled_message_count or 0,
+        )
+
+    @override
+    async def _send(
+        self, lane: Lane, messages: Sequence[Message], delay_s: float, not_before: float | None
+    ) -> None:
+        await self._make(lane)
+        due = self._clock.now() + delay_s if delay_s > 0 else None
+        bodies = [encode_body(Body(message, not_before)) for message in messages]
+        await self._sender(lane).send(bodies, due)
+
+    @override
+    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+        await self._make(lane, timedelta(seconds=min(math.ceil(lease_s), MAX_LOCK_S)))
+        began = self._clock.now()
+        received = await self._receiver(lane).poll(limit, min(wait_s, POLL_S))
+        self._received |= {LeaseToken(each.token): each for each in received}
+        bodies = [(each.token, each.body) for each in received]
+        leases = await self._leased(lane, bodies, began, began + lease_s)
+        self._received = {
+            token: each for token, each in self._received.items() if token in self._leases
+        }
+        return leases
+
+    @override
+    async def _extend(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
+        renewed = await self._each(leases, ReceivingLinks.renew)
+        return [lease for lease, held in zip(leases, renewed, strict=True) if held]
+
+    @override
+    async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
+        if for_s <= 0:
+            await self._each(leases, ReceivingLinks.abandon)
+        else:
+            due = self._clock.now() + for_s
+            for lane, some in self._calls(leases, lane_of):
+                bodies = [encode_body(Body(lease.message)) for lease in some]
+                await self._sender(lane).send(bodies, due)
+                try:
+                    await self._remove(some)
+                except Unavailable as error:
+                    # To send them again would make it worse.
+                    log.warning("%d messages of %s may come twice: %s", len(some), lane, error)
+        return list(leases)
+
+    @override
+    async def _remove(self, leases: Sequence[Lease]) -> None:
+        await self._each(leases, ReceivingLinks.complete)
+
+    async def _each(
+        self,
+        leases: Sequence[Lease],
+        call: Callable[[ReceivingLinks, Received], Awaitable[bool]],
+    ) -> list[bool]:
+        """Whether each lock was held. All are tried, whichever fails."""
+
+        async def held(lease: Lease) -> bool:
+            received = self._received.get(lease.token)
+            return received is not None and await call(self._receiver(lane_of(lease)), received)
+
+        answers = await asyncio.gather(*map(held, leases), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return [answer is True for answer in answers]
+
+    async def _make(self, lane: Lane, lock: timedelta | None = None) -> None:
+        """The queue, if it is not there, and its locks that long, once for each length."""
+        if lane in self._made and lock in (None, self._made[lane]):
+            return
+        try:
+            found = await self._found_or_made(lane, lock)
+            if lock and (found.lock_duration, found.max_delivery_count) != (lock, NO_LIMIT):
+                found.lock_duration, found.max_delivery_count = lock, NO_LIMIT
+                await self._namespace.administration.update_queue(found)
+        except FAILURES as error:
+            raise unavailable(error) from error
+        self._made[lane] = lock or self._made.get(lane)
+
+    async def _found_or_made(self, lane: Lane, lock: timedelta | None) -> QueueProperties:
+        name, administration = self._name(lane), self._namespace.administration
+        with contextlib.suppress(ResourceNotFoundError):
+            return await administration.get_queue(name)
+        with contextlib.suppress(ResourceExistsError):
+            return await administration.create_queue(
+                name, lock_duration=lock, max_delivery_count=NO_LIMIT
+            )
+        return await administration.get_queue(name)
+
+    def _sender(self, lane: Lane) -> SendingLink:
+        if lane not in self._senders:
+            self._senders[lane] = SendingLink(self._namespace.messages, self._name(lane))
+        return self._senders[lane]
+
+    def _receiver(self, lane: Lane) -> ReceivingLinks:
+        if lane not in self._receivers:
+            self._receivers[lane] = ReceivingLinks(self._namespace.messages, self._name(lane))
+        return self._receivers[lane]
+
+    def _name(self, lane: Lane) -> str:
+        return f"{self._prefix}-{lane.pool}-{lane.priority}"
+
+    def _tell_dead(self, lane: Lane, dead: int) -> None:
+        """Once for each that comes."""
+        if dead > self._dead.get(lane, 0):
+            log.warning(
+                "%s has %d dead letters in Service Bus, whose jobs wait for ever: resend them",
+                self._name(lane),
+                dead,
+            )
+        self._dead[lane] = dead

@@ -1,0 +1,53 @@
+"""Lanes in Service Bus keep the contracts, over AMQP against an emulator that is on their clock."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from typing_extensions import override
+
+from headpond.adapters.azure.namespaces import place_of
+from headpond.adapters.azure.queue import ServiceBusQueue, open_queue
+from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.testing.clocks import ManualClock
+from headpond.testing.delivery_suite import (
+    DeliverySuite,
+    Stage,
+    two_steps,
+)
+from headpond.testing.queue_suite import QueueSuite
+from tests.emulators.servicebus_server import ahead, servicebus_server
+
+
+class TestServiceBusQueue(QueueSuite):
+    @pytest.fixture
+    @override
+    def clock(self) -> ManualClock:
+        return ahead()
+
+    @pytest.fixture
+    @override
+    async def queue(self, clock: ManualClock) -> AsyncIterator[ServiceBusQueue]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        async with (
+            servicebus_server(clock) as server,
+            open_queue(place_of(server.url("headpond")), clock) as queue,
+        ):
+            yield queue
+
+
+class TestTwoStepDeliveryOnServiceBus(DeliverySuite):
+    @pytest.fixture
+    @override
+    def clock(self) -> ManualClock:
+        return ahead()
+
+    @pytest.fixture
+    @override
+    async def stage(self, clock: ManualClock) -> AsyncIterator[Stage]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        jobs = MemoryJobStore(clock)
+        async with (
+            servicebus_server(clock) as server,
+            open_queue(place_of(server.url("headpond")), clock) as queue,
+        ):
+            delivery = two_steps(jobs, queue, clock)
+            yield Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)

@@ -1,0 +1,334 @@
+"""What is particular to lanes in Service Bus."""
+
+import asyncio
+
+import pytest
+from azure.servicebus import ServiceBusMessage
+
+from headpond.adapters.azure import links
+from headpond.adapters.azure.links import AT_ONCE
+from headpond.adapters.azure.namespaces import Place, place_of
+from headpond.adapters.azure.queue import NO_LIMIT, ServiceBusQueue, open_queue
+from headpond.domain.quote import ANYBODY
+from headpond.errors import Unavailable
+from headpond.ports.queue import Depth, Lease, LeaseToken
+from headpond.testing.clocks import ManualClock
+from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
+from tests.emulators.servicebus_broker import Queue
+from tests.emulators.servicebus_server import ServiceBus
+
+LANE = "pond-default-batch"
+YEAR_S = 365 * 86_400.0
+
+
+async def test_messages_go_in_calls_of_a_hundred_both_ways(
+    queue: ServiceBusQueue, server: ServiceBus
+) -> None:
+    sent = [f"job-{number}" for number in range(AT_ONCE + 3)]
+    await queue.send([message(name) for name in sent])
+    leases = await queue.receive([BATCH], limit=2 * AT_ONCE, lease_s=10)
+    assert sorted(names(leases)) == sorted(sent)
+    assert server.broker.calls["Send"] == 2
+    await queue.ack(leases)
+    assert await queue.depth(BATCH) == Depth(0, 0, 0)
+
+
+async def test_what_is_sent_meanwhile_goes_together_with_the_next(
+    queue: ServiceBusQueue, server: ServiceBus
+) -> None:
+    await queue.send([message("first")])
+    server.broker.calls.clear()
+    sent = [message(f"job-{number}") for number in range(AT_ONCE + 10)]
+    await asyncio.gather(*(queue.send([each]) for each in sent), queue.send([], delay_s=9))
+    assert server.broker.calls["Send"] == 3
+    leases = await queue.receive([BATCH], limit=2 * AT_ONCE, lease_s=10)
+    assert len(leases) == len(sent) + 1
+
+
+async def test_what_goes_together_fails_together(
+    queue: ServiceBusQueue, server: ServiceBus
+) -> None:
+    await queue.send([message("first")])
+    await asyncio.to_thread(server.cut)
+    sending = [queue.send([message(f"job-{number}")]) for number in range(5)]
+    failed = await asyncio.gather(*sending, return_exceptions=True)
+    # The first went alone, and the others over a new link.
+    assert [type(each) for each in failed] == [Unavailable, *[type(None)] * 4]
+
+
+async def test_a_message_may_be_delayed_for_as_long_as_one_likes(
+    queue: ServiceBusQueue, clock: ManualClock
+) -> None:
+    await queue.send([message("a")], delay_s=YEAR_S)
+    clock.advance(YEAR_S - 1)
+    assert await queue.receive([BATCH], limit=1, lease_s=10) == []
+    clock.advance(1)
+    assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["a"]
+
+
+async def test_what_is_given_back_with_a_delay_is_scheduled(
+    queue: ServiceBusQueue, clock: ManualClock, server: ServiceBus
+) -> None:
+    await queue.send([message("a", tokens=7)])
+    leases = await queue.receive([BATCH], limit=1, lease_s=10)
+    assert await queue.depth(BATCH) == Depth(ready=1, leased=0, delayed=0)
+    await queue.give_back(leases, delay_s=60)
+    assert await queue.depth(BATCH) == Depth(ready=0, leased=0, delayed=1)
+    clock.advance(60)
+    (lease,) = await queue.receive([BATCH], limit=1, lease_s=10)
+    assert lease.message == leases[0].message
+    assert server.broker.calls["Abandon"] == 0
+
+
+async def test_locks_last_as_long_as_the_leases_of_whoever_receives(
+    queue: ServiceBusQueue, server: ServiceBus
+) -> None:
+    server.broker.make(Queue(LANE, lock_s=60, max_deliveries=10))
+    made = server.broker.queues[LANE]
+    await queue.send([message("a")])
+    assert (made.lock_s, made.max_deliveries) == (60, 10)
+    (lease,) = await queue.receive([BATCH], limit=1, lease_s=29.5)
+    assert (made.lock_s, made.max_deliveries) == (30, NO_LIMIT)
+    await queue.give_back([lease])
+    await queue.receive([BATCH], limit=1, lease_s=29.5)
+    await queue.receive([BATCH], limit=1, lease_s=200)
+    assert made.lock_s == 200
+    assert server.broker.calls["UpdateQueue"] == 2
+
+
+async def test_service_bus_refuses_a_lock_that_is_lost(
+    queue: ServiceBusQueue, other: ServiceBusQueue, clock: ManualClock
+) -> None:
+    await queue.send([message("a")])
+    leases = await queue.receive([BATCH], limit=1, lease_s=10)
+    clock.advance(10)
+    (theirs,) = await other.receive([BATCH], limit=1, lease_s=10)
+    # As if the clock of this process had stood.
+    queue._leases.begin(leases[0], clock.now(), clock.now() + 10)
+    assert await queue.extend(leases, lease_s=10) == []
+    await queue.ack(leases)
+    assert await other.extend([theirs], lease_s=10) == [theirs]
+
+
+async def test_what_another_process_leased_does_not_hold_here(
+    queue: ServiceBusQueue, clock: ManualClock
+) -> None:
+    await queue.send([message("a")])
+    (lease,) = await queue.receive([BATCH], limit=1, lease_s=10)
+    stranger = Lease(lease.message, LeaseToken("of somebody else"))
+    assert await queue.extend([stranger], lease_s=10) == []
+    await queue.ack([stranger])
+    clock.advance(10)
+    assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["a"]
+
+
+async def test_who_found_nothing_takes_nothing_from_others(
+    queue: ServiceBusQueue, other: ServiceBusQueue
+) -> None:
+    await other.receive([BATCH], limit=1, lease_s=10)
+    assert await queue.receive([BATCH], limit=100, lease_s=10) == []
+    await other.send([message("a"), message("b")])
+    assert len(await other.receive([BATCH], limit=10, lease_s=10)) == 2
+
+
+async def test_a_poll_that_nobody_waited_for_is_taken_up_again(queue: ServiceBusQueue) -> None:
+    assert await queue.receive([INTERACTIVE, BATCH], limit=3, lease_s=10, wait_s=0.1) == []
+    assert len(queue._strays) == 2
+    waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=10, wait_s=5))
+    while len(queue._strays) > 1:  # noqa: ASYNC110 - taken up in some later turn
+        await asyncio.sleep(0.01)
+    await queue.send([message("a"), message("b", INTERACTIVE)])
+    assert names(await waiting) == ["a"]
+    # Nobody waited for the other lane, whose poll gave back what it caught.
+    await asyncio.gather(*queue._returns)
+    assert names(await queue.receive([INTERACTIVE], limit=1, lease_s=10)) == ["b"]
+
+
+async def test_a_connection_may_be_cut_under_who_waits(
+    queue: ServiceBusQueue, server: ServiceBus
+) -> None:
+    await queue.send([message("first")])
+    await queue.ack(await queue.receive([BATCH], limit=1, lease_s=30))
+    waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=30, wait_s=30))
+    while not queue._receivers[BATCH]._waiting:  # noqa: ASYNC110 - in some later turn
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(server.cut)
+    with pytest.raises(Unavailable):
+        await queue.send([message("lost")])
+    await queue.send([message("a")])
+    assert names(await waiting) == ["a"]
+
+
+async def test_a_connection_may_be_cut_under_who_settles(
+    queue: ServiceBusQueue, server: ServiceBus, clock: ManualClock
+) -> None:
+    await queue.send([message("a"), message("b"), message("c")])
+    leases = await queue.receive([BATCH], limit=3, lease_s=30)
+    await asyncio.to_thread(server.cut)
+    await queue.ack(leases[:1])
+    assert await queue.extend(leases[1:], lease_s=30) == leases[1:]
+    await queue.give_back(leases[1:2])
+    assert server.broker.calls["update-disposition"] == 2
+    again = await queue.receive([BATCH], limit=3, lease_s=30)
+    assert names(again) == names(leases[1:2])
+    # Settled over the new link, and beside it what came by the old one.
+    await queue.ack([*again, *leases[2:]])
+    assert server.broker.calls["Complete"] == 1
+    clock.advance(30)
+    assert await queue.receive([BATCH], limit=3, lease_s=30) == []
+
+
+async def test_what_came_too_late_for_a_poll_is_not_handed_out_once_its_lock_is_over(
+    queue: ServiceBusQueue, server: ServiceBus, clock: ManualClock
+) -> None:
+    await queue.send([message("a")])
+    # The machine's clock is beyond the end of the lock then.
+    clock.advance(-7200)
+    assert await queue.receive([BATCH], limit=1, lease_s=30) == []
+    clock.advance(7200)
+    assert names(await queue.receive([BATCH], limit=1, lease_s=30)) == ["a"]
+    assert server.broker.calls["Receive"] == 2
+
+
+async def test_a_link_that_was_idle_for_long_is_replaced_before_it_is_used(
+    queue: ServiceBusQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.send([message("a")])
+    used = queue._senders[BATCH]._link.open
+    await queue.send([message("b")])
+    assert queue._senders[BATCH]._link.open is used
+    monkeypatch.setattr(links, "IDLE_S", 0)
+    await queue.send([message("c")])
+    assert queue._senders[BATCH]._link.open is not used
+    assert len(await queue.receive([BATCH], limit=3, lease_s=10)) == 3
+
+
+async def test_what_is_cut_off_is_not_used_again(
+    queue: ServiceBusQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.send([message("a")])
+    link, begun = queue._senders[BATCH]._link, asyncio.Event()
+    used = link.open
+    assert used is not None
+
+    async def halfway(_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(used, "send_messages", halfway)
+    sending = asyncio.create_task(queue.send([message("b")]))
+    await begun.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert link.open is None
+    await queue.send([message("c")])
+    assert len(await queue.receive([BATCH], limit=3, lease_s=10)) == 2
+
+
+async def test_a_message_that_cannot_be_read_costs_the_others_nothing(
+    queue: ServiceBusQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.send([message("a")])
+    async with queue._namespace.messages.get_queue_sender(LANE) as sender:
+        await sender.send_messages(ServiceBusMessage("not ours"))
+    assert names(await queue.receive([BATCH], limit=10, lease_s=10)) == ["a"]
+    assert "cannot be read: b'not ours'" in caplog.text
+
+
+async def test_what_waits_is_anybodys_and_its_work_is_reckoned(queue: ServiceBusQueue) -> None:
+    assert await queue.backlog(BATCH) == {}
+    await queue.send([message("a", tokens=10)])
+    backlog = await queue.backlog(BATCH)
+    assert backlog[ANYBODY].jobs == 1
+    assert 10 < backlog[ANYBODY].work_tokens < 500
+
+
+async def test_dead_letters_of_service_bus_are_told_once(
+    queue: ServiceBusQueue, server: ServiceBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.send([message("a")])
+    lane = server.broker.queues[LANE]
+    (token, _) = server.broker.receive(lane) or pytest.fail("nothing is there")
+    server.broker.bury(lane, token, "why", "how")
+    for _ in range(2):
+        assert await queue.depth(BATCH) == Depth(0, 0, 0)
+    assert caplog.text.count("has 1 dead letters in Service Bus") == 1
+
+
+async def test_what_may_come_twice_is_told_and_not_sent_again(
+    queue: ServiceBusQueue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.send([message("a")])
+    leases = await queue.receive([BATCH], limit=1, lease_s=10)
+
+    async def failing(leases: list[Lease]) -> None:
+        raise Unavailable(f"not {len(leases)}", code="servicebus_unavailable")
+
+    monkeypatch.setattr(queue, "_remove", failing)
+    await queue.give_back(leases, delay_s=60)
+    assert "1 messages of default/batch may come twice: not 1" in caplog.text
+    assert await queue.depth(BATCH) == Depth(ready=1, leased=0, delayed=1)
+
+
+async def test_a_lane_that_is_gone_is_unavailable(
+    queue: ServiceBusQueue, server: ServiceBus
+) -> None:
+    await queue.send([message("a")])
+    leases = await queue.receive([BATCH], limit=1, lease_s=10)
+    server.broker.remove(LANE)
+    await asyncio.to_thread(server.cut)
+    for call in (
+        queue.receive([BATCH], limit=1, lease_s=10),
+        queue.send([message("b")]),
+        queue.extend(leases, lease_s=10),
+        queue.depth(BATCH),
+    ):
+        with pytest.raises(Unavailable) as raised:
+            await call
+        assert raised.value.code == "servicebus_unavailable"
+
+
+async def test_a_lane_that_two_make_at_once_is_made_once(
+    queue: ServiceBusQueue, other: ServiceBusQueue, server: ServiceBus
+) -> None:
+    await asyncio.gather(queue.send([message("a")]), other.send([message("b")]))
+    assert server.broker.calls["CreateQueue"] in {1, 2}
+    assert len(await queue.receive([BATCH], limit=2, lease_s=10)) == 2
+
+
+async def test_nobody_has_no_queue(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
+    for variable in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
+        monkeypatch.delenv(variable, raising=False)
+    async with open_queue(Place("nowhere.invalid", "pond"), clock) as queue:
+        with pytest.raises(Unavailable, match="EnvironmentCredential"):
+            await queue.send([message("a")])
+
+
+async def test_a_job_costs_four_operations(queue: ServiceBusQueue, server: ServiceBus) -> None:
+    """As docs/backends.md reckons them."""
+    await queue.receive([BATCH], limit=1, lease_s=30)
+    server.broker.calls.clear()
+    await queue.send([message("a")])
+    leases = await queue.receive([BATCH], limit=1, lease_s=30)
+    await queue.extend(leases, lease_s=30)
+    await queue.ack(leases)
+    assert server.broker.calls == {"Send": 1, "Receive": 1, "renew-lock": 1, "Complete": 1}
+
+
+def test_a_place_is_a_namespace_a_prefix_and_who_we_are() -> None:
+    host = "ns.servicebus.windows.net"
+    assert place_of(f"servicebus://{host}/pond") == Place(host, "pond")
+    assert place_of(f"servicebus://me:a/b+c=@{host}/pond") == Place(host, "pond", "me:a/b+c=")
+    assert place_of(f"servicebus://me:a%2Fb@{host}/pond") == Place(host, "pond", "me:a/b")
+    emulated = place_of("servicebus://me:k@localhost:5672/pond?emulator=localhost:5300")
+    assert emulated == Place("localhost:5672", "pond", "me:k", "localhost:5300")
+
+
+@pytest.mark.parametrize(
+    "url", [f"servicebus://{rest}" for rest in ("", "ns", "ns/", "ns/a/b", "ns/a?x=y")]
+)
+def test_what_names_no_place_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="is not of the form"):
+        place_of(url)
