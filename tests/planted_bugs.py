@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from headpond.adapters.gcp import queue as pubsub
+from headpond.adapters.handles.leases import Leases
 from headpond.adapters.sqlite import delivery, jobs, lanes, records, schema, shares
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.claim import judge
@@ -17,6 +19,7 @@ from headpond.domain.fairness import charge
 from headpond.domain.job import Job
 from headpond.domain.outcome import Settlement
 from headpond.ports.delivery import Claim
+from headpond.ports.queue import Lease
 from headpond.services import two_step_delivery
 from headpond.services.two_step_delivery import TwoStepDelivery
 
@@ -291,3 +294,31 @@ SHARED_BUGS: dict[str, Plant] = {
     "an end is written over": replacing(TwoStepDelivery, "settle", _settle_whatever_stands),
 }
 """These change the model as well: only what must hold of every history can tell them."""
+
+
+def _known(self: Leases, leases: Sequence[Lease]) -> list[Lease]:
+    return [lease for lease in leases if lease.token in self]
+
+
+def _at_once(body: Any) -> Any:
+    def without_time(message: object, _: float | None) -> Any:
+        return body(message)
+
+    return without_time
+
+
+def _never_hidden(_: object) -> Any:
+    async def hide(_: object, leases: Sequence[Lease], __: float) -> list[Lease]:
+        return list(leases)
+
+    return hide
+
+
+HANDLE_BUGS: dict[str, Plant] = {
+    "a lease that lapsed holds": replacing(Leases, "held", _known),
+    "an extension is forgotten": replacing(Leases, "prolong", _nothing),
+    "what was acknowledged is held": replacing(Leases, "forget", _nothing),
+    "what is delayed is handed out": changing(pubsub, "Body", _at_once),
+    "what is given back stays hidden": changing(pubsub.PubsubQueue, "_hide", _never_hidden),
+}
+"""In what queues of clouds have in common, and in one of them."""

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from tests.model.cloud_stages import PubsubHistories
 from tests.model.sqlite_stages import (
     SqliteDeliveryHistories,
     SqliteQueueHistories,
     TwoStepsOnSqliteHistories,
 )
-from tests.planted_bugs import DELIVERY_BUGS, QUEUE_BUGS, SHARED_BUGS
+from tests.planted_bugs import DELIVERY_BUGS, HANDLE_BUGS, QUEUE_BUGS, SHARED_BUGS
 
 pytestmark = pytest.mark.no_cover
 """What these histories reach says nothing, and being measured they take thrice as long."""
@@ -50,3 +51,9 @@ def test_the_histories_of_a_delivery_find_that(bug: str, monkeypatch: pytest.Mon
 def test_what_must_always_hold_finds_that(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     SHARED_BUGS[bug](monkeypatch)
     found(TwoStepsOnSqliteHistories)
+
+
+@pytest.mark.parametrize("bug", HANDLE_BUGS)
+def test_histories_without_order_find_that(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    HANDLE_BUGS[bug](monkeypatch)
+    found(PubsubHistories)

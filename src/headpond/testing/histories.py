@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 from typing_extensions import override
@@ -18,6 +18,9 @@ T = TypeVar("T")
 class Histories(RuleBasedStateMachine, Generic[R]):
     """Steps of a backend, `real`, on a clock that the rules move."""
 
+    begins: ClassVar[float] = 1_000_000.0
+    """Where the clock begins, in Unix seconds."""
+
     def backend(self, clock: ManualClock) -> AbstractAsyncContextManager[R]:
         """An empty backend on this clock."""
         raise NotImplementedError("give the histories a backend on this clock")
@@ -29,7 +32,7 @@ class Histories(RuleBasedStateMachine, Generic[R]):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.clock = ManualClock()
+        self.clock = ManualClock(self.begins)
         self.opened = self.backend(self.clock)
         self.real: R = self.wait(self.opened.__aenter__())
 
