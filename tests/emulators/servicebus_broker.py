@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from headpond.testing.clocks import ManualClock
+from headpond.ports.clock import Clock
 
 DEAD_LETTERS = "/$deadletterqueue"
 NO_LIMIT = 2**31 - 1
@@ -56,7 +56,7 @@ class Broker:
     It is called from two threads, the protocols'; each holds `mutex` meanwhile.
     """
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.mutex = threading.RLock()
         self.calls = Counter[str]()
         self.queues: dict[str, Queue] = {}

@@ -1,4 +1,4 @@
-"""Azure Service Bus in this process, on a clock that tests can move.
+"""Azure Service Bus in this process, on any clock, such as one that tests move.
 
 The official clients speak to it as to Microsoft's emulator (`UseDevelopmentEmulator=true`): AMQP
 without TLS, of which each part has its module. Administration they know over TLS alone, so it has
@@ -18,6 +18,7 @@ import pytest
 import trustme
 from aiohttp import web
 
+from headpond.ports.clock import Clock
 from headpond.testing.clocks import ManualClock
 from tests.emulators.servicebus_administration import administration
 from tests.emulators.servicebus_broker import Broker
@@ -53,7 +54,7 @@ class ServiceBus:
 
 
 @asynccontextmanager
-async def servicebus_server(clock: ManualClock) -> AsyncGenerator[ServiceBus]:
+async def servicebus_server(clock: Clock) -> AsyncGenerator[ServiceBus]:
     """Sets `SSL_CERT_FILE`."""
     broker, authority = Broker(clock), trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

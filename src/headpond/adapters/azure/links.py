@@ -176,15 +176,11 @@ class SendingLink:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message, and the receiver that it came by."""
+    """A message, its lock's token, and the receiver that it came by."""
 
+    token: str
     message: ServiceBusReceivedMessage
     by: ServiceBusReceiver
-
-    @property
-    def token(self) -> str:
-        """The lock's."""
-        return str(self.message.lock_token)
 
     @property
     def body(self) -> bytes:
@@ -292,12 +288,13 @@ async def _receive(receiver: ServiceBusReceiver, most: int, wait_s: float) -> li
     asked for, and lie here, locked. One that was too late for that may have lost its lock by now.
     """
     messages = await receiver.receive_messages(max_message_count=most, max_wait_time=wait_s)
-    if len(messages) < most:
-        inner: Any = receiver
+    inner: Any = receiver
+    # A settlement that failed may have closed it meanwhile, which takes back as well.
+    if len(messages) < most and inner._handler is not None:  # noqa: SLF001
         await inner._amqp_transport.drain_and_release_messages_async(inner._handler)  # noqa: SLF001
     now = datetime.now(UTC)
     return [
-        Received(message, receiver)
+        Received(str(message.lock_token), message, receiver)
         for message in messages
         if message.locked_until_utc is not None and now < message.locked_until_utc
     ]
