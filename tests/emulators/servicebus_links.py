@@ -8,27 +8,24 @@ Windows' order of bytes. A lock that is lost is told by the outcome `rejected` w
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import proton
-from proton import Condition, Delivery, Message, symbol, timestamp
+from proton import Condition, Delivery, Message, symbol
 from proton.reactor import Container
 
-from tests.emulators.servicebus_broker import Broker, Lock, Queue
+from tests.emulators.servicebus_broker import Broker, Queue
+from tests.emulators.servicebus_messages import annotated, decoded, due, messages, plain
+from tests.emulators.servicebus_requests import LOST, answer
 
 TICK_S = 0.02
 """How often it is looked for what time has brought, and for what the other thread wants."""
 
 CREDIT = 1000
 MANAGEMENT = "/$management"
-LOST = "com.microsoft:message-lock-lost"
-DUE = symbol("x-opt-scheduled-enqueue-time")
 _proton: Any = proton
 """Not everything in it has a type."""
-
-DATA, VALUE = 0x75, b"\x00\x53"
-"""Descriptors: of a section with data; and how one begins."""
 
 
 class Links(proton.Handler):
@@ -152,11 +149,11 @@ class Links(proton.Handler):
         path = self._paths[link]
         if path == "$cbs":
             said = {"status-code": 202, "status-description": "Accepted"}
-            self._reply(link, _decoded(raw), said, None)
+            self._reply(link, decoded(raw), said, None)
         elif path.endswith(MANAGEMENT):
-            request = _decoded(raw)
+            request = decoded(raw)
             queue = self._broker.queues[path.removesuffix(MANAGEMENT)]
-            code, error, body = self._manage(queue, request)
+            code, error, body = answer(self._broker, queue, request)
             said = {"statusCode": code, "statusDescription": error or "OK"}
             if error:
                 said["errorCondition"] = symbol(error)
@@ -164,8 +161,8 @@ class Links(proton.Handler):
         else:
             queue = self._broker.queues[path]
             self._broker.calls["Send"] += 1
-            for message in _messages(raw):
-                self._broker.send(queue, message, _due(message))
+            for message in messages(raw):
+                self._broker.send(queue, message, due(message))
             self._hand_out(queue)
         delivery.update(Delivery.ACCEPTED)
         delivery.settle()
@@ -181,7 +178,7 @@ class Links(proton.Handler):
                 return
             token, lock = received
             delivery = able[0].delivery(token.bytes_le)
-            able[0].stream(_annotated(lock, token).encode())
+            able[0].stream(annotated(lock, token).encode())
             self._lent[delivery] = (queue, token)
             able[0].advance()
             self._broker.calls["Receive"] += 1
@@ -195,7 +192,7 @@ class Links(proton.Handler):
             case Delivery.ACCEPTED:
                 verb, done = "Complete", self._broker.complete(queue, token)
             case Delivery.REJECTED:
-                said = _plain(condition.info if condition else None)
+                said = plain(condition.info if condition else None)
                 reason = str(said.get("DeadLetterReason") or "")
                 words = str(said.get("DeadLetterErrorDescription") or "")
                 verb, done = "DeadLetter", self._broker.bury(queue, token, reason, words)
@@ -213,42 +210,6 @@ class Links(proton.Handler):
         delivery.settle()
         self._hand_out(queue)
 
-    def _manage(self, queue: Queue, request: Any) -> tuple[int, str | None, Any]:
-        """Status, error and body of the answer."""
-        operation = str(request.properties["operation"])
-        self._broker.calls[operation.removeprefix("com.microsoft:")] += 1
-        asked = _plain(request.body)
-        match operation:
-            case "com.microsoft:renew-lock":
-                ends = [
-                    self._broker.renew(queue, token) for token in _elements(asked, "lock-tokens")
-                ]
-                if None in ends:
-                    return 410, LOST, None
-                times = [timestamp(int(end * 1000)) for end in ends if end is not None]
-                return 200, None, {"expirations": _array(_proton.Data.TIMESTAMP, times)}
-            case "com.microsoft:update-disposition":
-                settle = {"completed": self._broker.complete, "abandoned": self._broker.abandon}[
-                    asked["disposition-status"]
-                ]
-                done = [settle(queue, token) for token in _elements(asked, "lock-tokens")]
-                return (200, None, None) if all(done) else (410, LOST, None)
-            case "com.microsoft:schedule-message":
-                messages = [_decoded(bytes(each["message"])) for each in asked["messages"]]
-                numbers = [self._broker.send(queue, each, _due(each)) for each in messages]
-                return 200, None, {"sequence-numbers": _array(_proton.Data.LONG, numbers)}
-            case "com.microsoft:cancel-scheduled-message":
-                numbers = _elements(asked, "sequence-numbers")
-                done = [self._broker.unschedule(queue, number) for number in numbers]
-                return (200, None, None) if all(done) else (404, "amqp:not-found", None)
-            case "com.microsoft:peek-message":
-                most = asked["message-count"]
-                kept = self._broker.peek(queue, asked["from-sequence-number"], most)
-                found = [{"message": _annotated(Lock(each, 0), None).encode()} for each in kept]
-                return (200, None, {"messages": found}) if found else (204, None, None)
-            case _:
-                return 501, "amqp:not-implemented", None
-
     def _reply(self, link: Any, request: Any, said: Mapping[str, Any], body: Any) -> None:
         path = self._paths[link]
         answers = [
@@ -260,9 +221,9 @@ class Links(proton.Handler):
             key: proton.int32(value) if isinstance(value, int) else value
             for key, value in said.items()
         }
-        answer = Message(body=body, correlation_id=request.id, properties=properties)
+        reply = Message(body=body, correlation_id=request.id, properties=properties)
         for other in answers[:1]:
-            other.send(answer).settle()
+            other.send(reply).settle()
 
     def _cut(self, connection: Any) -> None:
         """The locks of what was handed out over it hold on."""
@@ -283,67 +244,3 @@ def _path(terminus: Any) -> str:
     """Of an address, `amqps://HOST/PATH` or a path."""
     address = terminus.address or ""
     return address.partition("://")[2].partition("/")[2].lower() or address.strip("/").lower()
-
-
-def _decoded(raw: bytes) -> Any:
-    message = Message()
-    message.decode(raw)
-    return message
-
-
-def _messages(raw: bytes) -> list[Any]:
-    """A message, or those of a batch: each is one section of its data."""
-    data = [payload for descriptor, payload in _sections(raw) if descriptor == DATA]
-    batch = bool(data) and all(each[:2] == VALUE and 0x70 <= each[2] <= 0x78 for each in data)
-    return [_decoded(each) for each in (data if batch else [raw])]
-
-
-def _sections(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Descriptor and payload of each section (OASIS, AMQP 1.0, part 1.2: "Type Encodings")."""
-    at = 0
-    while at < len(raw):
-        descriptor, constructor = raw[at + 2], raw[at + 3]
-        match constructor >> 4:
-            case 0xA | 0xC | 0xE:
-                size, begin = raw[at + 4], at + 5
-            case 0xB | 0xD | 0xF:
-                size, begin = int.from_bytes(raw[at + 4 : at + 8]), at + 8
-            case kind:
-                size, begin = {0x4: 0, 0x5: 1, 0x6: 2, 0x7: 4, 0x8: 8, 0x9: 16}[kind], at + 4
-        yield descriptor, raw[begin : begin + size]
-        at = begin + size
-
-
-def _due(message: Any) -> float | None:
-    said: dict[Any, Any] = message.annotations or {}
-    due = said.get(DUE)
-    return None if due is None else float(due) / 1000
-
-
-def _annotated(lock: Lock, token: uuid.UUID | None) -> Any:
-    """The message as a receiver gets it."""
-    kept, message = lock.kept, lock.kept.message
-    message.delivery_count = kept.deliveries
-    known: dict[Any, Any] = message.annotations or {}
-    said: dict[Any, Any] = {
-        **known,
-        symbol("x-opt-sequence-number"): kept.number,
-        symbol("x-opt-enqueued-time"): timestamp(int(kept.enqueued * 1000)),
-    }
-    if token is not None:
-        said[symbol("x-opt-locked-until")] = timestamp(int(lock.until * 1000))
-    message.annotations = proton.AnnotationDict(said)
-    return message
-
-
-def _plain(body: Any) -> dict[str, Any]:
-    said: dict[Any, Any] = body or {}
-    return {str(key): value for key, value in said.items()}
-
-
-def _elements(asked: Mapping[str, Any], key: str) -> list[Any]:
-    return list(getattr(asked[key], "elements", asked[key]))
-
-
-def _array(kind: int, values: list[Any]) -> Any:
-    return _proton.Array(_proton.UNDESCRIBED, kind, *values)

@@ -48,10 +48,6 @@ class ServiceBus:
         host = f"127.0.0.1:{self.links.port}"
         return f"servicebus://{KEY}@{host}/{prefix}?emulator={self.administration}"
 
-    def cut(self) -> None:
-        """Drop every connection, and return when that is done."""
-        self.links.drop()
-
 
 @asynccontextmanager
 async def servicebus_server(clock: Clock) -> AsyncGenerator[ServiceBus]:

@@ -34,7 +34,7 @@ QUEUES = {
         r"pubsub://[a-z0-9:.-]+/(?!goog)[A-Za-z][A-Za-z0-9_-]{0,99}"
     ),
     "servicebus://NAMESPACE.servicebus.windows.net/PREFIX": re.compile(
-        r"servicebus://([A-Za-z0-9_-]+:[^@?#]+@)?[A-Za-z0-9.-]+(:[0-9]+)?"
+        r"servicebus://([A-Za-z0-9_-]+:[^@?#]+@)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?"
         r"/[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\?emulator=[^?&]+)?"
     ),
 }

@@ -48,8 +48,8 @@ def place_of(url: str) -> Place:
     key, _, rest = url.partition("://")[2].rpartition("@")
     at, _, query = rest.partition("?")
     namespace, _, prefix = at.partition("/")
-    emulator = query.removeprefix("emulator=")
-    if not namespace or not prefix or "/" in prefix or emulator == query != "":
+    what, _, emulator = query.partition("=")
+    if not namespace or not prefix or "/" in prefix or what not in {"", "emulator"}:
         message = f"{rest!r} is not of the form NAMESPACE/PREFIX"
         raise ValueError(message)
     return Place(namespace, prefix, unquote(key), emulator)

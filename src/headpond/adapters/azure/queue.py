@@ -8,10 +8,9 @@ kept here too (`adapters/handles/`), and the rest is the record's to judge.
 What is delayed is scheduled. What is given back with a delay is scheduled anew and then completed:
 between the two a crash would leave both, as the SDK has no transactions.
 
-Who reads the counts sees all that is not scheduled as one, locked or not (the emulator's page says
-so, and the REST reference nothing else). Its own dead letters are a place where messages would
-wait for ever. So there is no limit of deliveries that they could exceed, and when a queue has some
-all the same, the log says so.
+Its count of active messages does not tell apart what is locked. Its own dead letters are a place
+where messages would wait for ever. So there is no limit of deliveries that they could exceed, and
+when a queue has some all the same, the log says so.
 
 Nothing that sends is tried again, for the reason that `adapters/aws/queue.py` gives.
 """

@@ -62,7 +62,7 @@ async def test_what_goes_together_fails_together(
     queue: ServiceBusQueue, server: ServiceBus
 ) -> None:
     await queue.send([message("first")])
-    await asyncio.to_thread(server.cut)
+    await asyncio.to_thread(server.links.drop)
     sending = [queue.send([message(f"job-{number}")]) for number in range(5)]
     failed = await asyncio.gather(*sending, return_exceptions=True)
     # The first went alone, and the others over a new link.
@@ -165,7 +165,7 @@ async def test_a_connection_may_be_cut_under_who_waits(
     waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=30, wait_s=30))
     while not queue._receivers[BATCH]._waiting:  # noqa: ASYNC110 - in some later turn
         await asyncio.sleep(0.01)
-    await asyncio.to_thread(server.cut)
+    await asyncio.to_thread(server.links.drop)
     with pytest.raises(Unavailable):
         await queue.send([message("lost")])
     await queue.send([message("a")])
@@ -177,7 +177,7 @@ async def test_a_connection_may_be_cut_under_who_settles(
 ) -> None:
     await queue.send([message("a"), message("b"), message("c")])
     leases = await queue.receive([BATCH], limit=3, lease_s=30)
-    await asyncio.to_thread(server.cut)
+    await asyncio.to_thread(server.links.drop)
     await queue.ack(leases[:1])
     assert await queue.extend(leases[1:], lease_s=30) == leases[1:]
     await queue.give_back(leases[1:2])
@@ -298,7 +298,7 @@ async def test_a_lane_that_is_gone_is_unavailable(
     await queue.send([message("a")])
     leases = await queue.receive([BATCH], limit=1, lease_s=10)
     server.broker.remove(LANE)
-    await asyncio.to_thread(server.cut)
+    await asyncio.to_thread(server.links.drop)
     for call in (
         queue.receive([BATCH], limit=1, lease_s=10),
         queue.send([message("b")]),
