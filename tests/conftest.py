@@ -11,12 +11,19 @@ from hypothesis import settings
 from headpond.adapters.logs.setup import StderrHandler
 from headpond.adapters.postgres.database import Database
 from tests.command_line import Headpond
+from tests.emulators.proton_library import build_proton
 from tests.postgres import NoPostgresError, PostgresServer, emptied, running_server
 from tests.redis_server import Valkey, running
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What takes a while to build, and several processes may want."""
+    del config
+    build_proton()
 
 
 @pytest.fixture

@@ -24,8 +24,6 @@ TICK_S = 0.02
 
 CREDIT = 1000
 MANAGEMENT = "/$management"
-_proton: Any = proton
-"""Not everything in it has a type."""
 
 
 class Links(proton.Handler):
@@ -107,7 +105,7 @@ class Links(proton.Handler):
         with self._broker.mutex:
             known = path == "$cbs" or path.removesuffix(MANAGEMENT) in self._broker.queues
         if not known:
-            link.source.type = link.target.type = _proton.Terminus.UNSPECIFIED
+            link.source.type = link.target.type = proton.Terminus.UNSPECIFIED
             link.open()
             words = f"The messaging entity '{path}' could not be found."
             link.condition = Condition("amqp:not-found", words)

@@ -15,7 +15,6 @@ from tests.emulators.servicebus_messages import annotated, decoded, due, plain
 
 LOST = "com.microsoft:message-lock-lost"
 
-_proton: Any = proton
 """Not everything in it has a type."""
 
 
@@ -30,7 +29,7 @@ def answer(broker: Broker, queue: Queue, request: Any) -> tuple[int, str | None,
             if None in ends:
                 return 410, LOST, None
             times = [timestamp(int(end * 1000)) for end in ends if end is not None]
-            return 200, None, {"expirations": _array(_proton.Data.TIMESTAMP, times)}
+            return 200, None, {"expirations": _array(proton.Data.TIMESTAMP, times)}
         case "com.microsoft:update-disposition":
             settle = {"completed": broker.complete, "abandoned": broker.abandon}[
                 asked["disposition-status"]
@@ -40,7 +39,7 @@ def answer(broker: Broker, queue: Queue, request: Any) -> tuple[int, str | None,
         case "com.microsoft:schedule-message":
             messages = [decoded(bytes(each["message"])) for each in asked["messages"]]
             numbers = [broker.send(queue, each, due(each)) for each in messages]
-            return 200, None, {"sequence-numbers": _array(_proton.Data.LONG, numbers)}
+            return 200, None, {"sequence-numbers": _array(proton.Data.LONG, numbers)}
         case "com.microsoft:cancel-scheduled-message":
             numbers = _elements(asked, "sequence-numbers")
             done = [broker.unschedule(queue, number) for number in numbers]
@@ -59,4 +58,4 @@ def _elements(asked: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _array(kind: int, values: list[Any]) -> Any:
-    return _proton.Array(_proton.UNDESCRIBED, kind, *values)
+    return proton.Array(proton.UNDESCRIBED, kind, *values)

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -20,9 +20,12 @@ from aiohttp import web
 
 from headpond.ports.clock import Clock
 from headpond.testing.clocks import ManualClock
+from tests.emulators.proton_library import find_proton
 from tests.emulators.servicebus_administration import administration
 from tests.emulators.servicebus_broker import Broker
-from tests.emulators.servicebus_links import Links
+
+if TYPE_CHECKING:
+    from tests.emulators.servicebus_links import Links
 
 KEY = "RootManageSharedAccessKey:SAS_KEY_VALUE"
 
@@ -40,7 +43,7 @@ class ServiceBus:
     """A namespace; `administration` is the address of its own."""
 
     broker: Broker
-    links: Links
+    links: "Links"
     administration: str
 
     def url(self, prefix: str) -> str:
@@ -51,7 +54,10 @@ class ServiceBus:
 
 @asynccontextmanager
 async def servicebus_server(clock: Clock) -> AsyncGenerator[ServiceBus]:
-    """Sets `SSL_CERT_FILE`."""
+    """Sets `SSL_CERT_FILE`. Skips where there is no Proton."""
+    find_proton()
+    from tests.emulators.servicebus_links import Links  # noqa: PLC0415 - not to be had everywhere
+
     broker, authority = Broker(clock), trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate: Any = authority.issue_cert("127.0.0.1")
