@@ -348,7 +348,7 @@ class Settings(Section, frozen=True):
         str,
         Meta(
             description="Everything durable: `sqlite:///FILE`, relative to `home`, "
-            "`postgresql://…`, `dynamodb://…` or `firestore://…`"
+            "`postgresql://…`, `dynamodb://…`, `firestore://…` or `cosmos://…`"
         ),
     ] = "sqlite:///headpond.db"
     queue: Annotated[

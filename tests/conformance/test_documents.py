@@ -1,6 +1,6 @@
 """The store of documents keeps the contracts in the table of each service that has one.
 
-DynamoDB is moto, over HTTP; Firestore is Google's own emulator, over gRPC.
+DynamoDB is moto and Cosmos DB an emulator of ours, over HTTP; Firestore is Google's own, over gRPC.
 """
 
 from collections.abc import AsyncIterator, Generator
@@ -11,6 +11,8 @@ from typing_extensions import override
 
 from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.table import open_table as open_dynamodb
+from headpond.adapters.azure.account import Place as AzurePlace
+from headpond.adapters.azure.table import open_table as open_cosmos
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
 from headpond.adapters.documents.dead_letters import DocumentDeadLetters
@@ -44,6 +46,7 @@ from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
+from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.google_emulators import firestore_emulator
 from tests.emulators.moto_server import Moto, moto_server
 
@@ -72,12 +75,18 @@ def firestore() -> Generator[str]:
         yield host
 
 
-@pytest.fixture(params=["dynamodb", "firestore"])
+@pytest.fixture(params=["dynamodb", "firestore", "cosmos"])
 async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
     """Empty, of one service after the other."""
     if request.param == "firestore":
         request.getfixturevalue("firestore")
         async with open_firestore(GooglePlace("test-project", next(_prefixes))) as table:
+            yield table
+    elif request.param == "cosmos":
+        async with (
+            cosmos_server(Cosmos()) as cosmos,
+            open_cosmos(AzurePlace(cosmos.url, "tests", next(_prefixes), KEY)) as table,
+        ):
             yield table
     else:
         moto = request.getfixturevalue("moto")

@@ -1,4 +1,4 @@
-"""`headpond up` with the queue in Service Bus."""
+"""`headpond up` on Cosmos DB, with the queue in Service Bus."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from headpond.adapters.local.clock import SystemClock
 from tests.e2e.killing import every_job_ends_once
+from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.servicebus_server import servicebus_server
 
 pytestmark = [
@@ -16,6 +17,9 @@ pytestmark = [
 
 
 async def test_every_job_ends_once_though_all_are_killed(tmp_path: Path) -> None:
-    async with servicebus_server(SystemClock()) as server:
-        places = {"HEADPOND_STORE": "sqlite:///pond.db", "HEADPOND_QUEUE": server.url("pond")}
+    async with cosmos_server(Cosmos()) as cosmos, servicebus_server(SystemClock()) as bus:
+        places = {
+            "HEADPOND_STORE": f"cosmos://test/pond/store?endpoint={cosmos.url}&key={KEY}",
+            "HEADPOND_QUEUE": bus.url("pond"),
+        }
         await every_job_ends_once(places, tmp_path)

@@ -26,6 +26,10 @@ STORES = {
     "firestore://PROJECT/COLLECTION": re.compile(
         r"firestore://[a-z0-9:.-]+/[A-Za-z0-9_-]{1,100}(\?database=[a-z0-9()-]+)?"
     ),
+    "cosmos://ACCOUNT/DATABASE/CONTAINER": re.compile(
+        r"cosmos://[a-z0-9-]{3,44}(/[A-Za-z0-9_.-]{1,255}){2}"
+        r"(\?(endpoint|key)=[^?&]+(&(endpoint|key)=[^?&]+)?)?"
+    ),
 }
 CACHES = {"sqlite:///FILE": STORES["sqlite:///FILE"]}
 QUEUES = {
@@ -47,7 +51,7 @@ FLEETS = {
 FOLDER = re.compile(r"(?i:file):///.+")
 """What stands between the second slash and the third would be a machine."""
 
-WITHOUT_QUEUE = ("dynamodb", "firestore")
+WITHOUT_QUEUE = ("dynamodb", "firestore", "cosmos")
 """Stores that have no queue of their own."""
 
 LONGEST_LEASES = {

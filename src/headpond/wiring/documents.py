@@ -58,6 +58,21 @@ async def firestore_store(settings: Settings, clock: Clock, queue: Queue) -> Asy
 
 
 @asynccontextmanager
+async def cosmos_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
+    """A container of Cosmos DB, likewise."""
+    try:
+        from headpond.adapters.azure.account import place_of
+        from headpond.adapters.azure.table import open_table
+    except ImportError as error:
+        raise MissingExtra("azure", "A store in Cosmos DB") from error
+    async with (
+        open_table(place_of(settings.store)) as table,
+        _store(table, settings, clock, queue) as store,
+    ):
+        yield store
+
+
+@asynccontextmanager
 async def _store(
     table: Table, settings: Settings, clock: Clock, queue: Queue
 ) -> AsyncGenerator[Store]:

@@ -117,6 +117,10 @@ def _open(
             from headpond.wiring.documents import firestore_store
 
             return firestore_store(settings, clock, apart.queue)
+        case "cosmos" if apart is not None:
+            from headpond.wiring.documents import cosmos_store
+
+            return cosmos_store(settings, clock, apart.queue)
         case _:
             raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
 

@@ -183,6 +183,9 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
         ("store: dynamodb://eu/x/y", "line 1: store: this names no store; it can be sqlite:///"),
         ("store: dynamodb://eu-central-1/pond", "queue: a store on dynamodb needs one: sqs://"),
+        ("store: cosmos://account/database", "line 1: store: this names no store; it can be"),
+        ("store: cosmos://a1b/d/c?key=x&other=y", "line 1: store: this names no store; it can be"),
+        ("store: cosmos://a1b/d/c?key=x/+=", "queue: a store on cosmos needs one: sqs://"),
         (
             "pools: {a: {fleet: 'ecs://eu-central-1/workers'}}",
             "fleet: this names no fleet; it can be local, kubernetes://NAMESPACE/DEPLOYMENT, ecs:/",

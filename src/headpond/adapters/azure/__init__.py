@@ -1,1 +1,1 @@
-"""Azure: queues on Service Bus."""
+"""Services of Microsoft Azure."""

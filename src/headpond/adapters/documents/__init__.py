@@ -1,1 +1,1 @@
-"""The store as documents of one table, for services that keep such: DynamoDB and Firestore."""
+"""The store as documents of one table: in DynamoDB, Firestore, Cosmos DB."""

@@ -58,6 +58,7 @@ def configure(settings: LogSettings) -> None:
     """Send all logs of this process to standard error. Works twice.
 
     Other libraries stay at `info` or above: their debug output is theirs, and may show bodies.
+    Azure's, which tell of every request with `info`, stay at `warning`.
     """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     handler = StderrHandler(sys.stderr)
@@ -68,6 +69,7 @@ def configure(settings: LogSettings) -> None:
     root.addHandler(handler)
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("headpond").setLevel(level)
+    logging.getLogger("azure").setLevel(logging.WARNING)
 
 
 def fields_of(record: logging.LogRecord) -> Mapping[str, object]:

@@ -14,11 +14,11 @@ log = logging.getLogger("headpond.test")
 @pytest.fixture
 def output(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """Reads what was written; puts logging back as it was afterwards."""
-    root, ours = logging.getLogger(), logging.getLogger("headpond")
-    levels = root.level, ours.level
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in ("root", "headpond", "azure")}
     yield lambda: capsys.readouterr().err
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     for handler in [handler for handler in root.handlers if isinstance(handler, StderrHandler)]:
         root.removeHandler(handler)
 
@@ -100,3 +100,11 @@ def test_the_level_holds(output: Callable[[], str], level: Literal["debug", "inf
     start("json", level)
     log.debug("fine")
     assert ("fine" in output()) == (level == "debug")
+
+
+def test_azure_does_not_tell_of_each_request(output: Callable[[], str]):
+    start("console", "debug")
+    logging.getLogger("azure.cosmos._cosmos_http_logging_policy").info("Request URL: …")
+    logging.getLogger("azure.identity").warning("no token")
+    (line,) = output().splitlines()
+    assert line.endswith("no token")

@@ -1,0 +1,43 @@
+"""Ends what other processes began and left, even where nobody comes by."""
+
+import asyncio
+import contextlib
+
+from headpond.adapters.azure.container import Container
+from headpond.adapters.azure.documents import Document, read
+from headpond.adapters.azure.queries import OPEN
+from headpond.adapters.azure.transactions import Transactions, is_note
+from headpond.errors import Unavailable
+
+EVERY_S = 30.0
+
+
+class Sweep:
+    """One a process. No clocks are compared: what it has seen twice has stood for that long."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._transactions = Transactions(container)
+        self._seen = frozenset[str]()
+
+    async def run(self) -> None:
+        """For as long as the process lives."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self.tick()
+            await asyncio.sleep(EVERY_S)
+
+    async def tick(self) -> None:
+        """Settle what stands and stood the last time."""
+        homes: dict[str, str] = {}
+        left: dict[str, list[Document]] = {}
+        rows = self._container.ask(OPEN, {"@none": ""})
+        async for row in rows:
+            txn = row["open"]
+            homes[txn] = row["pk"] if is_note(row) else row["intent"]["home"]
+            left.setdefault(txn, [])
+            if not is_note(row):
+                left[txn].append(read(row))
+        for txn in homes.keys() & self._seen:
+            await self._transactions.settle(homes[txn], txn, left[txn])
+        self._seen = frozenset(homes)

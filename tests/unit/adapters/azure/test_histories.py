@@ -1,0 +1,116 @@
+"""Random histories of clients, some of which die: each change is made everywhere or nowhere."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from headpond.adapters.azure import container as container_module
+from headpond.adapters.azure import table as table_module
+from headpond.adapters.azure import transactions
+from headpond.adapters.azure.container import Container
+from headpond.adapters.azure.sweeping import Sweep
+from headpond.adapters.azure.table import CosmosTable
+from headpond.adapters.documents.table import Change, Item, Key, Put, Write
+from headpond.errors import Unavailable
+from tests.emulators.cosmos_server import Cosmos, cosmos_server
+from tests.unit.adapters.azure.clients import Died, TakesTurns, Turns, a_container
+
+PLACES = [Key(f"place-{number}", "1") for number in range(4)]
+CHANGES = 3
+"""Of each client."""
+
+
+@pytest.fixture
+async def cosmos() -> AsyncIterator[Cosmos]:
+    async with cosmos_server(Cosmos()) as server:
+        yield server
+
+
+class History:
+    """Clients sign at some places each, all in one change; what they were told is kept."""
+
+    def __init__(self, cosmos: Cosmos, proxy: Any, dice: random.Random) -> None:
+        self._cosmos = cosmos
+        self._proxy = proxy
+        self._dice = dice
+        self.turns = Turns(dice)
+        self.tried: dict[str, list[Key]] = {}
+        """Where who wanted to sign."""
+        self.told: dict[str, bool] = {}
+        """Whether they did, of those who were told."""
+
+    async def client(self, name: str) -> None:
+        """Some changes, one after the other."""
+        dies = self._dice.choice((0.0, 0.05, 0.15))
+        table = CosmosTable(TakesTurns(self._proxy, self.turns, self._dice, dies))
+        for number in range(CHANGES):
+            try:
+                await self._sign(table, f"{name}{number}")
+            except Unavailable:
+                continue
+            except Died:
+                return
+
+    async def _sign(self, table: CosmosTable, token: str) -> None:
+        keys = self.tried[token] = self._dice.sample(PLACES, self._dice.randint(1, 3))
+        if self._dice.random() < 0.2:
+            self._cosmos.lose_answers = 1
+        standing = [await table.get(key) for key in keys]
+        signed = [_signed(*each, token) for each in zip(keys, standing, strict=True)]
+        self.told[token] = not await table.write(*signed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_each_change_is_made_everywhere_or_nowhere(
+    seed: int, cosmos: Cosmos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(seed)
+    async with a_container(cosmos) as proxy:
+        table = CosmosTable(Container(proxy))
+        for key in PLACES[:2]:
+            await table.write(Put(_item(key, "")))
+        history = History(cosmos, proxy, dice)
+
+        async def pause(*_: object) -> None:
+            await history.turns.turn()
+
+        for module in (container_module, table_module, transactions):
+            monkeypatch.setattr(module, "pause", pause)
+        monkeypatch.setattr(table_module, "PATIENCE_S", dice.choice((0.0, 0.01, 1000.0)))
+        clients = [asyncio.create_task(history.client(name)) for name in "abcde"]
+        await history.turns.drive(clients)
+        await asyncio.gather(*clients)
+        cosmos.lose_answers = 0
+        monkeypatch.undo()
+        sweep = Sweep(Container(proxy))
+        await sweep.tick()
+        await sweep.tick()
+        found = {key: await table.get(key) for key in PLACES}
+    assert not [document for document in cosmos.documents() if "open" in document]
+    for token, keys in history.tried.items():
+        places = [key for key in PLACES if token in _names(found[key])]
+        assert places in ([], sorted(keys, key=PLACES.index)), token
+        assert bool(places) == history.told.get(token, bool(places)), token
+    for key, item in found.items():
+        names = _names(item)
+        changes = 0 if item is None else int(item["version"]) - (key in PLACES[:2])
+        assert len(set(names)) == len(names) == changes, "none twice, none lost"
+
+
+def _item(key: Key, names: str) -> Item:
+    return {"pk": key.pk, "sk": key.sk, "version": 1, "names": names}
+
+
+def _signed(key: Key, there: Item | None, token: str) -> Write:
+    if there is None:
+        return Put(_item(key, token), absent=True)
+    version = int(there["version"])
+    names = f"{there['names']} {token}"
+    return Change(key, {"version": version + 1, "names": names}, {"version": version})
+
+
+def _names(item: Item | None) -> list[str]:
+    return [] if item is None else str(item["names"]).split()
