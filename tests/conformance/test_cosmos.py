@@ -59,6 +59,7 @@ async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobSto
     await store.close()
 
 
+@pytest.mark.timeout(180)  # of 770 jobs a call, which takes the SDK and the emulator 4 ms
 class TestTwoStepDeliveryOnCosmos(DeliverySuite):
     @pytest.fixture
     @override

@@ -97,7 +97,8 @@ class Cosmos:
         self.lose_answers = 0
         """So many writes from now on are made and not answered."""
         self.throttle = 0
-        """So many requests for documents are answered with 429."""
+        """So many requests for documents are answered with 429, or what is set below."""
+        self.throttled_with = 429
         self.throttle_within = 0
         """So many batches are answered with 429 for one of their operations."""
         self._databases: dict[str, dict[str, Collection]] = {}
@@ -165,6 +166,13 @@ class Cosmos:
         if name not in self._databases[database]:
             raise Said(404, f"Resource Not Found: container {name}")
         return self._databases[database][name]
+
+    def within(self, database: str, name: str) -> Collection:
+        """What holds the documents that are asked for."""
+        try:
+            return self.collection(database, name)
+        except Said as error:
+            raise Said(404, "Owner resource does not exist", 1003) from error
 
     def ranges(self, collection: Collection) -> Json:
         """The physical partitions, by what the keys are hashed to."""
@@ -337,7 +345,9 @@ class Gateway:
         return web.json_response(made, status=201)
 
     async def _collection(self, request: web.Request) -> web.Response:
-        return web.json_response(self._collection_of(request).properties)
+        names = request.match_info
+        found = self._cosmos.collection(names["database"], names["collection"])
+        return web.json_response(found.properties)
 
     async def _ranges(self, request: web.Request) -> web.Response:
         ranges = self._cosmos.ranges(self._collection_of(request))
@@ -393,12 +403,12 @@ class Gateway:
     def _count(self, kind: str) -> None:
         if self._cosmos.throttle:
             self._cosmos.throttle -= 1
-            raise Said(429, "Request rate is large.", 3200, retry_ms=1)
+            raise Said(self._cosmos.throttled_with, "Request rate is large.", 3200, retry_ms=1)
         self._cosmos.calls[kind] += 1
 
     def _collection_of(self, request: web.Request) -> Collection:
         names = request.match_info
-        return self._cosmos.collection(names["database"], names["collection"])
+        return self._cosmos.within(names["database"], names["collection"])
 
 
 def _authorized(request: web.Request) -> None:

@@ -23,7 +23,8 @@ PAGE = 100
 CHANGED = frozenset({404, 409, 412})
 """Gone, there already, another etag: a document is not as it was when it was read."""
 
-BUSY = frozenset({429, 449})
+RETRY_WITH = 449
+BUSY = frozenset({429, RETRY_WITH})
 """Too many requests; others were at the same documents in that moment."""
 
 Operation = tuple[str, tuple[Any, ...], Json]
@@ -58,7 +59,9 @@ class Container:
         """A document, None if there is none."""
         try:
             return await self._proxy.read_item(document_id, partition_key=pk)
-        except exceptions.CosmosResourceNotFoundError:
+        except exceptions.CosmosResourceNotFoundError as error:
+            if error.sub_status:  # it is not the document that is missing
+                raise away(error) from error
             return None
         except AzureError as error:
             raise away(error) from error
@@ -85,7 +88,10 @@ class Container:
             raise away(error) from error
 
     async def write(self, pk: str, operations: Sequence[Operation]) -> list[str]:
-        """All of the operations or none, in one partition; their etags. Raises Refused."""
+        """All of the operations or none, in one partition. Raises Refused.
+
+        Returns the etag of each document, and nothing for one that was removed.
+        """
         for attempt in range(BUSY_TRIES):
             # The SDK takes the options apart.
             asked = [(name, given, dict(options)) for name, given, options in operations]
@@ -97,6 +103,11 @@ class Container:
                 if error.status_code not in BUSY or attempt == BUSY_TRIES - 1:
                     raise away(error) from error
                 await pause(max(BUSY_S, _told_s(error)), attempt)
+            except exceptions.CosmosHttpResponseError as error:
+                # The SDK has sent it again by then, where it is too much; but not where others met.
+                if error.status_code != RETRY_WITH or attempt == BUSY_TRIES - 1:
+                    raise away(error) from error
+                await pause(BUSY_S, attempt)
             except AzureError as error:
                 raise away(error) from error
             else:

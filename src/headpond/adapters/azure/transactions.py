@@ -178,7 +178,8 @@ class Transactions:
         # It has happened; what cannot be done now, others will do.
         with contextlib.suppress(Unavailable, Refused):
             await self._release(marked, txn, forward=True)
-            await self._container.write(home.pk, [delete(note["id"], etag)])
+            if etag:  # else its answer was lost, and the sweep lets the note expire
+                await self._container.write(home.pk, [delete(note["id"], etag)])
 
     async def _place(self, txn: str, home: str, part: Part) -> list[Document]:
         """The documents with intents on them. Raises Changed."""
@@ -186,13 +187,15 @@ class Transactions:
         asked = [_put(step.before, each) for step, each in zip(part.steps, marked, strict=True)]
         try:
             etags = await self._container.write(part.pk, asked)
-        except Refused as error:
+        except Refused as error:  # unless it was made before, and the answer lost
             found = list((await self.documents([each.key for each in marked])).values())
             if len(found) < len(marked) or any(_txn_of(each) != txn for each in found):
                 raise Changed from error
             return found
-        pairs = zip(marked, etags, strict=True)
-        return [msgspec.structs.replace(each, etag=etag) for each, etag in pairs]
+        return [
+            msgspec.structs.replace(each, etag=etag)
+            for each, etag in zip(marked, etags, strict=True)
+        ]
 
     async def _commit(self, home: Part, note: Json, txn: str, began: float) -> str:
         """The note's etag. Raises Changed, also where an answer was lost and it is committed."""

@@ -127,6 +127,27 @@ async def test_a_service_with_too_much_to_do_is_asked_again(
         await table.write(Put(item(A)))
 
 
+async def test_a_batch_that_met_others_is_sent_again(
+    cosmos: Cosmos, table: CosmosTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_module, "BUSY_S", 0.001)
+    cosmos.throttled_with, cosmos.throttle = 449, 3
+    assert not await table.write(Put(item(A), absent=True))
+    cosmos.throttle = 1000
+    with pytest.raises(Unavailable, match="449"):
+        await table.write(Put(item(A)))
+
+
+async def test_a_container_that_is_gone_is_not_an_empty_one(
+    cosmos: Cosmos, table: CosmosTable
+) -> None:
+    await table.write(Put(item(A)))
+    cosmos.forget()
+    for call in (table.get(A), table.write(Put(item(A))), table.under("a"), table.everything("1")):
+        with pytest.raises(Unavailable, match="Owner resource does not exist"):
+            await call
+
+
 async def test_who_meets_others_every_time_gives_up(
     table: CosmosTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
