@@ -4,14 +4,8 @@ The store's own suites run in `test_documents.py`. The other emulator, an npm pa
 atomic batches nor their etags, and nothing of what is not there, so it shows the rest.
 """
 
-import asyncio
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,11 +25,7 @@ from headpond.adapters.memory.queue import MemoryQueue
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_suite import DeliverySuite, Stage, two_steps
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
-
-FOLDER = Path(__file__).parents[2] / ".cache" / "cosmosdb-server"
-PROGRAM = FOLDER / "node_modules" / ".bin" / "cosmosdb-server"
-PACKAGE = "@vercel/cosmosdb-server@1.0.1"
-INSTALL = ("npm", "install", "--silent", "--no-save", "--prefix", str(FOLDER), PACKAGE)
+from tests.emulators.npm_cosmos import npm_cosmos
 
 
 @pytest.fixture
@@ -77,7 +67,7 @@ async def container(request: pytest.FixtureRequest) -> AsyncIterator[Container]:
         async with cosmos_server(Cosmos()) as cosmos, made(cosmos.url) as container:
             yield container
     else:
-        async with other_emulator() as url, made(url) as container:
+        async with npm_cosmos() as url, made(url) as container:
             yield container
 
 
@@ -133,26 +123,3 @@ async def made(url: str) -> AsyncGenerator[Container]:
         options = {"indexing_policy": POLICY, "default_ttl": -1}
         path = PartitionKey(path=PARTITIONED_BY)
         yield Container(await database.create_container("pond", path, **options))
-
-
-@asynccontextmanager
-async def other_emulator() -> AsyncGenerator[str]:
-    """Its address. Skips where it is not installed, and fails where it should be."""
-    if not PROGRAM.exists():
-        if shutil.which("npm") is None or "CI" not in os.environ:
-            pytest.skip(f"Our emulator has nothing beside it: {' '.join(INSTALL)}")
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        subprocess.run(INSTALL, check=True, timeout=240)  # noqa: ASYNC221, S603 - our own command
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *(str(PROGRAM), "--port", str(port), "--host", "127.0.0.1", "--no-ssl"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        assert b"Ready" in await process.stdout.readline()
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        await process.wait()

@@ -301,17 +301,18 @@ class Gateway:
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=2 * BYTES, middlewares=[self._answered])
-        collection = "/dbs/{database}/colls/{collection}"
+        database, slash = "/dbs/{database}", "{_:/?}"
+        collection = f"{database}/colls/{{collection}}"
         app.add_routes(
             [
                 web.get("/", self._account),
-                web.post("/dbs", self._create_database),
-                web.get("/dbs/{database}", self._database),
-                web.post("/dbs/{database}/colls", self._create_collection),
-                web.get(collection, self._collection),
-                web.get(f"{collection}/pkranges", self._ranges),
-                web.get(f"{collection}/docs/{{id}}", self._read),
-                web.post(f"{collection}/docs", self._documents),
+                web.post(f"/dbs{slash}", self._create_database),
+                web.get(f"{database}{slash}", self._database),
+                web.post(f"{database}/colls{slash}", self._create_collection),
+                web.get(f"{collection}{slash}", self._collection),
+                web.get(f"{collection}/pkranges{slash}", self._ranges),
+                web.get(f"{collection}/docs/{{id}}{slash}", self._read),
+                web.post(f"{collection}/docs{slash}", self._documents),
             ]
         )
         return app
@@ -319,12 +320,8 @@ class Gateway:
     @web.middleware
     async def _answered(self, request: web.Request, handler: Any) -> web.StreamResponse:
         try:
-            request = request.clone(rel_url=str(request.rel_url).rstrip("/") or "/")
             _authorized(request)
-            resolved = await request.app.router.resolve(request)
-            request._match_info = resolved  # the SDK ends paths with a slash
-            del handler
-            return await resolved.handler(request)
+            return await handler(request)
         except Said as error:
             body = {"code": str(error.status), "message": str(error)}
             return web.json_response(body, status=error.status, headers=error.headers)
@@ -413,7 +410,7 @@ class Gateway:
 
 def _authorized(request: web.Request) -> None:
     """As "Access control on Azure Cosmos DB resources" signs a request."""
-    names = request.path.strip("/").split("/") if request.path != "/" else []
+    names = [name for name in request.path.split("/") if name]
     kind = names[-1 if len(names) % 2 else -2] if names else ""
     link = "/".join(names[:-1] if len(names) % 2 else names)
     signed = f"{request.method}\n{kind}\n".lower() + unquote(link)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -101,6 +101,20 @@ class TakesTurns(Container):
     async def read(self, pk: str, document_id: str) -> Json | None:
         async with self._turns.call():
             return await super().read(pk, document_id)
+
+    @override
+    async def ask(
+        self,
+        query: str,
+        parameters: Mapping[str, str],
+        *,
+        pk: str | None = None,
+        at_once: int = 100,
+    ) -> AsyncGenerator[Json]:
+        async with self._turns.call():
+            rows = [row async for row in super().ask(query, parameters, pk=pk, at_once=at_once)]
+        for row in rows:
+            yield row
 
     @override
     async def write(self, pk: str, operations: Sequence[Operation]) -> list[str]:

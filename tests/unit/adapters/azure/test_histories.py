@@ -54,6 +54,12 @@ class History:
             except Died:
                 return
 
+    async def sweeper(self) -> None:
+        """Ends what it sees twice, although it may be alive."""
+        sweep = Sweep(TakesTurns(self._proxy, self.turns, self._dice, dies=0.0))
+        for _ in range(self._dice.choice((0, 6))):
+            await sweep.tick()
+
     async def _sign(self, table: CosmosTable, token: str) -> None:
         keys = self.tried[token] = self._dice.sample(PLACES, self._dice.randint(1, 3))
         if self._dice.random() < 0.2:
@@ -81,6 +87,7 @@ async def test_each_change_is_made_everywhere_or_nowhere(
             monkeypatch.setattr(module, "pause", pause)
         monkeypatch.setattr(table_module, "PATIENCE_S", dice.choice((0.0, 0.01, 1000.0)))
         clients = [asyncio.create_task(history.client(name)) for name in "abcde"]
+        clients.append(asyncio.create_task(history.sweeper()))
         await history.turns.drive(clients)
         await asyncio.gather(*clients)
         cosmos.lose_answers = 0
