@@ -60,7 +60,7 @@ class Container:
         try:
             return await self._proxy.read_item(document_id, partition_key=pk)
         except exceptions.CosmosResourceNotFoundError as error:
-            if error.sub_status:  # it is not the document that is missing
+            if _is_more(error):
                 raise away(error) from error
             return None
         except AzureError as error:
@@ -119,6 +119,11 @@ def away(error: Exception) -> Unavailable:
     """What may work later."""
     why = str(error).strip().splitlines()[0][:300]
     return Unavailable(f"Cosmos DB: {why}", code="cosmos_unavailable")
+
+
+def _is_more(error: Any) -> bool:
+    """Whether more is missing than a document: the container, a session."""
+    return bool(error.sub_status)
 
 
 def _told_s(error: Any) -> float:

@@ -31,13 +31,15 @@ what has stood from one sweep to the next.
 
 Why nothing goes wrong when somebody is slow, or an answer is lost and the SDK sends again:
 
-- Every write has an etag or requires that there is no document, so a second one does nothing.
+- Every write has an etag or requires that there is no document, so a second one does nothing. (It
+  would, if it came so late that its document is gone again: a ghost that nobody commits, or an item
+  as if it was written then. A connection that broke holds nothing back for so long.)
 - Who is refused looks: an intent of its own name was placed by itself, and a note of its own name
   that does not say `aborted` is its commit. Others never remove such a note: they let it
   expire, a day later, so that its owner finds it.
 - An intent is only taken away once its note exists. A commit therefore finds all of its intents.
 - A note that says `aborted` expires after a day. An owner does not commit once `COMMIT_WITHIN_S`
-  have passed; a call and its repetitions take a minute and a half at most.
+  have passed; a call and its repetitions take minutes at most.
 - Nobody holds intents while waiting for those of others: who meets one takes its own away.
 """
 
