@@ -17,6 +17,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 LOOPBACK = re.compile(r"\b127\.0\.0\.1:(\d+)")
 
+NETS = tuple(f"10.211.{number}" for number in range(256))
+ADDRESSES = tuple(f"{net}.1" for net in NETS)
+"""Where this machine may be seen from another host."""
+
 Forward = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 _numbers = itertools.count(os.getpid() % 200)
@@ -64,7 +68,7 @@ class OtherHost:
 async def other_host() -> AsyncGenerator[OtherHost]:
     """One that is gone at the end, with all that runs there. Raises NoOtherHostError."""
     number = next(_numbers)
-    name, link, net = f"headpond-{number}", f"hp{number}", f"10.211.{number}"
+    name, link, net = f"headpond-{number}", f"hp{number}", NETS[number]
     if os.name != "posix" or os.geteuid() != 0 or shutil.which("ip") is None:
         raise NoOtherHostError("it takes Linux, root and iproute2")
     try:

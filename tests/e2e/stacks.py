@@ -14,6 +14,7 @@ entry in the audit log.
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 import tempfile
@@ -22,20 +23,23 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from headpond.adapters.local.clock import SystemClock
 from headpond.cli.bulk import submit_patiently
 from headpond.client import Client
 from headpond.demo.files import held_out_file
 from headpond.demo.titles import Title, job_for, read_titles
 from headpond.domain.job import JobState
 from tests.e2e.commands import Up, headpond, up
-from tests.e2e.other_host import NoOtherHostError, other_host
+from tests.e2e.other_host import ADDRESSES, NoOtherHostError, other_host
 from tests.e2e.trouble import Trouble, kept_worker
+from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.google_emulators import firestore_emulator, pubsub_emulator
 from tests.emulators.moto_server import moto_process
+from tests.emulators.servicebus_server import servicebus_server
 from tests.postgres import running_server
 from tests.redis_server import running
 
-STACKS = ("sqlite", "postgres", "redis", "aws", "gcp")
+STACKS = ("sqlite", "postgres", "redis", "aws", "gcp", "azure")
 PER_S = 8.0
 """Orders of a second, so that there is work whenever somebody is killed."""
 
@@ -75,6 +79,14 @@ async def servers(stack: str, folder: Path) -> AsyncGenerator[Mapping[str, str]]
                     "PUBSUB_EMULATOR_HOST": opened.enter_context(pubsub_emulator()),
                     "HEADPOND_STORE": f"firestore://{place}",
                     "HEADPOND_QUEUE": f"pubsub://{place}",
+                }
+            case "azure":
+                cosmos = await opened.enter_async_context(cosmos_server(Cosmos()))
+                bus = await opened.enter_async_context(servicebus_server(SystemClock(), *ADDRESSES))
+                yield {
+                    "HEADPOND_STORE": f"cosmos://test/pond/store?endpoint={cosmos.url}&key={KEY}",
+                    "HEADPOND_QUEUE": bus.url("pond"),
+                    "SSL_CERT_FILE": os.environ["SSL_CERT_FILE"],
                 }
             case _:
                 yield {}

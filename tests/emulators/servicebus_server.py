@@ -53,14 +53,17 @@ class ServiceBus:
 
 
 @asynccontextmanager
-async def servicebus_server(clock: Clock) -> AsyncGenerator[ServiceBus]:
-    """Sets `SSL_CERT_FILE`. Skips where there is no Proton."""
+async def servicebus_server(clock: Clock, *also_at: str) -> AsyncGenerator[ServiceBus]:
+    """Sets `SSL_CERT_FILE`. Skips where there is no Proton.
+
+    The certificate is good for addresses that it is `also_at`, by way of somebody else.
+    """
     find_proton()
     from tests.emulators.servicebus_links import Links  # noqa: PLC0415 - not to be had everywhere
 
     broker, authority = Broker(clock), trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    certificate: Any = authority.issue_cert("127.0.0.1")
+    certificate: Any = authority.issue_cert("127.0.0.1", *also_at)
     certificate.configure_cert(context)
     runner = web.AppRunner(administration(broker))
     await runner.setup()

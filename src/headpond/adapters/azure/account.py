@@ -113,10 +113,11 @@ async def _container(client: Any, place: Place) -> tuple[Any, Mapping[str, Any]]
     try:
         return container, await container.read()
     except exceptions.CosmosResourceNotFoundError:
-        # Another process may make it at the same time.
+        # Another process may make either at the same time.
         with contextlib.suppress(exceptions.CosmosResourceExistsError):
-            database = await client.create_database_if_not_exists(place.database)
-            await database.create_container_if_not_exists(
+            await client.create_database_if_not_exists(place.database)
+        with contextlib.suppress(exceptions.CosmosResourceExistsError):
+            await client.get_database_client(place.database).create_container_if_not_exists(
                 place.container,
                 PartitionKey(path=PARTITIONED_BY),
                 indexing_policy=POLICY,

@@ -5,7 +5,6 @@ identity of the machine or the pod. A key of the namespace is named in the URL i
 `SSL_CERT_FILE` names other authorities to trust than those that the SDK brings.
 """
 
-import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -58,8 +57,6 @@ def place_of(url: str) -> Place:
 @asynccontextmanager
 async def open_namespace(place: Place) -> AsyncGenerator[Namespace]:
     """Clients that try nothing again by themselves."""
-    # At `info` they tell every request.
-    logging.getLogger("azure").setLevel(logging.WARNING)
     once: dict[str, Any] = {"retry_total": 0}
     if trusted := os.environ.get("SSL_CERT_FILE"):
         once["connection_verify"] = trusted

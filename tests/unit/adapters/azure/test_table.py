@@ -195,6 +195,14 @@ async def test_a_container_is_made_once_with_what_is_asked_of_it(cosmos: Cosmos)
     assert made["defaultTtl"] == -1
 
 
+async def test_processes_that_begin_together_make_one_container(cosmos: Cosmos) -> None:
+    async def begin() -> None:
+        async with open_container(place(cosmos)):
+            pass
+
+    await asyncio.gather(*(begin() for _ in range(8)))
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
