@@ -120,9 +120,10 @@ class Cosmos:
 
     # Resources
 
-    def account(self) -> Json:
+    def account(self, host: str) -> Json:
+        """For who called it by this address."""
         places = [
-            {"name": f"Region {number}", "databaseAccountEndpoint": self.url}
+            {"name": f"Region {number}", "databaseAccountEndpoint": f"http://{host}/"}
             for number in range(self.regions)
         ]
         said: Json = {
@@ -327,8 +328,7 @@ class Gateway:
             return web.json_response(body, status=error.status, headers=error.headers)
 
     async def _account(self, request: web.Request) -> web.Response:
-        del request
-        return web.json_response(self._cosmos.account())
+        return web.json_response(self._cosmos.account(request.host))
 
     async def _create_database(self, request: web.Request) -> web.Response:
         return web.json_response(self._cosmos.create_database(await request.json()), status=201)

@@ -19,7 +19,7 @@ INSTALL = ("uv", "pip", "install", "--target", str(FOLDER), "python-qpid-proton=
 
 def find_proton() -> None:
     """Have it, or skip; fails where it should be had."""
-    if importlib.util.find_spec("proton") is None:
+    if not _there():
         if "CI" in os.environ and shutil.which("cc") is not None:
             pytest.fail(f"not built: {' '.join(INSTALL)}")
         pytest.skip(f"Azure Service Bus is untested: {' '.join(INSTALL)}")
@@ -27,8 +27,11 @@ def find_proton() -> None:
 
 def build_proton() -> None:
     """Once for all processes of the tests, before they begin: it takes a minute."""
-    if FOLDER.exists():
-        sys.path.append(str(FOLDER))
-    if importlib.util.find_spec("proton") is None and "CI" in os.environ and shutil.which("cc"):
+    if not _there() and "CI" in os.environ and shutil.which("cc"):
         subprocess.run(INSTALL, check=True, timeout=600)  # noqa: S603 - our own command
+
+
+def _there() -> bool:
+    if FOLDER.exists() and str(FOLDER) not in sys.path:
         sys.path.append(str(FOLDER))
+    return importlib.util.find_spec("proton") is not None
