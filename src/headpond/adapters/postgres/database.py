@@ -3,7 +3,7 @@
 A statement is sent whole and answered whole, and mostly it is the transaction too: the server never
 waits for a client while it holds what others need. Two pools: one whose commits are on the disk
 before they return, and one for reading and for what a crash may undo. A third kind of connection
-listens (see `bells`).
+listens (see `bells`), a fourth vacuums now and then.
 
 A statement that was sent is heard to its end, whether or not somebody still waits for it, so that
 no connection is left in the middle of one. What the server rolled back for another's sake is done
@@ -14,6 +14,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
+from headpond.adapters.postgres import vacuum
 from headpond.adapters.postgres.bells import Bells
 from headpond.adapters.postgres.connection import (
     FAILURES,
@@ -28,7 +31,6 @@ from headpond.adapters.postgres.connection import (
 )
 from headpond.adapters.postgres.groups import Groups, Work
 from headpond.adapters.postgres.schema import migrate
-from headpond.adapters.postgres.vacuum import Vacuum
 from headpond.errors import Unavailable
 
 T = TypeVar("T")
@@ -52,7 +54,7 @@ class Database:
         self._quick = Pool(self._connect_unsynced, connections)
         self._groups = Groups(self._commit)
         self.bells = Bells(self._tell, self._connect_unsynced)
-        self.vacuum = Vacuum(self._vacuum)
+        self.vacuum = vacuum.Vacuum(self._connect_to_vacuum)
         self._running: set[asyncio.Future[Any]] = set()
         self._closed = False
 
@@ -78,6 +80,7 @@ class Database:
         self._closed = True
         while self._running:
             await asyncio.wait(self._running)
+        await self.vacuum.close()
         await self.bells.close()
         await self._synced.close()
         await self._quick.close()
@@ -125,13 +128,10 @@ class Database:
     async def _on(self, pool: Pool, operation: Operation[T]) -> T:
         if self._closed:
             raise Unavailable("The store is closed.", code="store_unavailable")
-        return await asyncio.shield(self._begin(pool, operation))
-
-    def _begin(self, pool: Pool, operation: Operation[T]) -> asyncio.Future[T]:
         running = asyncio.ensure_future(_insist(pool, operation))
         self._running.add(running)
         running.add_done_callback(self._forget)
-        return running
+        return await asyncio.shield(running)
 
     def _forget(self, running: asyncio.Future[Any]) -> None:
         self._running.discard(running)
@@ -141,14 +141,15 @@ class Database:
     async def _tell(self, channels: list[str], words: list[str]) -> object:
         return await self.write("tell", channels, words, synced=False)
 
-    def _vacuum(self) -> None:
-        self._begin(self._quick, lambda connection: run(connection, "vacuum_messages"))
-
     async def _connect(self) -> Connection:
         return await connect(self._url, self._limits)
 
     async def _connect_unsynced(self) -> Connection:
         return await connect(self._url, self._limits, synced=False)
+
+    async def _connect_to_vacuum(self) -> Connection:
+        limits = replace(self._limits, statement_s=vacuum.WITHIN_S)
+        return await connect(self._url, limits, synced=False)
 
 
 async def _insist(pool: Pool, operation: Operation[T]) -> T:

@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -81,7 +82,7 @@ class Signal:
 class Write(Generic[Item, T]):
     """An item on its way through the writer, and where its result goes."""
 
-    __slots__ = ("error", "future", "item", "result", "spare", "spared", "synced", "work")
+    __slots__ = ("error", "future", "item", "result", "spare", "synced", "work")
 
     def __init__(
         self,
@@ -97,15 +98,19 @@ class Write(Generic[Item, T]):
         self.future = future
         self.synced = synced
         self.spare = spare
-        self.spared = False
         self.result: T | None = None
         self.error: Exception | None = None
 
-    def look(self, connection: sqlite3.Connection) -> None:
-        """Find out whether it is needed."""
-        if self.spare is not None:
+    def is_spared(self, connection: sqlite3.Connection) -> bool:
+        """Whether a look shows that it is not needed, or cannot be had."""
+        if self.spare is None:
+            return False
+        try:
             self.result = self.spare(connection)
-            self.spared = self.result is not None
+        except Exception as error:  # noqa: BLE001 - it goes to whoever asked
+            self.error = translated(error)
+            return True
+        return self.result is not None
 
     def deliver(self) -> None:
         if self.future.done():
@@ -205,8 +210,9 @@ class Database:
         if self._closing.is_set():
             raise Unavailable("The store is closed.", code="store_unavailable")
         if self._inline:
-            self._commit([write])
-            self._deliver([write])
+            if due := self._due([write]):
+                self._commit(due)
+                self._deliver(due)
         else:
             self._gathered.append(write)
             if len(self._gathered) == 1:
@@ -255,10 +261,9 @@ class Database:
         while True:
             waiting, ended = self._next_writes()
             for start in range(0, len(waiting), GROUP):
-                group = waiting[start : start + GROUP]
-                self._commit(group)
-                with contextlib.suppress(RuntimeError):  # the loop has ended: nobody asks
-                    self._loop.call_soon_threadsafe(self._deliver, group)
+                if due := self._due(waiting[start : start + GROUP]):
+                    self._commit(due)
+                    self._soon(partial(self._deliver, due))
             if ended:
                 return
             if self._wal_is_long.is_set():
@@ -278,6 +283,22 @@ class Database:
                 return waiting, False
         return waiting, True
 
+    def _due(self, group: Sequence[Write[Any, Any]]) -> list[Write[Any, Any]]:
+        """Those that are to be written; the others have what they wanted, and wait for nobody."""
+        due: list[Write[Any, Any]] = []
+        for write in group:
+            if not write.is_spared(self._writer):
+                due.append(write)
+            elif self._inline:
+                write.deliver()
+            else:
+                self._soon(write.deliver)
+        return due
+
+    def _soon(self, callback: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody asks
+            self._loop.call_soon_threadsafe(callback)
+
     def _commit(self, group: Sequence[Write[Any, Any]]) -> None:
         try:
             self._transaction(group)
@@ -290,14 +311,9 @@ class Database:
                 self._commit([write])
 
     def _transaction(self, group: Sequence[Write[Any, Any]]) -> None:
-        for write in group:
-            write.look(self._writer)
-        due = [write for write in group if not write.spared]
-        if not due:
-            return
-        self._set_synced(any(write.synced for write in due))
+        self._set_synced(any(write.synced for write in group))
         with transaction(self._writer):
-            for work, alike in groupby(due, attrgetter("work")):
+            for work, alike in groupby(group, attrgetter("work")):
                 writes = list(alike)
                 results = work(self._writer, [write.item for write in writes])
                 for write, result in zip(writes, results, strict=True):
@@ -311,8 +327,7 @@ class Database:
     def _deliver(self, group: Sequence[Write[Any, Any]]) -> None:
         for write in group:
             write.deliver()
-        if not all(write.spared for write in group):
-            self._changed.notify()
+        self._changed.notify()
 
     def _checkpoint(self) -> None:
         connection = connect(self._path)

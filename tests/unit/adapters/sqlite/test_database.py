@@ -200,6 +200,28 @@ async def test_a_file_that_stays_locked_is_unavailable(
     await database.close()
 
 
+async def test_a_look_that_spares_a_write_waits_for_no_lock(path: Path, database: Database) -> None:
+    commits = database.commits
+    with closing(connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        blocked = asyncio.create_task(database.write(putting("blocked")))
+        spared = asyncio.create_task(
+            database.write(putting("spared"), spare=lambda _: "nothing to do")
+        )
+        failed = asyncio.create_task(
+            database.write(putting("failed"), spare=lambda file: file.execute("nonsense"))
+        )
+        assert await spared == "nothing to do"
+        with pytest.raises(Unavailable, match="nonsense"):
+            await failed
+        assert not blocked.done()
+        assert database.commits == commits
+        other.execute("ROLLBACK")
+    await blocked
+    assert await database.write(putting("needed"), spare=lambda _: None) == 1
+    assert await database.read(names) == ["blocked", "needed"]
+
+
 async def test_a_file_that_is_locked_at_the_start_is_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
