@@ -32,6 +32,9 @@ CLOSE_S = 1.5
 TYPICAL_TOKENS = 500.0
 """Work of a message, as long as none was seen here."""
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding raises: also where a string is no UTF-8, and where it is nested without end."""
+
 Poll = asyncio.Task[list[Lease]]
 T = TypeVar("T")
 
@@ -158,7 +161,7 @@ class HandleQueue(Queue):
         for handle, text in received:
             try:
                 body = decode_body(text)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 # It comes again when its lease lapses, and may be for a newer release.
                 log.exception("a message in %s cannot be read: %s", lane, text[:200])
                 continue

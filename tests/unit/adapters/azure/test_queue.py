@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from azure.servicebus import ServiceBusMessage
+from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from headpond.adapters.azure import links
 from headpond.adapters.azure.links import AT_ONCE
@@ -252,9 +253,19 @@ async def test_a_message_that_cannot_be_read_costs_the_others_nothing(
 ) -> None:
     await queue.send([message("a")])
     async with queue._namespace.messages.get_queue_sender(LANE) as sender:
-        await sender.send_messages(ServiceBusMessage("not ours"))
-    assert names(await queue.receive([BATCH], limit=10, lease_s=10)) == ["a"]
+        for foreign in (
+            ServiceBusMessage("not ours"),
+            ServiceBusMessage(b'{"message":{"job_id":"\xff"}}'),
+            ServiceBusMessage(b'{"more":' + b"[" * 100_000),
+            AmqpAnnotatedMessage(value_body="text of JMS"),
+            AmqpAnnotatedMessage(sequence_body=[[1, 2]]),
+        ):
+            await sender.send_messages(foreign)
+    await queue.send([message("b")])
+    assert names(await all_of(queue, 2)) == ["a", "b"]
+    assert caplog.text.count("cannot be read") == 5
     assert "cannot be read: b'not ours'" in caplog.text
+    assert "cannot be read: AmqpMessageBodyType.VALUE: b'text of JMS'" in caplog.text
 
 
 async def test_what_waits_is_anybodys_and_its_work_is_reckoned(queue: ServiceBusQueue) -> None:
