@@ -209,7 +209,8 @@ class HandleQueue(Queue):
                     return leases[:limit]
         finally:
             for lane, poll in polls.items():
-                self._let_go(poll, lane, lease_s)
+                if not _failed(poll):
+                    self._let_go(poll, lane, lease_s)
         return []
 
     def _taken_up(self, lane: Lane, lease_s: float) -> Poll | None:
@@ -222,14 +223,15 @@ class HandleQueue(Queue):
 
     def _let_go(self, poll: Poll, lane: Lane, lease_s: float) -> None:
         async def give_back() -> None:
+            await asyncio.wait([poll])
+            if self._strays.pop(poll, None) is None:
+                return
             try:
-                leases = await asyncio.shield(poll)
+                await self._try_to_give_back(poll.result())
             except Unavailable as error:
-                self._strays.pop(poll, None)
                 log.warning("a message may wait for its lease to lapse: %s", error)
-            else:
-                if self._strays.pop(poll, None) is not None:
-                    await self._try_to_give_back(leases)
+            except Exception:
+                log.exception("a message may wait for its lease to lapse")
 
         self._strays[poll] = (lane, lease_s)
         returning = asyncio.create_task(give_back())
@@ -251,6 +253,11 @@ class HandleQueue(Queue):
 
     def _note_work(self, message: Message) -> None:
         self._typical_tokens += (message.work_tokens - self._typical_tokens) / 64
+
+
+def _failed(poll: Poll) -> bool:
+    """What it failed with is raised to whoever waited."""
+    return poll.done() and not poll.cancelled() and poll.exception() is not None
 
 
 def lane_of(lease: Lease) -> Lane:
