@@ -77,9 +77,14 @@ class HandleQueue(Queue):
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
         """Hide messages for so long; those that were hidden."""
 
-    async def _extend(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
-        """Hold leases for so long; those that were held. Where messages are hidden, hide them."""
-        return await self._hide(leases, lease_s)
+    async def _extend(
+        self, leases: Sequence[Lease], lease_s: float
+    ) -> tuple[list[Lease], list[Lease]]:
+        """Hold leases for so long; those that were held, and those that hold as long as before.
+
+        Where messages are hidden, hide them.
+        """
+        return await self._hide(leases, lease_s), []
 
     @abstractmethod
     async def _remove(self, leases: Sequence[Lease]) -> None:
@@ -119,11 +124,10 @@ class HandleQueue(Queue):
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
         # Held when asked and held still when answered: the cloud may have taken it in between.
         until = self._clock.now() + lease_s
-        taken = await self._extend(self._leases.held(leases), lease_s)
-        held = self._leases.held(taken)
-        for lease in held:
+        taken, left = await self._extend(self._leases.held(leases), lease_s)
+        for lease in self._leases.held(taken):
             self._leases.prolong(lease, until)
-        return held
+        return self._leases.held([*taken, *left])
 
     @override
     async def ack(self, leases: Sequence[Lease]) -> None:

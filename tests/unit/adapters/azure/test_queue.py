@@ -7,7 +7,7 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from headpond.adapters.azure import links
-from headpond.adapters.azure.links import AT_ONCE
+from headpond.adapters.azure.links import AT_ONCE, Received, ReceivingLinks
 from headpond.adapters.azure.namespaces import Place, place_of
 from headpond.adapters.azure.queue import NO_LIMIT, ServiceBusQueue, open_queue
 from headpond.domain.quote import ANYBODY
@@ -294,13 +294,54 @@ async def test_what_may_come_twice_is_told_and_not_sent_again(
     await queue.send([message("a")])
     leases = await queue.receive([BATCH], limit=1, lease_s=10)
 
-    async def failing(leases: list[Lease]) -> None:
-        raise Unavailable(f"not {len(leases)}", code="servicebus_unavailable")
+    async def failing(_: ReceivingLinks, received: Received) -> bool:
+        raise Unavailable(f"not {received.token}", code="servicebus_unavailable")
 
-    monkeypatch.setattr(queue, "_remove", failing)
+    monkeypatch.setattr(ReceivingLinks, "complete", failing)
     await queue.give_back(leases, delay_s=60)
-    assert "1 messages of default/batch may come twice: not 1" in caplog.text
+    assert f"1 messages of default/batch may come twice: not {leases[0].token}" in caplog.text
     assert await queue.depth(BATCH) == Depth(ready=1, leased=0, delayed=1)
+
+
+async def test_what_lost_its_lock_before_it_was_completed_may_come_twice(
+    queue: ServiceBusQueue, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.send([message("a")])
+    leases = await queue.receive([BATCH], limit=1, lease_s=10)
+    clock.advance(10)
+    # As if the clock of this process had stood.
+    queue._leases.begin(leases[0], clock.now(), clock.now() + 10)
+    await queue.give_back(leases, delay_s=60)
+    assert "1 messages of default/batch may come twice: its lock was lost" in caplog.text
+    assert await queue.depth(BATCH) == Depth(ready=1, leased=0, delayed=1)
+
+
+async def test_a_lock_that_is_not_renewed_for_once_costs_the_others_nothing(
+    queue: ServiceBusQueue,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await queue.send([message("a"), message("b")])
+    first, second = await all_of(queue, 2)
+    renew = ReceivingLinks.renew
+
+    async def failing(links: ReceivingLinks, received: Received) -> bool:
+        if received.token == first.token:
+            raise Unavailable("not now", code="servicebus_unavailable")
+        return await renew(links, received)
+
+    monkeypatch.setattr(ReceivingLinks, "renew", failing)
+    clock.advance(40)
+    assert set(await queue.extend([first, second], lease_s=60)) == {first, second}
+    assert "1 of 2 locks could not be renewed for now" in caplog.text
+    with pytest.raises(Unavailable, match="not now"):
+        await queue.extend([first], lease_s=60)
+    clock.advance(20)
+    assert await queue.extend([first, second], lease_s=60) == [second]
+    clock.advance(59)
+    await queue.ack([second])
+    assert names(await queue.receive([BATCH], limit=2, lease_s=60)) == names([first])
 
 
 async def test_a_lane_that_is_gone_is_unavailable(
