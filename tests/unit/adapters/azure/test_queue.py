@@ -1,6 +1,7 @@
 """What is particular to lanes in Service Bus."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from azure.servicebus import ServiceBusMessage
@@ -9,10 +10,12 @@ from azure.servicebus.amqp import AmqpAnnotatedMessage
 from headpond.adapters.azure import links
 from headpond.adapters.azure.links import AT_ONCE, Received, ReceivingLinks
 from headpond.adapters.azure.namespaces import Place, place_of
-from headpond.adapters.azure.queue import NO_LIMIT, ServiceBusQueue, open_queue
+from headpond.adapters.azure.queue import NO_LIMIT, POLL_S, ServiceBusQueue, open_queue
+from headpond.domain.lane import Priority
 from headpond.domain.quote import ANYBODY
 from headpond.errors import Unavailable
 from headpond.ports.queue import Depth, Lease, LeaseToken
+from headpond.services.worker.pulling import WAIT_S
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
 from tests.emulators.servicebus_broker import Queue
@@ -388,6 +391,12 @@ async def test_a_job_costs_four_operations(queue: ServiceBusQueue, server: Servi
     await queue.extend(leases, lease_s=30)
     await queue.ack(leases)
     assert server.broker.calls == {"Send": 1, "Receive": 1, "renew-lock": 1, "Complete": 1}
+
+
+def test_a_worker_with_nothing_to_do_costs_what_the_page_says() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "backends.md").read_text()
+    polls = len(Priority) * 30 * 86_400 / min(WAIT_S, POLL_S)
+    assert f"with two lanes {polls / 1e6:.1f} million operations a month" in page
 
 
 def test_a_place_is_a_namespace_a_prefix_and_who_we_are() -> None:
