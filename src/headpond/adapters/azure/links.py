@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from azure.core.exceptions import AzureError
 from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
+from azure.servicebus.amqp import AmqpMessageBodyType
 from azure.servicebus.exceptions import MessageAlreadySettled, MessageLockLostError
 
 from headpond.adapters.azure.namespaces import CALL_S
@@ -183,9 +184,12 @@ class Received:
     by: ServiceBusReceiver
 
     @property
-    def body(self) -> bytes:
-        """As it was sent."""
-        return b"".join(self.message.body)
+    def body(self) -> bytes | str:
+        """As it was sent; what is no data was not sent by us, and is told in words."""
+        body = self.message.body
+        if self.message.body_type is AmqpMessageBodyType.DATA:
+            return b"".join(body)
+        return f"{self.message.body_type}: {body!r}"
 
 
 class ReceivingLinks:

@@ -133,46 +133,54 @@ class ServiceBusQueue(HandleQueue):
         return leases
 
     @override
-    async def _extend(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
-        renewed = await self._each(leases, ReceivingLinks.renew)
-        return [lease for lease, held in zip(leases, renewed, strict=True) if held]
+    async def _extend(
+        self, leases: Sequence[Lease], lease_s: float
+    ) -> tuple[list[Lease], list[Lease]]:
+        answers = await self._each(leases, ReceivingLinks.renew)
+        told = list(zip(leases, answers, strict=True))
+        renewed = [lease for lease, answer in told if answer is True]
+        failed = [lease for lease, answer in told if isinstance(answer, Unavailable)]
+        if not renewed:
+            _raise_first(answers)
+        elif failed:
+            log.warning("%d of %d locks could not be renewed for now", len(failed), len(leases))
+        return renewed, failed
 
     @override
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
         if for_s <= 0:
-            await self._each(leases, ReceivingLinks.abandon)
+            _raise_first(await self._each(leases, ReceivingLinks.abandon))
         else:
             due = self._clock.now() + for_s
             for lane, some in self._calls(leases, lane_of):
                 bodies = [encode_body(Body(lease.message)) for lease in some]
                 await self._sender(lane).send(bodies, due)
-                try:
-                    await self._remove(some)
-                except Unavailable as error:
+                answers = await self._each(some, ReceivingLinks.complete)
+                left = [answer or "its lock was lost" for answer in answers if answer is not True]
+                if left:
                     # To send them again would make it worse.
-                    log.warning("%d messages of %s may come twice: %s", len(some), lane, error)
+                    log.warning("%d messages of %s may come twice: %s", len(left), lane, left[0])
         return list(leases)
 
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
-        await self._each(leases, ReceivingLinks.complete)
+        _raise_first(await self._each(leases, ReceivingLinks.complete))
 
     async def _each(
         self,
         leases: Sequence[Lease],
         call: Callable[[ReceivingLinks, Received], Awaitable[bool]],
-    ) -> list[bool]:
-        """Whether each lock was held. All are tried, whichever fails."""
+    ) -> list[bool | Unavailable]:
+        """Whether each lock was held, or why that is not known. All are tried, whichever fails."""
 
-        async def held(lease: Lease) -> bool:
+        async def held(lease: Lease) -> bool | Unavailable:
             received = self._received.get(lease.token)
-            return received is not None and await call(self._receiver(lane_of(lease)), received)
+            try:
+                return received is not None and await call(self._receiver(lane_of(lease)), received)
+            except Unavailable as error:
+                return error
 
-        answers = await asyncio.gather(*map(held, leases), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return [answer is True for answer in answers]
+        return await asyncio.gather(*map(held, leases))
 
     async def _make(self, lane: Lane, lock: timedelta | None = None) -> None:
         """The queue, if it is not there, and its locks that long, once for each length."""
@@ -219,3 +227,9 @@ class ServiceBusQueue(HandleQueue):
                 dead,
             )
         self._dead[lane] = dead
+
+
+def _raise_first(answers: Sequence[bool | Unavailable]) -> None:
+    for answer in answers:
+        if isinstance(answer, Unavailable):
+            raise answer

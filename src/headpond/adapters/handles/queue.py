@@ -32,6 +32,9 @@ CLOSE_S = 1.5
 TYPICAL_TOKENS = 500.0
 """Work of a message, as long as none was seen here."""
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding raises: also where a string is no UTF-8, and where it is nested without end."""
+
 Poll = asyncio.Task[list[Lease]]
 T = TypeVar("T")
 
@@ -74,9 +77,14 @@ class HandleQueue(Queue):
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
         """Hide messages for so long; those that were hidden."""
 
-    async def _extend(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
-        """Hold leases for so long; those that were held. Where messages are hidden, hide them."""
-        return await self._hide(leases, lease_s)
+    async def _extend(
+        self, leases: Sequence[Lease], lease_s: float
+    ) -> tuple[list[Lease], list[Lease]]:
+        """Hold leases for so long; those that were held, and those that hold as long as before.
+
+        Where messages are hidden, hide them.
+        """
+        return await self._hide(leases, lease_s), []
 
     @abstractmethod
     async def _remove(self, leases: Sequence[Lease]) -> None:
@@ -116,11 +124,10 @@ class HandleQueue(Queue):
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
         # Held when asked and held still when answered: the cloud may have taken it in between.
         until = self._clock.now() + lease_s
-        taken = await self._extend(self._leases.held(leases), lease_s)
-        held = self._leases.held(taken)
-        for lease in held:
+        taken, left = await self._extend(self._leases.held(leases), lease_s)
+        for lease in self._leases.held(taken):
             self._leases.prolong(lease, until)
-        return held
+        return self._leases.held([*taken, *left])
 
     @override
     async def ack(self, leases: Sequence[Lease]) -> None:
@@ -158,7 +165,7 @@ class HandleQueue(Queue):
         for handle, text in received:
             try:
                 body = decode_body(text)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 # It comes again when its lease lapses, and may be for a newer release.
                 log.exception("a message in %s cannot be read: %s", lane, text[:200])
                 continue
@@ -206,7 +213,8 @@ class HandleQueue(Queue):
                     return leases[:limit]
         finally:
             for lane, poll in polls.items():
-                self._let_go(poll, lane, lease_s)
+                if not _failed(poll):
+                    self._let_go(poll, lane, lease_s)
         return []
 
     def _taken_up(self, lane: Lane, lease_s: float) -> Poll | None:
@@ -219,14 +227,15 @@ class HandleQueue(Queue):
 
     def _let_go(self, poll: Poll, lane: Lane, lease_s: float) -> None:
         async def give_back() -> None:
+            await asyncio.wait([poll])
+            if self._strays.pop(poll, None) is None:
+                return
             try:
-                leases = await asyncio.shield(poll)
+                await self._try_to_give_back(poll.result())
             except Unavailable as error:
-                self._strays.pop(poll, None)
                 log.warning("a message may wait for its lease to lapse: %s", error)
-            else:
-                if self._strays.pop(poll, None) is not None:
-                    await self._try_to_give_back(leases)
+            except Exception:
+                log.exception("a message may wait for its lease to lapse")
 
         self._strays[poll] = (lane, lease_s)
         returning = asyncio.create_task(give_back())
@@ -248,6 +257,11 @@ class HandleQueue(Queue):
 
     def _note_work(self, message: Message) -> None:
         self._typical_tokens += (message.work_tokens - self._typical_tokens) / 64
+
+
+def _failed(poll: Poll) -> bool:
+    """What it failed with is raised to whoever waited."""
+    return poll.done() and not poll.cancelled() and poll.exception() is not None
 
 
 def lane_of(lease: Lease) -> Lane:

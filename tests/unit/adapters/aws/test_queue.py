@@ -163,3 +163,43 @@ async def test_a_lease_that_ends_while_others_are_extended_is_left_out(
 
     monkeypatch.setattr(queue, "_batch", meanwhile)
     assert await queue.extend(leases, lease_s=10) == leases[:-1]
+
+
+async def test_a_poll_that_failed_under_who_waited_is_raised_and_not_told_beside(
+    queue: SqsQueue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing(*asked: Lane | float) -> list[Lease]:
+        if asked[-1]:
+            raise Unavailable(f"not {asked[0]}", code="sqs_unavailable")
+        return []
+
+    monkeypatch.setattr(queue, "_poll", failing)
+    with pytest.raises(Unavailable, match="not "):
+        await queue.receive([INTERACTIVE, BATCH], limit=1, lease_s=10, wait_s=5)
+    assert not queue._strays
+    assert not queue._returns
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("error", [Unavailable("not now", code="sqs_unavailable"), KeyError("bug")])
+async def test_a_poll_that_nobody_waits_for_may_fail_with_anything(
+    queue: SqsQueue,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    fails = asyncio.Event()
+
+    async def failing(*asked: Lane | float) -> list[Lease]:
+        if asked[-1]:
+            await fails.wait()
+            raise error
+        return []
+
+    monkeypatch.setattr(queue, "_poll", failing)
+    assert await queue.receive([BATCH], limit=1, lease_s=10, wait_s=0.01) == []
+    assert len(queue._strays) == 1
+    fails.set()
+    await asyncio.gather(*queue._returns)
+    assert not queue._strays
+    assert caplog.text.count("a message may wait for its lease to lapse") == 1

@@ -1,17 +1,21 @@
 """What is particular to lanes in Service Bus."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from azure.servicebus import ServiceBusMessage
+from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from headpond.adapters.azure import links
-from headpond.adapters.azure.links import AT_ONCE
+from headpond.adapters.azure.links import AT_ONCE, Received, ReceivingLinks
 from headpond.adapters.azure.namespaces import Place, place_of
-from headpond.adapters.azure.queue import NO_LIMIT, ServiceBusQueue, open_queue
+from headpond.adapters.azure.queue import NO_LIMIT, POLL_S, ServiceBusQueue, open_queue
+from headpond.domain.lane import Priority
 from headpond.domain.quote import ANYBODY
 from headpond.errors import Unavailable
 from headpond.ports.queue import Depth, Lease, LeaseToken
+from headpond.services.worker.pulling import WAIT_S
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
 from tests.emulators.servicebus_broker import Queue
@@ -252,9 +256,19 @@ async def test_a_message_that_cannot_be_read_costs_the_others_nothing(
 ) -> None:
     await queue.send([message("a")])
     async with queue._namespace.messages.get_queue_sender(LANE) as sender:
-        await sender.send_messages(ServiceBusMessage("not ours"))
-    assert names(await queue.receive([BATCH], limit=10, lease_s=10)) == ["a"]
+        for foreign in (
+            ServiceBusMessage("not ours"),
+            ServiceBusMessage(b'{"message":{"job_id":"\xff"}}'),
+            ServiceBusMessage(b'{"more":' + b"[" * 100_000),
+            AmqpAnnotatedMessage(value_body="text of JMS"),
+            AmqpAnnotatedMessage(sequence_body=[[1, 2]]),
+        ):
+            await sender.send_messages(foreign)
+    await queue.send([message("b")])
+    assert names(await all_of(queue, 2)) == ["a", "b"]
+    assert caplog.text.count("cannot be read") == 5
     assert "cannot be read: b'not ours'" in caplog.text
+    assert "cannot be read: AmqpMessageBodyType.VALUE: b'text of JMS'" in caplog.text
 
 
 async def test_what_waits_is_anybodys_and_its_work_is_reckoned(queue: ServiceBusQueue) -> None:
@@ -283,13 +297,54 @@ async def test_what_may_come_twice_is_told_and_not_sent_again(
     await queue.send([message("a")])
     leases = await queue.receive([BATCH], limit=1, lease_s=10)
 
-    async def failing(leases: list[Lease]) -> None:
-        raise Unavailable(f"not {len(leases)}", code="servicebus_unavailable")
+    async def failing(_: ReceivingLinks, received: Received) -> bool:
+        raise Unavailable(f"not {received.token}", code="servicebus_unavailable")
 
-    monkeypatch.setattr(queue, "_remove", failing)
+    monkeypatch.setattr(ReceivingLinks, "complete", failing)
     await queue.give_back(leases, delay_s=60)
-    assert "1 messages of default/batch may come twice: not 1" in caplog.text
+    assert f"1 messages of default/batch may come twice: not {leases[0].token}" in caplog.text
     assert await queue.depth(BATCH) == Depth(ready=1, leased=0, delayed=1)
+
+
+async def test_what_lost_its_lock_before_it_was_completed_may_come_twice(
+    queue: ServiceBusQueue, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await queue.send([message("a")])
+    leases = await queue.receive([BATCH], limit=1, lease_s=10)
+    clock.advance(10)
+    # As if the clock of this process had stood.
+    queue._leases.begin(leases[0], clock.now(), clock.now() + 10)
+    await queue.give_back(leases, delay_s=60)
+    assert "1 messages of default/batch may come twice: its lock was lost" in caplog.text
+    assert await queue.depth(BATCH) == Depth(ready=1, leased=0, delayed=1)
+
+
+async def test_a_lock_that_is_not_renewed_for_once_costs_the_others_nothing(
+    queue: ServiceBusQueue,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await queue.send([message("a"), message("b")])
+    first, second = await all_of(queue, 2)
+    renew = ReceivingLinks.renew
+
+    async def failing(links: ReceivingLinks, received: Received) -> bool:
+        if received.token == first.token:
+            raise Unavailable("not now", code="servicebus_unavailable")
+        return await renew(links, received)
+
+    monkeypatch.setattr(ReceivingLinks, "renew", failing)
+    clock.advance(40)
+    assert set(await queue.extend([first, second], lease_s=60)) == {first, second}
+    assert "1 of 2 locks could not be renewed for now" in caplog.text
+    with pytest.raises(Unavailable, match="not now"):
+        await queue.extend([first], lease_s=60)
+    clock.advance(20)
+    assert await queue.extend([first, second], lease_s=60) == [second]
+    clock.advance(59)
+    await queue.ack([second])
+    assert names(await queue.receive([BATCH], limit=2, lease_s=60)) == names([first])
 
 
 async def test_a_lane_that_is_gone_is_unavailable(
@@ -336,6 +391,12 @@ async def test_a_job_costs_four_operations(queue: ServiceBusQueue, server: Servi
     await queue.extend(leases, lease_s=30)
     await queue.ack(leases)
     assert server.broker.calls == {"Send": 1, "Receive": 1, "renew-lock": 1, "Complete": 1}
+
+
+def test_a_worker_with_nothing_to_do_costs_what_the_page_says() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "backends.md").read_text()
+    polls = len(Priority) * 30 * 86_400 / min(WAIT_S, POLL_S)
+    assert f"with two lanes {polls / 1e6:.1f} million operations a month" in page
 
 
 def test_a_place_is_a_namespace_a_prefix_and_who_we_are() -> None:

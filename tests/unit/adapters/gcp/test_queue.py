@@ -160,9 +160,11 @@ async def test_a_message_that_cannot_be_read_costs_the_others_nothing(
     queue: PubsubQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     await queue.send([message("a")])
-    await queue._publisher.publish(topic=queue._topic(BATCH), messages=[{"data": b"not ours"}])
+    foreign = [{"data": b"not ours"}, {"data": b'{"message":{"job_id":"\xff"}}'}]
+    await queue._publisher.publish(topic=queue._topic(BATCH), messages=foreign)
     assert names(await queue.receive([BATCH], limit=10, lease_s=10)) == ["a"]
     assert "cannot be read: b'not ours'" in caplog.text
+    assert caplog.text.count("cannot be read") == 2
 
 
 async def test_what_waits_is_anybodys_and_is_asked_for_rarely(
