@@ -2,16 +2,16 @@
 
 Only what has one right answer has one: a request that is answered greedily (`temperature` 0) or
 draws from a `seed`. Whoever asks for a sample wants another one each time, and `n` of them are
-samples too. What looks at the world outside (a web search, a picture at an address, a file) may
-find another world next time, so prompts are plain text.
+samples too. What looks at the world outside (a web search, a tool that the engine runs, a picture
+at an address, a file) may find another world next time, so prompts are plain text.
 
-Equal are requests that differ in the order of parameters and of a message's fields, in white
+Equal are requests that differ in the order of parameters and of a message's own fields, in white
 space, in how text is escaped, in the form of a parameter's number (0, 0.0, -0.0), in a null for
 what is left out, and in fields that engines read no answer from. Of defaults two are the same
 everywhere and may be written or not; an engine takes the others from its own settings.
 
-All else counts as it was written. So does the order within tools and schemas: templates show it to
-the model, and it is the order in which a constrained answer comes.
+All else counts as it was written. So does the order within tools, calls and schemas: templates show
+it to the model, and it is the order in which a constrained answer comes.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from headpond.domain.job import Job
 Fingerprint = NewType("Fingerprint", str)
 """64 hex digits."""
 
-FORM = 1
+FORM = 2
 """One higher whenever the same request gets another fingerprint, or answers are kept otherwise."""
 
 WITHOUT_EFFECT = frozenset(
@@ -43,8 +43,14 @@ WITHOUT_EFFECT = frozenset(
 )
 """By OpenAI's reference of chat completions: who asks, how it is billed, kept and sent."""
 
-FROM_OUTSIDE = ("audio", "web_search_options")
-"""The audio of an answer has a name that its maker forgets after a while."""
+FROM_OUTSIDE = ("audio", "plugins", "search_parameters", "web_search_options")
+"""By the references of OpenAI, OpenRouter (`plugins`) and xAI (`search_parameters`).
+
+The audio of an answer has a name that its maker forgets after a while.
+"""
+
+RANDOM_SEED = 2**32 - 1
+"""For it llama.cpp draws a seed of its own, as vLLM does for -1."""
 
 DEFAULTS = {"logprobs": False, "n": 1}
 
@@ -53,7 +59,6 @@ TEXTS = ("text", "refusal")
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def fingerprint(job: Job, request: bytes, *, model_version: str | None) -> Fingerprint | None:
@@ -82,9 +87,26 @@ def _plain(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_one_answer(asked: dict[str, Any]) -> bool:
-    drawn = asked.get("temperature") != 0 and "seed" not in asked
-    outside = any(name in asked for name in FROM_OUTSIDE)
+    drawn = asked.get("temperature") != 0 and not _is_seed(asked.get("seed"))
+    outside = any(name in asked for name in FROM_OUTSIDE) or not _are_calls(asked.get("tools", []))
     return not drawn and not outside and "n" not in asked and _is_text(asked.get("messages"))
+
+
+def _is_seed(seed: object) -> bool:
+    return isinstance(seed, int) and seed >= 0 and seed != RANDOM_SEED
+
+
+def _are_calls(tools: object) -> bool:
+    """Tools that whoever asked runs; engines run others themselves (web_search, mcp)."""
+    return isinstance(tools, list) and all(map(_is_function, cast("list[object]", tools)))
+
+
+def _is_function(tool: object) -> bool:
+    match tool:
+        case {"type": "function"}:
+            return True
+        case _:
+            return False
 
 
 def _is_text(messages: object) -> bool:
@@ -108,9 +130,9 @@ def _is_text_part(part: object) -> bool:
             return False
 
 
-def _canonical(name: str, value: object) -> msgspec.Raw:
+def _canonical(name: str, value: Any) -> Any:
     if name == "messages":
-        return msgspec.Raw(_encode_sorted(value))
+        return [dict(sorted(message.items())) for message in value]
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return msgspec.Raw(_encode(value))
+        return int(value)
+    return value

@@ -73,6 +73,8 @@ def test_what_changes_no_answer_does_not_count(field: Fields) -> None:
         {"messages": [PROMPT | {"content": [{"type": "text", "text": "hello"}]}]},
         {"temperature": 0.5, "seed": 7},
         {"seed": 7},
+        {"seed": -1},
+        {"temperature": None, "seed": 0},
         {"max_tokens": 12},
         {"max_completion_tokens": 12},
         {"logprobs": True},
@@ -102,6 +104,15 @@ NO_ONE_ANSWER: list[Fields] = [
     {"temperature": 0.7},
     {"n": 2},
     {"seed": 7, "n": 2},
+    {"temperature": None, "seed": -1},
+    {"temperature": 0.7, "seed": 2**32 - 1},
+    {"temperature": 0.7, "seed": "7"},
+    {"tools": {}},
+    {"tools": ["web_search"]},
+    {"tools": [TOOL, {"type": "web_search"}]},
+    {"tools": [{"type": "mcp", "server_url": "x"}]},
+    {"plugins": [{"id": "web"}]},
+    {"search_parameters": {"mode": "auto"}},
     {"web_search_options": {}},
     {"audio": {"voice": "alloy"}},
     {"messages": None},
@@ -143,6 +154,13 @@ def test_the_order_within_tools_and_schemas_counts() -> None:
         for schema in (one, other)
     ]
     assert names[0] != names[1]
+
+
+def test_the_order_within_the_arguments_of_a_call_counts() -> None:
+    orders: list[Fields] = [{"a": 1, "b": 2}, {"b": 2, "a": 1}]
+    calls: list[Fields] = [{"id": "1", "function": {"arguments": order}} for order in orders]
+    said: list[Fields] = [{"role": "assistant", "tool_calls": [call]} for call in calls]
+    assert of(PLAIN | {"messages": [said[0]]}) != of(PLAIN | {"messages": [said[1]]})
 
 
 @given(
