@@ -5,7 +5,8 @@ there is brought along from release to release. Here no commit is synced, a rele
 answers otherwise begins anew, and whoever deletes the file loses nothing but time.
 
 It is opened when it is used first, and again after each failure: a file that was damaged and has
-been deleted is made anew.
+been deleted is made anew. One that is there is opened without writing, so that who only reads waits
+for nobody who writes.
 """
 
 import asyncio
@@ -35,6 +36,8 @@ APPLICATION_ID = 0x48506E63
 """Stands in the file's header and says that it is ours (the letters HPnc)."""
 
 BUSY_TIMEOUT_S = 0.25
+"""Longest wait for somebody else's lock. The thread is held for it, and so is `close`."""
+
 LOT = 64
 """Answers that are dropped in one go."""
 
@@ -60,7 +63,7 @@ class SqliteAnswerCache(AnswerCache):
         row = (name, self._clock.now() + keep_s, answer)
 
         def put(file: sqlite3.Connection) -> None:
-            with transaction(file):
+            with transaction(file, within_s=BUSY_TIMEOUT_S):
                 file.execute(sql("put_answer"), row)
                 while _bytes_in_use(file) > self._max_bytes:
                     if not file.execute(sql("drop_oldest_answers"), (LOT,)).rowcount:
@@ -73,7 +76,7 @@ class SqliteAnswerCache(AnswerCache):
         lot = (self._clock.now(), LOT)
 
         def forget(file: sqlite3.Connection) -> int:
-            with transaction(file):
+            with transaction(file, within_s=BUSY_TIMEOUT_S):
                 return file.execute(sql("forget_answers"), lot).rowcount
 
         forgotten = 0
@@ -106,22 +109,30 @@ class SqliteAnswerCache(AnswerCache):
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    connection = connect(path, busy_timeout_s=BUSY_TIMEOUT_S)
+    connection = connect(path, busy_timeout_s=BUSY_TIMEOUT_S, within_s=BUSY_TIMEOUT_S)
     try:
         connection.execute("PRAGMA synchronous = normal")
         connection.execute("PRAGMA wal_autocheckpoint = 1000")
-        with opening(path), transaction(connection):
-            _make(connection, path)
+        with opening(path):
+            if _form(connection) != (APPLICATION_ID, FORM):
+                with transaction(connection, within_s=BUSY_TIMEOUT_S):
+                    _make(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _make(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the table, unless it is there; one of another release goes."""
+def _form(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Whose file it is, and of which form."""
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (form,) = connection.execute("PRAGMA user_version").fetchone()
+    return application_id, form
+
+
+def _make(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the table, unless somebody else has just done so; one of another release goes."""
+    application_id, form = _form(connection)
     empty = connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
     if application_id != APPLICATION_ID and not empty:
         raise SettingsError(f"{path} is a database of something else. Choose another `cache.url`.")

@@ -32,10 +32,13 @@ def sql(name: str) -> str:
     return (files("headpond.adapters.sqlite") / "statements" / f"{name}.sql").read_text()
 
 
-def connect(path: Path, *, busy_timeout_s: float | None = None) -> sqlite3.Connection:
+def connect(
+    path: Path, *, busy_timeout_s: float | None = None, within_s: float | None = None
+) -> sqlite3.Connection:
     """A connection in WAL mode, every commit synced to the disk, no implicit transactions.
 
-    `busy_timeout_s` is how long a single statement waits for a lock.
+    `busy_timeout_s` is how long a single statement waits for a lock, `within_s` how long the switch
+    of a new file to WAL does; BUSY_TIMEOUT_S if None.
     """
     with opening(path):
         _make(path)
@@ -47,7 +50,7 @@ def connect(path: Path, *, busy_timeout_s: float | None = None) -> sqlite3.Conne
             cached_statements=256,
         )
         try:
-            _use_wal(connection)
+            _use_wal(connection, within_s)
         except BaseException:
             connection.close()
             raise
@@ -69,12 +72,12 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection, within_s: float | None) -> None:
     """Switch a new file to WAL; an old one is already.
 
     When processes open a new file at once, SQLite refuses all but one of them without waiting.
     """
-    _insist(connection, "PRAGMA journal_mode = wal", every_s=SWITCH_AGAIN_S)
+    _insist(connection, "PRAGMA journal_mode = wal", every_s=SWITCH_AGAIN_S, within_s=within_s)
 
 
 @contextlib.contextmanager
@@ -89,9 +92,14 @@ def opening(path: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """Commit what happens inside, or nothing of it."""
-    _insist(connection, "BEGIN IMMEDIATE", every_s=BEGIN_AGAIN_S)
+def transaction(
+    connection: sqlite3.Connection, *, within_s: float | None = None
+) -> Generator[None]:
+    """Commit what happens inside, or nothing of it.
+
+    It begins within this time, or BUSY_TIMEOUT_S, and the busy time-out of one statement.
+    """
+    _insist(connection, "BEGIN IMMEDIATE", every_s=BEGIN_AGAIN_S, within_s=within_s)
     try:
         yield
         connection.execute("COMMIT")
@@ -102,9 +110,11 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
         raise
 
 
-def _insist(connection: sqlite3.Connection, statement: str, *, every_s: float) -> None:
+def _insist(
+    connection: sqlite3.Connection, statement: str, *, every_s: float, within_s: float | None
+) -> None:
     """Run the statement, again and again while somebody else has the lock."""
-    until = time.monotonic() + BUSY_TIMEOUT_S
+    until = time.monotonic() + (BUSY_TIMEOUT_S if within_s is None else within_s)
     while True:
         try:
             connection.execute(statement)

@@ -14,6 +14,9 @@ from headpond.errors import SettingsError, Unavailable
 from headpond.testing.cache_suite import KEEP_S, ROOM, a_name
 from headpond.testing.clocks import ManualClock
 
+SOON_S = 5.0
+"""Far more than the cache waits for a lock, and far less than the store."""
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -112,6 +115,34 @@ async def test_a_table_that_is_damaged_while_it_is_open_is_unavailable(
     with pytest.raises(Unavailable):
         await cache.get(a_name(1))
     assert await cache.get(a_name(1)) is None
+
+
+@pytest.mark.parametrize("opened_before", [True, False])
+async def test_who_holds_the_lock_keeps_writers_away_for_a_moment_and_readers_not_at_all(
+    cache: SqliteAnswerCache, path: Path, opened_before: bool
+) -> None:
+    await cache.put(a_name(1), b"answer", KEEP_S)
+    other = cache if opened_before else SqliteAnswerCache(path, ManualClock(), max_bytes=ROOM)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(SOON_S):
+            assert await other.get(a_name(1)) == b"answer"
+            for call in (other.put(a_name(2), b"answer", KEEP_S), other.forget()):
+                with pytest.raises(Unavailable):
+                    await call
+            assert await other.get(a_name(1)) == b"answer"
+            await other.close()
+
+
+async def test_a_new_file_that_is_locked_is_given_up_as_soon(
+    cache: SqliteAnswerCache, path: Path
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        async with asyncio.timeout(SOON_S):
+            with pytest.raises(Unavailable):
+                await cache.put(a_name(1), b"answer", KEEP_S)
+            await cache.close()
 
 
 async def test_workers_that_open_it_at_once_do_not_harm_each_other(path: Path) -> None:
