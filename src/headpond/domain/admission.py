@@ -18,8 +18,9 @@ def room(
     takes a place of `limit`: it is in the engine, but does not run. A gauge that is None is not
     known and takes nothing; the worker says elsewhere that it is missing.
 
-    What is `settling` has left the engine and takes no place there, but memory: a worker has no
-    more than twice its limit in its hands, so that a slow store slows the pull.
+    What is `settling` has left the engine and takes no place there, but memory: of both together
+    a worker has no more than twice its limit, so that a slow store slows the pull. Who waits in its
+    hands for something else is `in_flight` only where whoever asks counts it so.
     """
     if kv_usage is not None and kv_usage > kv_usage_limit:
         return 0

@@ -58,7 +58,7 @@ class Answers:
         stored = await self._unless_it_fails(partial(self._cache.get, name))
         try:
             return None if stored is None else _decode(stored)
-        except msgspec.MsgspecError:  # damaged
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # damaged
             return None
 
     async def put(self, name: Fingerprint, answer: KnownAnswer) -> None:

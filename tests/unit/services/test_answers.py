@@ -87,7 +87,18 @@ def test_an_answer_that_is_too_large_is_not_put() -> None:
     run_virtually(experiment())
 
 
-@pytest.mark.parametrize("stored", [b"", b"\xff", b"\x80", b"\x81\xa8response\x01"])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        b"\xff",
+        b"\x80",
+        b"\x81\xa8response\x01",
+        b"\x81\xa6engine\xa1\xff",
+        b"\x81\xa1x" + 5_000 * b"\x91",
+    ],
+    ids=["nothing", "no map", "no fields", "another type", "no text", "too deep"],
+)
 def test_what_is_damaged_is_not_there(stored: bytes) -> None:
     async def experiment() -> None:
         kept = Kept()

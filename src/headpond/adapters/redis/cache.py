@@ -1,8 +1,8 @@
 """Answers on Redis, which processes on any number of machines share.
 
 Each is a key of its own with a time-out, so the server forgets by itself, and one that is full may
-throw them away (`maxmemory-policy volatile-…`, or `allkeys-…` where nothing else lies there). When
-an answer's time is over, Headpond's clock says: the value begins with it.
+throw them away, if nothing else of Headpond's lies there (counts of rate limits have time-outs,
+too). When an answer's time is over, Headpond's clock says: the value begins with it.
 """
 
 import math

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from headpond.domain.facts import CacheAsked
+from headpond.domain.facts import CacheAsked, DutyFailed
 from headpond.domain.fingerprint import Fingerprint
 from headpond.domain.known_answer import KnownAnswer
 from headpond.domain.outcome import Misconfigured, NotNow, Outcome, Settlement
@@ -74,10 +74,15 @@ class Recall:
         return max(0, len(self.waiting) - limit)
 
     async def unanswered(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Those that the engine is to be asked for, now; `ended` is to be called for each."""
+        """Those that the engine is to be asked for, now; `ended` is to be called for each.
+
+        Whatever fails here, each claim is one of them or in our hands.
+        """
         if self._answers is None:
             return [*claims]
-        asked = await asyncio.gather(*(self._asks(claim, self._answers) for claim in claims))
+        asked = await asyncio.gather(
+            *(self._asks_at_least(claim, self._answers) for claim in claims)
+        )
         return [claim for claim, asks in zip(claims, asked, strict=True) if asks]
 
     def ended(self, claim: Claim, outcome: Outcome | None) -> None:
@@ -112,6 +117,13 @@ class Recall:
         """Wait until what is to be remembered is, or cannot be."""
         if self._puts:
             await asyncio.wait(self._puts)
+
+    async def _asks_at_least(self, claim: Claim, answers: Answers) -> bool:
+        try:
+            return await self._asks(claim, answers)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the engine can answer
+            self._listener.hear(DutyFailed("cache", repr(error)))
+            return True
 
     async def _asks(self, claim: Claim, answers: Answers) -> bool:
         name = answers.name_of(claim.job, claim.request)

@@ -13,9 +13,17 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.cache import MemoryAnswerCache
-from headpond.domain.facts import CacheAsked, ClaimLost, EngineAnswered, JobClaimed, JobConvicted
+from headpond.domain.facts import (
+    CacheAsked,
+    ClaimLost,
+    DutyFailed,
+    EngineAnswered,
+    JobClaimed,
+    JobConvicted,
+)
 from headpond.domain.fingerprint import Fingerprint
 from headpond.domain.job import Job, JobId, JobState, Usage
+from headpond.domain.known_answer import KnownAnswer
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import (
     Answered,
@@ -319,6 +327,41 @@ def test_a_twin_that_fell_unnoticed_is_not_overwritten() -> None:
             await lake.jobs.swap(twin.cancelled(lake.clock.now()))
             await lake.ended(*ids)
         assert (await lake.record(ids[1])).state is JobState.CANCELLED
+
+    run_virtually(experiment())
+
+
+class Mistaken(Answers):
+    """Cannot look for an answer to the first that asks."""
+
+    mistakes = 1
+
+    @override
+    async def get(self, name: Fingerprint) -> KnownAnswer | None:
+        if self.mistakes:
+            self.mistakes -= 1
+            raise RuntimeError("a mistake of ours")
+        return await super().get(name)
+
+
+def test_a_mistake_about_one_request_loses_neither_it_nor_its_neighbours() -> None:
+    async def experiment() -> None:
+        lake, engine = Lake(), ScriptedEngine(script=after(1))
+        ids = [await lake.ask(text) for text in ("a", "b", "b", "c")]
+        answers = Mistaken(
+            lake.cache, settings=CacheSettings(), model_version=None, listener=lake.ear
+        )
+        worker = lake.worker(engine, answers=answers)
+        worker.start()
+        async with asyncio.timeout(10):
+            jobs = await lake.ended(*ids)
+        await worker.stop(grace_s=0)
+        assert succeeded(jobs)
+        assert {job.lost_leases for job in jobs} == {0}
+        assert engine.asked == 3
+        assert lake.ear.heard(DutyFailed) == [
+            DutyFailed("cache", "RuntimeError('a mistake of ours')")
+        ]
 
     run_virtually(experiment())
 
