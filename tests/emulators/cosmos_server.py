@@ -21,7 +21,7 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +96,8 @@ class Cosmos:
         self.ahead_s = 0.0
         self.lose_answers = 0
         """So many writes from now on are made and not answered."""
+        self.meanwhile: Callable[[], Awaitable[None]] = _nothing
+        """What others do before somebody learns that there is no answer."""
         self.throttle = 0
         """So many requests for documents are answered with 429, or what is set below."""
         self.throttled_with = 429
@@ -374,6 +376,7 @@ class Gateway:
         answers = self._cosmos.batch(collection, pk, json.loads(body))
         if self._cosmos.lose_answers:
             self._cosmos.lose_answers -= 1
+            await self._cosmos.meanwhile()
             assert request.transport is not None
             request.transport.abort()
         failed = any(answer["statusCode"] >= 400 for answer in answers)
@@ -406,6 +409,10 @@ class Gateway:
     def _collection_of(self, request: web.Request) -> Collection:
         names = request.match_info
         return self._cosmos.within(names["database"], names["collection"])
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _authorized(request: web.Request) -> None:

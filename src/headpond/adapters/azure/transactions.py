@@ -152,6 +152,10 @@ class Transactions:
             await self.helped(Intent(txn, home, None))
 
     async def _write_alone(self, part: Part) -> None:
+        """Who is refused knows its own write by its name, but that is gone once another has written.
+
+        Then Changed is raised although it was written, and the conditions decide that hold by then.
+        """
         by = _name()
         try:
             await self._container.write(part.pk, [_made(step, by) for step in part.steps])

@@ -37,7 +37,8 @@ class DocumentBatchStore(BatchStore):
             "name": batch.id,
             **_moving(batch),
         }
-        await self._table.write(Put(item))
+        # It is new, and whose answer got lost must not write it over what became of it.
+        await self._table.write(Put(item, absent=True))
 
     @override
     async def get(self, batch_id: BatchId) -> Batch | None:

@@ -30,7 +30,8 @@ class DocumentKeyStore(KeyStore):
             "revoked": 0 if key.revoked_at is None else 1,
             "record": _encode(key),
         }
-        await self._table.write(Put(item))
+        # It is new, and whose answer got lost must not write it over its revocation.
+        await self._table.write(Put(item, absent=True))
 
     @override
     async def find(self, digest: str) -> ApiKey | None:

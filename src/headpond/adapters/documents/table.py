@@ -65,7 +65,11 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Put(msgspec.Struct, frozen=True):
-    """Write an item: in any case, or iff there is none."""
+    """Write an item: in any case, or iff there is none.
+
+    Where an answer got lost, "in any case" may be once more, over what others wrote meanwhile. So
+    what is new is written iff there is none, and who added it may be refused by itself.
+    """
 
     item: Mapping[str, Value]
     absent: bool = False

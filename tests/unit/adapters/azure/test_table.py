@@ -18,16 +18,21 @@ from headpond.adapters.azure.account import POLICY, Place, open_container, place
 from headpond.adapters.azure.container import Container
 from headpond.adapters.azure.table import CosmosTable, open_table
 from headpond.adapters.documents.agenda import up_to
+from headpond.adapters.documents.batches import DocumentBatchStore
 from headpond.adapters.documents.jobs import DocumentJobStore
+from headpond.adapters.documents.keys import DocumentKeyStore
 from headpond.adapters.documents.table import Change, Check, Delete, Key, Put
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.domain.batch import RunnerName
 from headpond.domain.job import Ticket, Usage
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Settlement
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.jobs import Idempotency, NewJob
 from headpond.services.two_step_delivery import TwoStepDelivery
+from headpond.testing.batches_suite import a_batch
 from headpond.testing.clocks import ManualClock
+from headpond.testing.keys_suite import a_key
 from headpond.testing.records import RESPONSE, a_job, new_job
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 
@@ -106,6 +111,28 @@ async def test_a_write_whose_answer_got_lost_knows_itself(
     cosmos.lose_answers = 1
     assert not await table.write(Delete(A))
     assert await table.get(A) is None
+
+
+async def test_whose_answer_got_lost_writes_nothing_over_those_who_came_after(
+    cosmos: Cosmos, table: CosmosTable
+) -> None:
+    keys, batches = DocumentKeyStore(table), DocumentBatchStore(table)
+    key, batch = a_key(1), a_batch()
+    taken = batch.took(RunnerName("runner"), 9e9)
+
+    async def revoked() -> None:
+        assert await keys.revoke(key.id, 5.0)
+
+    cosmos.lose_answers, cosmos.meanwhile = 1, revoked
+    await keys.add(key)
+    assert [each.revoked_at for each in await keys.all()] == [5.0]
+
+    async def claimed() -> None:
+        assert await batches.swap(taken)
+
+    cosmos.lose_answers, cosmos.meanwhile = 1, claimed
+    await batches.add(batch)
+    assert await batches.get(batch.id) == taken
 
 
 async def test_a_service_with_too_much_to_do_is_asked_again(
