@@ -99,7 +99,7 @@ class Cosmos:
         self.meanwhile: Callable[[], Awaitable[None]] = _nothing
         """What others do before somebody learns that there is no answer."""
         self.throttle = 0
-        """So many requests for documents are answered with 429, or what is set below."""
+        """So many requests of a container are answered with 429, or what is set below."""
         self.throttled_with = 429
         self.throttle_within = 0
         """So many batches are answered with 429 for one of their operations."""
@@ -155,9 +155,10 @@ class Cosmos:
         if name in self._databases[database]:
             raise Said(409, "Resource with specified id or name already exists.")
         everything: Json = {"includedPaths": [{"path": "/*"}], "excludedPaths": []}
+        policy = {"indexingMode": "consistent", **body.get("indexingPolicy", everything)}
         properties = {
-            "indexingPolicy": everything,
             **body,
+            "indexingPolicy": policy,
             "_rid": _rid(f"{database}/{name}"),
             "_self": f"dbs/{database}/colls/{name}/",
         }
@@ -344,6 +345,7 @@ class Gateway:
         return web.json_response(made, status=201)
 
     async def _collection(self, request: web.Request) -> web.Response:
+        self._throttle()
         names = request.match_info
         found = self._cosmos.collection(names["database"], names["collection"])
         return web.json_response(found.properties)
@@ -401,10 +403,13 @@ class Gateway:
         return web.json_response(said, headers=more)
 
     def _count(self, kind: str) -> None:
+        self._throttle()
+        self._cosmos.calls[kind] += 1
+
+    def _throttle(self) -> None:
         if self._cosmos.throttle:
             self._cosmos.throttle -= 1
             raise Said(self._cosmos.throttled_with, "Request rate is large.", 3200, retry_ms=1)
-        self._cosmos.calls[kind] += 1
 
     def _collection_of(self, request: web.Request) -> Collection:
         names = request.match_info

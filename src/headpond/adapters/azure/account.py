@@ -22,7 +22,7 @@ from azure.cosmos import PartitionKey, exceptions
 from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
-from headpond.adapters.azure.container import away
+from headpond.adapters.azure.container import away, first_line
 from headpond.adapters.azure.documents import field_of
 from headpond.adapters.documents.table import INDEXES
 from headpond.errors import SettingsError
@@ -34,6 +34,9 @@ BACKOFF_S = 0.1
 THROTTLED_RETRIES = 9
 THROTTLED_S = 10.0
 """The SDK waits as long as it is told, and no longer than this altogether."""
+
+REFUSED = frozenset({None, 400, 401, 403, 404})
+"""What no other try makes better. None is that of a credential which has found nobody."""
 
 INDEXED = ("place", "open", *map(field_of, INDEXES))
 POLICY: Mapping[str, Any] = {
@@ -99,9 +102,10 @@ async def open_container(place: Place) -> AsyncGenerator[Any]:
             _require_consistency(await client._get_database_account())  # noqa: SLF001 - the only way to it
             container, properties = await _container(client, place)
         except (ClientAuthenticationError, exceptions.CosmosHttpResponseError) as error:
-            if error.status_code is not None and error.status_code >= 500:  # noqa: PLR2004 - servers' faults
+            if error.status_code not in REFUSED:
                 raise away(error) from error
-            raise SettingsError(f"store: Cosmos DB does not let us in: {_first(error)}") from error
+            message = f"store: Cosmos DB does not let us in: {first_line(error)}"
+            raise SettingsError(message) from error
         except (AzureError, ValueError) as error:
             raise away(error) from error
         _require_form(place, properties)
@@ -139,12 +143,16 @@ def _require_consistency(account: Any) -> None:
 
 
 def _require_form(place: Place, properties: Mapping[str, Any]) -> None:
-    partitioned_by = properties["partitionKey"]["paths"]
-    indexed = {path["path"] for path in properties["indexingPolicy"]["includedPaths"]}
+    partition_key, policy = properties["partitionKey"], properties["indexingPolicy"]
+    partitioned_by, version = partition_key["paths"], partition_key.get("version", 1)
+    ttl, mode = properties.get("defaultTtl"), policy["indexingMode"].lower()
+    indexed = {path["path"] for path in policy["includedPaths"]}
     missing = [f"/{field}/?" for field in INDEXED if f"/{field}/?" not in indexed]
     faults = [
         *([] if partitioned_by == [PARTITIONED_BY] else [f"is partitioned by {partitioned_by}"]),
-        *([] if "defaultTtl" in properties else ["lets no document expire (its TTL is off)"]),
+        *([] if version >= 2 else ["knows 101 bytes of a partition key (its version is 1)"]),  # noqa: PLR2004 - that of large keys
+        *([] if ttl == TTL_BY_DOCUMENT else [f"has a TTL of {ttl}, not of {TTL_BY_DOCUMENT}"]),
+        *([] if mode == POLICY["indexingMode"] else [f"has an index that is {mode}"]),
         *([] if not missing or "/*" in indexed else [f"does not index {', '.join(missing)}"]),
     ]
     if faults:
@@ -152,7 +160,3 @@ def _require_form(place: Place, properties: Mapping[str, Any]) -> None:
             f"store: the container {place.container!r} {' and '.join(faults)}; docs/backends.md "
             "says how to make one, or give the name of one that is not there yet."
         )
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -117,8 +117,12 @@ class Container:
 
 def away(error: Exception) -> Unavailable:
     """What may work later."""
-    why = str(error).strip().splitlines()[0][:300]
-    return Unavailable(f"Cosmos DB: {why}", code="cosmos_unavailable")
+    return Unavailable(f"Cosmos DB: {first_line(error)[:300]}", code="cosmos_unavailable")
+
+
+def first_line(error: Exception) -> str:
+    """What it says, or what it is: some say nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _is_more(error: Any) -> bool:

@@ -152,7 +152,7 @@ class Transactions:
             await self.helped(Intent(txn, home, None))
 
     async def _write_alone(self, part: Part) -> None:
-        """Who is refused knows its own write by its name, but that is gone once another has written.
+        """Who is refused knows its own write by its name, which is gone once another has written.
 
         Then Changed is raised although it was written, and the conditions decide that hold by then.
         """

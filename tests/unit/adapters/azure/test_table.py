@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from msgspec.structs import replace
@@ -234,7 +235,20 @@ async def test_processes_that_begin_together_make_one_container(cosmos: Cosmos) 
     ("options", "complaint"),
     [
         ({"partition_key": PartitionKey(path="/id"), "default_ttl": -1}, r"partitioned by \['/id"),
-        ({"partition_key": PartitionKey(path="/pk")}, "lets no document expire"),
+        ({"partition_key": PartitionKey(path="/pk")}, "has a TTL of None, not of -1"),
+        ({"partition_key": PartitionKey(path="/pk"), "default_ttl": 3600}, "has a TTL of 3600"),
+        (
+            {"partition_key": PartitionKey(path="/pk", version=1), "default_ttl": -1},
+            "knows 101 bytes of a partition key",
+        ),
+        (
+            {
+                "partition_key": PartitionKey(path="/pk"),
+                "default_ttl": -1,
+                "indexing_policy": {**POLICY, "indexingMode": "none"},
+            },
+            "has an index that is none",
+        ),
         (
             {
                 "partition_key": PartitionKey(path="/pk"),
@@ -285,6 +299,20 @@ async def test_a_wrong_key_has_no_store(cosmos: Cosmos) -> None:
     with pytest.raises(SettingsError, match=r"does not let us in.*401"):
         async with open_table(place(cosmos, key="d3Jvbmc=")):
             pass
+
+
+@pytest.mark.parametrize("status", [429, 449])
+async def test_a_service_with_too_much_to_do_at_the_start_is_unavailable(
+    status: int, cosmos: Cosmos
+) -> None:
+    cosmos.throttled_with, cosmos.throttle = status, 1000
+    with pytest.raises(Unavailable, match=str(status)):
+        async with open_table(place(cosmos)):
+            pass
+
+
+def test_an_error_that_says_nothing_is_named() -> None:
+    assert str(container_module.away(ServiceRequestError(""))) == "Cosmos DB: ServiceRequestError"
 
 
 async def test_nobody_has_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
