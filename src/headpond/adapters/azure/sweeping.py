@@ -1,15 +1,16 @@
 """Ends what other processes began and left, even where nobody comes by."""
 
 import asyncio
-import contextlib
+import logging
 
 from headpond.adapters.azure.container import Container
 from headpond.adapters.azure.documents import Document, read
 from headpond.adapters.azure.queries import OPEN
 from headpond.adapters.azure.transactions import Transactions, is_note
-from headpond.errors import Unavailable
 
 EVERY_S = 30.0
+
+log = logging.getLogger(__name__)
 
 
 class Sweep:
@@ -23,12 +24,14 @@ class Sweep:
     async def run(self) -> None:
         """For as long as the process lives."""
         while True:
-            with contextlib.suppress(Unavailable):
+            try:
                 await self.tick()
+            except Exception:
+                log.exception("a sweep of Cosmos DB ended early; the next one begins anew")
             await asyncio.sleep(EVERY_S)
 
     async def tick(self) -> None:
-        """Settle what stands and stood the last time."""
+        """Settle what stands and stood the last time, each by itself. Raises Unavailable."""
         homes: dict[str, str] = {}
         left: dict[str, list[Document]] = {}
         rows = self._container.ask(OPEN, {"@none": ""})
@@ -38,6 +41,9 @@ class Sweep:
             left.setdefault(txn, [])
             if not is_note(row):
                 left[txn].append(read(row))
-        for txn in homes.keys() & self._seen:
-            await self._transactions.settle(homes[txn], txn, left[txn])
-        self._seen = frozenset(homes)
+        seen, self._seen = self._seen, frozenset(homes)
+        for txn in homes.keys() & seen:
+            try:
+                await self._transactions.settle(homes[txn], txn, left[txn])
+            except Exception:
+                log.exception("the transaction %s could not be ended; the next sweep tries", txn)

@@ -16,7 +16,7 @@ from headpond.adapters.azure import container as container_module
 from headpond.adapters.azure import sweeping
 from headpond.adapters.azure import table as module
 from headpond.adapters.azure.account import POLICY, Place, open_container, place_of
-from headpond.adapters.azure.container import Container
+from headpond.adapters.azure.container import Container, create
 from headpond.adapters.azure.table import CosmosTable, open_table
 from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.batches import DocumentBatchStore
@@ -203,12 +203,15 @@ async def test_a_process_sweeps_for_as_long_as_it_lives(
     cosmos: Cosmos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "EVERY_S", 0.0)
-    async with open_table(place(cosmos)):
+    async with open_table(place(cosmos)), open_container(place(cosmos)) as proxy:
         await until(lambda: cosmos.calls["query"] > 5)
         cosmos.throttle = 15
         await until(lambda: cosmos.throttle == 0)
         swept = cosmos.calls["query"]
         await until(lambda: cosmos.calls["query"] > swept)
+        await Container(proxy).write("a", [create({"id": "of nobody", "pk": "a", "open": "x"})])
+        swept = cosmos.calls["query"]
+        await until(lambda: cosmos.calls["query"] > swept + 5)
 
 
 async def test_a_container_is_made_once_with_what_is_asked_of_it(cosmos: Cosmos) -> None:

@@ -1,14 +1,15 @@
 """Changes across partitions of Cosmos DB are made all or none, whoever dies or comes back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from headpond.adapters.azure import table as table_module
 from headpond.adapters.azure import transactions
-from headpond.adapters.azure.container import Container
+from headpond.adapters.azure.container import Container, Operation
 from headpond.adapters.azure.sweeping import Sweep
 from headpond.adapters.azure.table import CosmosTable
 from headpond.adapters.azure.transactions import NOTE_EXPIRES_S
@@ -146,6 +147,39 @@ async def test_what_nobody_meets_is_swept(moment: int, cosmos: Cosmos, proxy: An
     await sweep(proxy)
     assert not open_ends(cosmos)
     assert await seen(table) in (BEFORE, AFTER)
+
+
+class Sick(Container):
+    """Nothing can be written where it was written first."""
+
+    sick: str | None = None
+
+    @override
+    async def write(self, pk: str, operations: Sequence[Operation]) -> list[str]:
+        self.sick = self.sick or pk
+        if pk == self.sick:
+            raise Unavailable("it is sick", code="cosmos_unavailable")
+        return await super().write(pk, operations)
+
+
+async def test_a_transaction_that_cannot_be_ended_leaves_the_others_to_the_sweep(
+    cosmos: Cosmos, proxy: Any
+) -> None:
+    homes = {f"home{number}" for number in range(4)}
+    for home in homes:
+        intents = 2
+        with pytest.raises(Died):
+            await CosmosTable(Watched(proxy, dies_at(intents))).write(
+                Put(item(Key(home, "1"))), Put(item(Key(f"other of {home}", "1")))
+            )
+    container = Sick(proxy)
+    sweeping = Sweep(container)
+    await sweeping.tick()
+    await sweeping.tick()
+    assert [each["intent"]["home"] for each in open_ends(cosmos)] == [container.sick]
+    container.sick = "nobody"
+    await sweeping.tick()
+    assert not open_ends(cosmos)
 
 
 async def test_the_agenda_leads_to_what_its_owner_could_not_finish(
