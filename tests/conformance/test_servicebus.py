@@ -1,6 +1,7 @@
 """Lanes in Service Bus keep the contracts, over AMQP against an emulator that is on their clock."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from typing_extensions import override
@@ -19,6 +20,16 @@ from headpond.testing.queue_suite import QueueSuite
 from tests.emulators.servicebus_server import ahead, servicebus_server
 
 
+@asynccontextmanager
+async def queue_on(clock: ManualClock) -> AsyncGenerator[ServiceBusQueue]:
+    """On an emulator of its own."""
+    async with (
+        servicebus_server(clock) as server,
+        open_queue(place_of(server.url("headpond")), clock) as queue,
+    ):
+        yield queue
+
+
 class TestServiceBusQueue(QueueSuite):
     @pytest.fixture
     @override
@@ -28,10 +39,7 @@ class TestServiceBusQueue(QueueSuite):
     @pytest.fixture
     @override
     async def queue(self, clock: ManualClock) -> AsyncIterator[ServiceBusQueue]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        async with (
-            servicebus_server(clock) as server,
-            open_queue(place_of(server.url("headpond")), clock) as queue,
-        ):
+        async with queue_on(clock) as queue:
             yield queue
 
 
@@ -45,9 +53,6 @@ class TestTwoStepDeliveryOnServiceBus(DeliverySuite):
     @override
     async def stage(self, clock: ManualClock) -> AsyncIterator[Stage]:  # pyright: ignore[reportIncompatibleMethodOverride]
         jobs = MemoryJobStore(clock)
-        async with (
-            servicebus_server(clock) as server,
-            open_queue(place_of(server.url("headpond")), clock) as queue,
-        ):
+        async with queue_on(clock) as queue:
             delivery = two_steps(jobs, queue, clock)
             yield Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)
