@@ -122,24 +122,30 @@ async def moto_process() -> AsyncGenerator[Moto]:
     """A server in a process of its own, on the time of the machine."""
     with credentials():
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.emulators.moto_server"), stdout=asyncio.subprocess.PIPE
+            # Not `-m`: moto asks each class of its own for the package that it stands in.
+            *(sys.executable, "-c", "from tests.emulators import moto_server; moto_server.serve()"),
+            stdout=asyncio.subprocess.PIPE,
         )
         try:
             assert process.stdout is not None
-            yield Moto((await process.stdout.readline()).decode().strip())
+            url = (await process.stdout.readline()).decode().strip()
+            assert url, "moto ended before it served; it said why"
+            yield Moto(url)
         finally:
-            process.terminate()
+            if process.returncode is None:
+                process.terminate()
             await process.wait()
+
+
+def serve() -> None:
+    """Serve, and say where, until the process is killed."""
+    served = _server()
+    sys.stdout.write(f"http://127.0.0.1:{served.server_port}\n")
+    sys.stdout.flush()
+    served.serve_forever()
 
 
 def _server() -> BaseWSGIServer:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     app = Atomic(DomainDispatcherApplication(create_backend_app))
     return make_server("127.0.0.1", 0, app, threaded=True)
-
-
-if __name__ == "__main__":
-    served = _server()
-    sys.stdout.write(f"http://127.0.0.1:{served.server_port}\n")
-    sys.stdout.flush()
-    served.serve_forever()
