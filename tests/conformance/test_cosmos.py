@@ -49,7 +49,6 @@ async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobSto
     await store.close()
 
 
-@pytest.mark.timeout(180)  # of 770 jobs a call, which takes the SDK and the emulator 4 ms
 class TestTwoStepDeliveryOnCosmos(DeliverySuite):
     @pytest.fixture
     @override

@@ -6,6 +6,7 @@ prints the first seed that finds each of them.
 """
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -76,43 +77,39 @@ BUGS: dict[str, tuple[str, Plant]] = {
 }
 
 RARE = {
-    "what ended late is not archived": 12,
-    "the archive goes on past what could not be written": 50,
-    "a batch that ends early forgets what was no job yet": 7,
-    "an end is told before it is written": 17,
-    "lost leases have no bound": 7,
-    "a message is acknowledged when it is claimed": 4,
-    "a cancelled claim is renewed in two steps": 2,
-    "the reaper does not look": 2,
-    "the reaper forgets what was not sent": 4,
-    "the death of an engine is charged": 4,
-    "attempts have no bound": 12,
+    "a cancelled claim is renewed in two steps": 14,
+    "the reaper forgets what was not sent": 17,
+    "attempts have no bound": 7,
     "a cancel does not look whether it was written": 9,
     "the heart does not beat": 2,
-    "work goes on when its claim has fallen": 14,
-    "a pause never ends": 8,
-    "a run without a claim goes on telling": 367,
-    "every claim ignores the ticket": 221,
+    "work goes on when its claim has fallen": 2,
+    "a pause never ends": 4,
     "what a queue lost stays lost": 11,
-    "a line that the store refuses is passed over": 7,
-    "a batch of a dead gateway is left alone": 44,
+    "a line that the store refuses is passed over": 59,
+    "a batch that ends early forgets what was no job yet": 7,
+    "a batch of a dead gateway is left alone": 4,
+    "an end is told before it is written": 17,
     "a refusal counts as told": 14,
     "a webhook is tried once": 14,
-    "a run that follows another is no restart": 4,
-    "whoever ran a job goes on telling": 77,
+    "a run that follows another is no restart": 12,
+    "whoever ran a job goes on telling": 25,
     "a reader misses what came in between": 3,
-    "a result is stored before its last tokens": 12,
-    "redrives have no cap": 79,
+    "a result is stored before its last tokens": 4,
+    "redrives have no cap": 139,
     "bodies are erased early": 4,
-    "lines of open batches are erased": 12,
+    "lines of open batches are erased": 4,
     "nothing is ever erased": 4,
-    "a reissued job keeps its ticket": 4,
-    "settle is not fenced": 2,
-    "a claim ignores the deadline": 10,
-    "a cancelled claim is renewed": 2,
+    "what ended late is not archived": 12,
+    "the archive goes on past what could not be written": 50,
+    "every claim ignores the ticket": 221,
+    "a reissued job keeps its ticket": 11,
+    "settle is not fenced": 7,
+    "a cancelled claim is renewed": 14,
     "a message is sent for a key that is known": 6,
+    "a look at a team's messages begins anew": 7,
     "the limit counts for each lane": 4,
-    "a record of a batch is replaced whatever stands": 53,
+    "a record of a batch is replaced whatever stands": 74,
+    "a run without a claim goes on telling": 19,
     "retention passes by what is too new": 4,
 }
 """The first seed that found each of these when it was last looked; of the others one of the first
@@ -135,12 +132,17 @@ def find(bug: str, first: int = 0) -> tuple[int, str] | None:
 
 
 def main() -> int:
-    """Plant each bug and print what it takes to find it; 1 if that fails with any."""
+    """Plant each bug, print what it takes to find it, and then RARE; 1 if one is not found."""
+    rare: dict[str, int] = {}
     missed = 0
-    for bug, (store, _) in BUGS.items():
-        seed, violation = find(bug) or (None, "NOT FOUND")
-        missed += seed is None
-        print(f"{store:8}{seed!s:>5}  {bug:60}{violation[:100]}", flush=True)  # noqa: T201
+    with ProcessPoolExecutor() as processes:
+        for bug, found in zip(BUGS, processes.map(find, BUGS), strict=True):
+            seed, violation = found or (None, "NOT FOUND")
+            print(f"{BUGS[bug][0]:8}{seed!s:>5}  {bug:60}{violation[:100]}", flush=True)  # noqa: T201
+            missed += seed is None
+            if seed is not None and seed > 1:
+                rare[bug] = seed
+    print(f"RARE = {rare}")  # noqa: T201
     return int(bool(missed))
 
 

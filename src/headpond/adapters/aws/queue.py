@@ -17,6 +17,7 @@ ticket would be left, and each would pass for the other's lapsed lease. An error
 accepted instead, and it is sent again under a new ticket (`services/two_step_delivery.py`).
 """
 
+import logging
 import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -53,6 +54,9 @@ ATTRIBUTES = {
     "MessageRetentionPeriod": str(KEEP_S),
     "SqsManagedSseEnabled": "true",
 }
+
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -126,8 +130,25 @@ class SqsQueue(HandleQueue):
             await self._batch("DeleteMessageBatch", lane, entries)
 
     @override
+    async def _extend(
+        self, leases: Sequence[Lease], lease_s: float
+    ) -> tuple[list[Lease], list[Lease]]:
+        return await self._change(leases, lease_s)
+
+    @override
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
+        hidden, _ = await self._change(leases, for_s)
+        return hidden
+
+    async def _change(
+        self, leases: Sequence[Lease], for_s: float
+    ) -> tuple[list[Lease], list[Lease]]:
+        """Hide messages for so long; those that were hidden, and those that SQS had trouble with.
+
+        What is in neither is leased no more: of an entry that failed SQS says whose fault it is.
+        """
         hidden: list[Lease] = []
+        as_before: list[Lease] = []
         # Reckoned before the first call: by the next one, some may be held no more.
         lasting = {lease.token: min(for_s, self._leases.left_s(lease)) for lease in leases}
         for lane, some in self._calls(leases, lane_of):
@@ -140,8 +161,15 @@ class SqsQueue(HandleQueue):
                 for index, lease in enumerate(some)
             ]
             answer = await self._batch("ChangeMessageVisibilityBatch", lane, entries)
+            failed = [each for each in answer.get("Failed", ()) if not each["SenderFault"]]
+            if failed:
+                why = failed[0].get("Message") or failed[0]["Code"]
+                log.warning(
+                    "%d of %d leases of %s are as they were: %s", len(failed), len(some), lane, why
+                )
             hidden += [some[int(entry["Id"])] for entry in answer.get("Successful", ())]
-        return hidden
+            as_before += [some[int(entry["Id"])] for entry in failed]
+        return hidden, as_before
 
     async def _batch(self, operation: str, lane: Lane, entries: Sequence[object]) -> Answer:
         return await self._call(operation, lane, Entries=entries)

@@ -111,7 +111,10 @@ class Container:
             except AzureError as error:
                 raise away(error) from error
             else:
-                return [answer.get("eTag", "") for answer in answers]
+                return [
+                    "" if name == "delete" else answer["eTag"]
+                    for (name, _, _), answer in zip(operations, answers, strict=True)
+                ]
         raise AssertionError  # pragma: no cover - the last try has raised
 
 

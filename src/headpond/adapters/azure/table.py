@@ -153,6 +153,7 @@ class CosmosTable(Table):
 
     @override
     async def write(self, *writes: Write) -> frozenset[int]:
+        assert len({*map(_key_of, writes)}) == len(writes)  # noqa: S101 - an item is written once
         met: dict[str, float] = {}
         looked_at = [write for write in writes if not isinstance(write, Put)]
         for attempt in range(TRIES):
@@ -196,7 +197,7 @@ class CosmosTable(Table):
     async def _standing(self, ask: Callable[[], Awaitable[list[Document]]]) -> list[Document]:
         """What is found; where there is an intent, it was not committed when that was read."""
         found = await ask()
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             intents = _intents(found)
             if not intents:
                 return found
@@ -205,6 +206,7 @@ class CosmosTable(Table):
             if not any(helped) and intents.keys() <= _intents(again).keys():
                 return found
             found = again
+            await pause(PAUSE_S, attempt)
         message = f"Cosmos DB: {TRIES} tries to read met others."
         raise Unavailable(message, code="cosmos_unavailable")
 

@@ -171,12 +171,14 @@ class Transactions:
         )
         failures = [each for each in placed if isinstance(each, BaseException)]
         marked = [each for each in placed if not isinstance(each, BaseException)]
+        if failures or monotonic() - began > COMMIT_WITHIN_S:
+            # Without a commit on its way there is nothing that a note would have to forbid.
+            await self._release(marked, txn, forward=False)
+            raise failures[0] if failures else Changed
         note = _note(home.pk, txn, others)
         etag = ""
         try:
-            if failures:
-                raise failures[0]
-            etag = await self._commit(home, note, txn, began)
+            etag = await self._commit(home, note, txn)
         except (Changed, Unavailable):
             if await self._aborted(home.pk, txn):
                 await self._release(marked, txn, forward=False)
@@ -203,10 +205,8 @@ class Transactions:
             for each, etag in zip(marked, etags, strict=True)
         ]
 
-    async def _commit(self, home: Part, note: Json, txn: str, began: float) -> str:
+    async def _commit(self, home: Part, note: Json, txn: str) -> str:
         """The note's etag. Raises Changed, also where an answer was lost and it is committed."""
-        if monotonic() - began > COMMIT_WITHIN_S:
-            raise Changed
         made = [_made(step, txn) for step in home.steps]
         try:
             return (await self._container.write(home.pk, [*made, create(note)]))[-1]

@@ -167,7 +167,10 @@ class Table(Protocol):
         ...
 
     async def write(self, *writes: Write) -> frozenset[int]:
-        """All of the writes or none; the numbers of those whose conditions failed, if any."""
+        """All of the writes or none; the numbers of those whose conditions failed, if any.
+
+        Each is about another item.
+        """
         ...
 
     async def delete_many(self, keys: Iterable[Key]) -> None:

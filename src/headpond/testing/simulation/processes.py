@@ -12,6 +12,7 @@ do for it, such as its store, goes on.
 
 import asyncio
 import contextlib
+import inspect
 import warnings
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
@@ -262,6 +263,18 @@ def bury(loop: asyncio.AbstractEventLoop) -> None:
     generators: list[Any] = list(loop._asyncgens)  # type: ignore[attr-defined] # noqa: SLF001 - meant
     # What generators wait for first: once their tasks are closed, nobody can reach it any more.
     for suspended in [*(one.ag_await for one in generators), *(one.get_coro() for one in tasks)]:
-        with contextlib.suppress(BaseException), warnings.catch_warnings(action="ignore"):
-            suspended.close()  # type: ignore[union-attr]
+        for each in [*_not_begun(suspended), suspended]:
+            with contextlib.suppress(BaseException), warnings.catch_warnings(action="ignore"):
+                each.close()
     asyncio.set_event_loop(None)
+
+
+def _not_begun(suspended: Any) -> list[Any]:
+    """The coroutines that were given to one that has not begun, and so will never await them."""
+    if not inspect.iscoroutine(suspended):
+        return []
+    if inspect.getcoroutinestate(suspended) != inspect.CORO_CREATED:
+        return []
+    return [
+        each for each in inspect.getcoroutinelocals(suspended).values() if inspect.iscoroutine(each)
+    ]

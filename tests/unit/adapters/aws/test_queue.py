@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -203,3 +204,32 @@ async def test_a_poll_that_nobody_waits_for_may_fail_with_anything(
     await asyncio.gather(*queue._returns)
     assert not queue._strays
     assert caplog.text.count("a message may wait for its lease to lapse") == 1
+
+
+async def test_a_lease_that_sqs_had_trouble_to_prolong_holds_as_long_as_before(
+    queue: SqsQueue,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await queue.send([message("sick"), message("lost"), message("fine")])
+    received = await queue.receive([BATCH], limit=3, lease_s=10)
+    leases = dict(zip(names(received), received, strict=True))
+    batch = queue._batch
+
+    async def troubled(operation: str, lane: Lane, entries: Sequence[Any]) -> Answer:
+        answer = await batch(operation, lane, entries[2:])
+        failures = [("InternalError", False), ("ReceiptHandleIsInvalid", True)]
+        failed = [
+            {"Id": str(index), "Code": code, "SenderFault": senders}
+            for index, (code, senders) in enumerate(failures)
+        ]
+        return answer | {"Failed": failed}
+
+    monkeypatch.setattr(queue, "_batch", troubled)
+    held = await queue.extend([leases[name] for name in ("sick", "lost", "fine")], lease_s=100)
+    assert sorted(names(held)) == ["fine", "sick"]
+    assert "1 of 3 leases of default/batch are as they were: InternalError" in caplog.text
+    monkeypatch.setattr(queue, "_batch", batch)
+    clock.advance(11)
+    assert names(await queue.extend(list(leases.values()), lease_s=100)) == ["fine"]

@@ -12,7 +12,7 @@ from headpond.adapters.azure import transactions
 from headpond.adapters.azure.container import Container, Operation
 from headpond.adapters.azure.sweeping import Sweep
 from headpond.adapters.azure.table import CosmosTable
-from headpond.adapters.azure.transactions import NOTE_EXPIRES_S
+from headpond.adapters.azure.transactions import NOTE, NOTE_EXPIRES_S
 from headpond.adapters.documents.table import Change, Check, Delete, Item, Key, Put, Write
 from headpond.errors import Unavailable
 from tests.emulators.cosmos_server import Cosmos, cosmos_server
@@ -84,6 +84,10 @@ def open_ends(cosmos: Cosmos) -> list[Any]:
     return [document for document in cosmos.documents() if "open" in document]
 
 
+def notes(cosmos: Cosmos) -> list[Any]:
+    return [document for document in cosmos.documents() if document["id"].startswith(NOTE)]
+
+
 async def test_all_is_written_and_nothing_stays(cosmos: Cosmos, table: CosmosTable) -> None:
     await prepare(table)
     assert await table.write(*across()) == frozenset()
@@ -108,6 +112,12 @@ async def test_nothing_is_written_where_one_condition_fails(
         assert failed == {number}
         assert await seen(table) == standing
     assert not open_ends(cosmos)
+    assert not notes(cosmos), "a write that was refused before its commit needs none"
+
+
+async def test_an_item_is_written_once_in_a_write(table: CosmosTable) -> None:
+    with pytest.raises(AssertionError):
+        await table.write(Put(item(HOME)), Check(HOME, {"version": 1}))
 
 
 MOMENTS = 2 * (4 + 1 + 4 + 1)
@@ -122,7 +132,7 @@ async def test_whoever_dies_at_any_moment_leaves_all_or_nothing(
     await prepare(table)
     with pytest.raises(Died):
         await CosmosTable(Watched(proxy, dies_at(moment))).write(*across())
-    committed = any(document["id"].startswith("txn:") for document in cosmos.documents())
+    committed = bool(notes(cosmos))
     found = await seen(table)
     assert found in (BEFORE, AFTER)
     assert found == AFTER or not committed
@@ -244,6 +254,7 @@ async def test_an_owner_does_not_commit_after_too_long(
         await table.write(*across())
     assert await seen(table) == BEFORE
     assert not open_ends(cosmos)
+    assert not notes(cosmos)
 
 
 @pytest.mark.parametrize("lost", range(10))
