@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
+import coverage
 import pytest
 from hypothesis import settings
 
@@ -24,6 +25,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """What takes a while to build, and several processes may want."""
     del config
     build_proton()
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """`no_cover` in pytest-xdist's processes, too.
+
+    pytest-cov stops one measuring there, and others began before it and would go on.
+    """
+    stopped: list[coverage.Coverage] = []
+    if item.get_closest_marker("no_cover") is not None:
+        while (measuring := coverage.Coverage.current()) is not None:
+            measuring.stop()
+            stopped.append(measuring)
+    try:
+        return (yield)
+    finally:
+        for measuring in reversed(stopped):
+            measuring.start()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Clients of one container that die, wait for each other, or take turns as dice say."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,12 +10,16 @@ from typing import Any
 from typing_extensions import override
 
 from headpond.adapters.azure.account import Place, open_container
-from headpond.adapters.azure.container import Container, Operation
+from headpond.adapters.azure.container import Container, Operation, Refused
 from headpond.adapters.azure.documents import Json
 from tests.emulators.cosmos_server import KEY, Cosmos
 
 Moment = Callable[[str], Awaitable[None]]
 """Is told `read` or `write` before each call, and `written` after each write."""
+
+
+LATE = 0.1
+"""Of the batches."""
 
 
 class Died(BaseException):
@@ -89,13 +94,25 @@ class Turns:
 
 
 class TakesTurns(Container):
-    """Dies at a call with this chance, before it or after it."""
+    """Dies at a call with this chance, before it or after it.
 
-    def __init__(self, proxy: Any, turns: Turns, dice: random.Random, dies: float) -> None:
+    Some batches arrive once more, whenever the dice say: what a client sends again because it heard
+    nothing may be slow. Those are added to `late`.
+    """
+
+    def __init__(
+        self,
+        proxy: Any,
+        turns: Turns,
+        dice: random.Random,
+        dies: float,
+        late: list[asyncio.Task[None]],
+    ) -> None:
         super().__init__(proxy)
         self._turns = turns
         self._dice = dice
         self._dies = dies
+        self._late = late
 
     @override
     async def read(self, pk: str, document_id: str) -> Json | None:
@@ -122,10 +139,17 @@ class TakesTurns(Container):
             fate = self._dice.random()
             if fate < self._dies / 2:
                 raise Died
+            if self._dice.random() < LATE:
+                self._late.append(asyncio.create_task(self._once_more(pk, operations)))
             etags = await super().write(pk, operations)
             if fate < self._dies:
                 raise Died
             return etags
+
+    async def _once_more(self, pk: str, operations: Sequence[Operation]) -> None:
+        async with self._turns.call():
+            with contextlib.suppress(Refused):
+                await super().write(pk, operations)
 
 
 @asynccontextmanager
