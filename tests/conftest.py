@@ -34,11 +34,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     pytest-cov stops one measuring there, and others began before it and would go on.
     """
     stopped: list[coverage.Coverage] = []
-    if item.get_closest_marker("no_cover") is not None:
-        while (measuring := coverage.Coverage.current()) is not None:
-            measuring.stop()
-            stopped.append(measuring)
     try:
+        if item.get_closest_marker("no_cover") is not None:
+            while (measuring := coverage.Coverage.current()) is not None:
+                measuring.stop()
+                stopped.append(measuring)
         return (yield)
     finally:
         for measuring in reversed(stopped):

@@ -98,7 +98,10 @@ class Queue(Protocol):
         ...
 
     async def extend(self, leases: Sequence[Lease], *, lease_s: float) -> list[Lease]:
-        """Hold each lease for `lease_s` from now, iff it is still held; returns those."""
+        """Hold each lease for `lease_s` from now, iff it is still held; returns those.
+
+        A lease with which the queue had trouble is among them, and holds for as long as before.
+        """
         ...
 
     async def ack(self, leases: Sequence[Lease]) -> None:

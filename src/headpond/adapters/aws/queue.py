@@ -50,6 +50,9 @@ MAX_LEASE_S = 43_199
 A second less than SQS allows, which counts whole ones.
 """
 
+LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"})
+"""What SQS says of a handle whose message is gone or is leased no more."""
+
 ATTRIBUTES = {
     "MessageRetentionPeriod": str(KEEP_S),
     "SqsManagedSseEnabled": "true",
@@ -133,7 +136,10 @@ class SqsQueue(HandleQueue):
     async def _extend(
         self, leases: Sequence[Lease], lease_s: float
     ) -> tuple[list[Lease], list[Lease]]:
-        return await self._change(leases, lease_s)
+        hidden, as_before = await self._change(leases, lease_s)
+        if as_before and not hidden:
+            raise Unavailable("SQS prolongs no lease for now.", code="sqs_unavailable")
+        return hidden, as_before
 
     @override
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
@@ -143,9 +149,9 @@ class SqsQueue(HandleQueue):
     async def _change(
         self, leases: Sequence[Lease], for_s: float
     ) -> tuple[list[Lease], list[Lease]]:
-        """Hide messages for so long; those that were hidden, and those that SQS had trouble with.
+        """Hide messages for so long; those that were hidden, and those that stay as they were.
 
-        What is in neither is leased no more: of an entry that failed SQS says whose fault it is.
+        What is in neither is leased no more.
         """
         hidden: list[Lease] = []
         as_before: list[Lease] = []
@@ -161,7 +167,7 @@ class SqsQueue(HandleQueue):
                 for index, lease in enumerate(some)
             ]
             answer = await self._batch("ChangeMessageVisibilityBatch", lane, entries)
-            failed = [each for each in answer.get("Failed", ()) if not each["SenderFault"]]
+            failed = [each for each in answer.get("Failed", ()) if not _is_lost(each["Code"])]
             if failed:
                 why = failed[0].get("Message") or failed[0]["Code"]
                 log.warning(
@@ -210,6 +216,11 @@ def _entry(
         "MessageGroupId": _group(message.team),
         "DelaySeconds": min(_whole(delay_s), MAX_DELAY_S),
     }
+
+
+def _is_lost(code: str) -> bool:
+    """Whether that is said of a lease that is no more; SQS may put its own name before it."""
+    return code.rpartition(".")[2] in LOST
 
 
 def _group(team: str) -> str:

@@ -90,7 +90,8 @@ class Container:
     async def write(self, pk: str, operations: Sequence[Operation]) -> list[str]:
         """All of the operations or none, in one partition. Raises Refused.
 
-        Returns the etag of each document, and nothing for one that was removed.
+        Returns the etag of each document, or nothing: for one that was removed, and where the
+        service does not say it.
         """
         for attempt in range(BUSY_TRIES):
             # The SDK takes the options apart.
@@ -111,10 +112,7 @@ class Container:
             except AzureError as error:
                 raise away(error) from error
             else:
-                return [
-                    "" if name == "delete" else answer["eTag"]
-                    for (name, _, _), answer in zip(operations, answers, strict=True)
-                ]
+                return [answer.get("eTag", "") for answer in answers]
         raise AssertionError  # pragma: no cover - the last try has raised
 
 

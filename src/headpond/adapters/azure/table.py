@@ -205,6 +205,8 @@ class CosmosTable(Table):
             again = await ask()
             if not any(helped) and intents.keys() <= _intents(again).keys():
                 return found
+            if not _intents(again):
+                return again
             found = again
             await pause(PAUSE_S, attempt)
         message = f"Cosmos DB: {TRIES} tries to read met others."

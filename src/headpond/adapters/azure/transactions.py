@@ -13,10 +13,10 @@ Transactions and Notifications", OSDI 2010). One partition is the home, where th
 
 Whoever meets an intent asks its home for the note. If it is there, the transaction is committed: it
 is rolled forward, and read again. If not, what was there before holds, provided that the intent
-still stands afterwards: else it was committed and rolled forward meanwhile. A writer waits a little
-and then aborts the transaction by creating a note of that name, which says so: the owner's commit
-then fails, since a batch that creates what exists does nothing. So the one note decides, and exists
-once.
+still stands afterwards: else it may have been committed and rolled forward meanwhile. A writer
+waits a little and then aborts the transaction by creating a note of that name, which says so: the
+owner's commit then fails, since a batch that creates what exists does nothing. So the one note
+decides, and exists once.
 
 What becomes of it when the owner dies:
 
@@ -37,7 +37,8 @@ Why nothing goes wrong when somebody is slow, or an answer is lost and the SDK s
 - Who is refused looks: an intent of its own name was placed by itself, and a note of its own name
   that does not say `aborted` is its commit. Others never remove such a note: they let it
   expire, a day later, so that its owner finds it.
-- An intent is only taken away once its note exists. A commit therefore finds all of its intents.
+- Others take an intent away only once its note exists; its owner does so too, but for one whose
+  commit it has not sent and never will. A commit therefore finds all of its intents.
 - A note that says `aborted` expires after a day. An owner does not commit once `COMMIT_WITHIN_S`
   have passed; a call and its repetitions take minutes at most.
 - Nobody holds intents while waiting for those of others: who meets one takes its own away.
@@ -172,8 +173,10 @@ class Transactions:
         failures = [each for each in placed if isinstance(each, BaseException)]
         marked = [each for each in placed if not isinstance(each, BaseException)]
         if failures or monotonic() - began > COMMIT_WITHIN_S:
-            # Without a commit on its way there is nothing that a note would have to forbid.
-            await self._release(marked, txn, forward=False)
+            # Without a commit on its way there is nothing that a note would have to forbid. What
+            # cannot be taken away now, others will end.
+            with contextlib.suppress(Unavailable):
+                await self._release(marked, txn, forward=False)
             raise failures[0] if failures else Changed
         note = _note(home.pk, txn, others)
         etag = ""
@@ -195,15 +198,17 @@ class Transactions:
         asked = [_put(step.before, each) for step, each in zip(part.steps, marked, strict=True)]
         try:
             etags = await self._container.write(part.pk, asked)
-        except Refused as error:  # unless it was made before, and the answer lost
-            found = list((await self.documents([each.key for each in marked])).values())
-            if len(found) < len(marked) or any(_txn_of(each) != txn for each in found):
-                raise Changed from error
-            return found
-        return [
-            msgspec.structs.replace(each, etag=etag)
-            for each, etag in zip(marked, etags, strict=True)
-        ]
+        except Refused:  # unless it was made before, and the answer lost
+            etags = []
+        if etags and all(etags):
+            return [
+                msgspec.structs.replace(each, etag=etag)
+                for each, etag in zip(marked, etags, strict=True)
+            ]
+        found = list((await self.documents([each.key for each in marked])).values())
+        if len(found) < len(marked) or any(_txn_of(each) != txn for each in found):
+            raise Changed
+        return found
 
     async def _commit(self, home: Part, note: Json, txn: str) -> str:
         """The note's etag. Raises Changed, also where an answer was lost and it is committed."""

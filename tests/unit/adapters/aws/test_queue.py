@@ -218,18 +218,20 @@ async def test_a_lease_that_sqs_had_trouble_to_prolong_holds_as_long_as_before(
     batch = queue._batch
 
     async def troubled(operation: str, lane: Lane, entries: Sequence[Any]) -> Answer:
-        answer = await batch(operation, lane, entries[2:])
-        failures = [("InternalError", False), ("ReceiptHandleIsInvalid", True)]
+        answer = await batch(operation, lane, entries[2:]) if entries[2:] else {}
+        codes = ("RequestThrottled", "AWS.SimpleQueueService.MessageNotInflight")
         failed = [
-            {"Id": str(index), "Code": code, "SenderFault": senders}
-            for index, (code, senders) in enumerate(failures)
+            {"Id": entry["Id"], "Code": code, "SenderFault": True}
+            for entry, code in zip(entries, codes, strict=False)
         ]
         return answer | {"Failed": failed}
 
     monkeypatch.setattr(queue, "_batch", troubled)
     held = await queue.extend([leases[name] for name in ("sick", "lost", "fine")], lease_s=100)
     assert sorted(names(held)) == ["fine", "sick"]
-    assert "1 of 3 leases of default/batch are as they were: InternalError" in caplog.text
+    assert "1 of 3 leases of default/batch are as they were: RequestThrottled" in caplog.text
+    with pytest.raises(Unavailable, match="prolongs no lease for now"):
+        await queue.extend([leases["sick"]], lease_s=100)
     monkeypatch.setattr(queue, "_batch", batch)
     clock.advance(11)
     assert names(await queue.extend(list(leases.values()), lease_s=100)) == ["fine"]

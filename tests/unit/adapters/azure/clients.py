@@ -94,7 +94,7 @@ class Turns:
 
 
 class TakesTurns(Container):
-    """Dies at a call with this chance, before it or after it.
+    """Dies at a call with this chance, before it or after it, and makes none from then on.
 
     Some batches arrive once more, whenever the dice say: what a client sends again because it heard
     nothing may be slow. Those are added to `late`.
@@ -113,6 +113,7 @@ class TakesTurns(Container):
         self._dice = dice
         self._dies = dies
         self._late = late
+        self._dead = False
 
     @override
     async def read(self, pk: str, document_id: str) -> Json | None:
@@ -137,12 +138,14 @@ class TakesTurns(Container):
     async def write(self, pk: str, operations: Sequence[Operation]) -> list[str]:
         async with self._turns.call():
             fate = self._dice.random()
-            if fate < self._dies / 2:
+            if self._dead or fate < self._dies / 2:
+                self._dead = True
                 raise Died
             if self._dice.random() < LATE:
                 self._late.append(asyncio.create_task(self._once_more(pk, operations)))
             etags = await super().write(pk, operations)
             if fate < self._dies:
+                self._dead = True
                 raise Died
             return etags
 

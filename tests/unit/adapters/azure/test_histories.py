@@ -33,6 +33,8 @@ AT_ONCE = 2
 CHANGES = 3
 """Of each client."""
 
+READS = 20
+
 
 @pytest.fixture
 async def cosmos() -> AsyncIterator[Cosmos]:
@@ -69,7 +71,7 @@ class History:
     async def reader(self) -> None:
         """Sees the whole shelf as one change left it."""
         table = CosmosTable(self._connection(dies=0.0))
-        for _ in range(CHANGES):
+        for _ in range(READS):
             with contextlib.suppress(Unavailable):
                 items = await table.under("shelf")
                 assert len(items) in {0, len(SHELF)}

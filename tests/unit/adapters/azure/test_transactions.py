@@ -416,3 +416,41 @@ def _at_once(sleep: Any) -> Any:
         return await sleep(min(seconds, 0.001), *rest)
 
     return asleep
+
+
+class Silent(Container):
+    """Does not say the etags of what it wrote."""
+
+    @override
+    async def write(self, pk: str, operations: Sequence[Operation]) -> list[str]:
+        return ["" for _ in await super().write(pk, operations)]
+
+
+async def test_an_etag_that_is_not_said_is_looked_up(cosmos: Cosmos, proxy: Any) -> None:
+    table = CosmosTable(Silent(proxy))
+    await prepare(table)
+    assert await table.write(*across()) == frozenset()
+    assert await seen(table) == AFTER
+    await sweep(proxy)
+    assert not open_ends(cosmos)
+
+
+async def test_a_part_that_cannot_be_released_at_once_does_not_hide_what_came_of_the_write(
+    cosmos: Cosmos, table: CosmosTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await prepare(table)
+    await table.write(Put(item(NEW)))
+
+    release, tries = transactions.Transactions._release, 0
+
+    async def cannot_at_first(*given: Any, **how: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Unavailable("not now", code="cosmos_unavailable")
+        await release(*given, **how)
+
+    monkeypatch.setattr(table_module, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(transactions.Transactions, "_release", cannot_at_first)
+    assert await table.write(*across()) == {3}
+    assert not open_ends(cosmos)
