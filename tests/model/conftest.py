@@ -8,7 +8,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "short", max_examples=60, stateful_step_count=40, deadline=None, database=None
+    "short", max_examples=100, stateful_step_count=40, deadline=None, database=None
 )
 settings.register_profile(
     "long",

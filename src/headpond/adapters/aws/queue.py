@@ -33,6 +33,8 @@ from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, Message, Power
 
+log = logging.getLogger(__name__)
+
 BATCH = 10
 """Messages of one call, in either direction."""
 
@@ -57,9 +59,6 @@ ATTRIBUTES = {
     "MessageRetentionPeriod": str(KEEP_S),
     "SqsManagedSseEnabled": "true",
 }
-
-
-log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
