@@ -137,13 +137,14 @@ async def test_an_engine_that_never_gets_healthy_is_given_up() -> None:
 
 @virtually
 async def test_an_engine_that_was_healthy_once_is_never_given_up() -> None:
-    pond, engine = Pond(), ScriptedEngine()
+    settings = PoolSettings(engine=EngineSettings(start_grace_s=60))
+    pond, engine = Pond(settings), ScriptedEngine()
     async with working(pond.worker(engine)) as worker:
         await pond.ended(await pond.submit())
         engine.is_healthy = False
         engine.script = says(NotNow("gone"))
         job_id = await pond.submit()
-        await asyncio.sleep(86_400)
+        await asyncio.sleep(144 * 60)  # as many times its grace as a day has of the default
         assert not worker.gave_up.is_set()
         engine.is_healthy = True
         await pond.ended(job_id)
