@@ -16,6 +16,10 @@ from tests.emulators.proton_library import build_proton
 from tests.postgres import NoPostgresError, PostgresServer, emptied, running_server
 from tests.redis_server import Valkey, running
 
+PROOFS = {"e2e", "model", "simulation", "upgrade"}
+"""Whole systems and random runs: what they reach by the way says nothing, and to write it down
+takes twice as long again."""
+
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -25,6 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """What takes a while to build, and several processes may want."""
     del config
     build_proton()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is covered is what tests of units and suites of ports reach."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in PROOFS:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

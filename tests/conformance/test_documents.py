@@ -124,7 +124,7 @@ class TestDocumentOpenJobs(OpenJobsSuite):
 
 
 class TestDocumentDeadLetters(DeadLettersSuite):
-    many = 130  # a page has 100, and moto takes 30 ms for a record
+    many = 105  # a page has 100, and moto takes 30 ms for a record
 
     @pytest.fixture
     @override

@@ -15,9 +15,6 @@ from tests.model.sqlite_stages import (
 )
 from tests.planted_bugs import DELIVERY_BUGS, HANDLE_BUGS, QUEUE_BUGS, SHARED_BUGS
 
-pytestmark = pytest.mark.no_cover
-"""What these histories reach says nothing, and being measured they take thrice as long."""
-
 
 def found(machine: type[RuleBasedStateMachine]) -> None:
     """The machine fails."""

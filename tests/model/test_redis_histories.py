@@ -13,8 +13,7 @@ from tests.model.redis_stages import (
 )
 from tests.redis_server import Valkey
 
-pytestmark = [pytest.mark.timeout(7200), pytest.mark.no_cover]
-"""What histories reach says nothing, and being measured they take thrice as long."""
+pytestmark = pytest.mark.timeout(7200)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,6 @@ import pytest
 
 from tests.simulation.planted import BUGS, RARE, find
 
-pytestmark = pytest.mark.no_cover
-"""What these worlds reach says nothing, and being measured they take thrice as long."""
-
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("bug", BUGS)

@@ -1,5 +1,6 @@
 """Processes beside those of the next release lose nothing that it wrote. SPEC G7."""
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -15,6 +16,15 @@ from tests.unit.adapters.sqlite.test_foreign import upgrade
 from tests.upgrade.test_side_by_side import Release, running, submit, until_ready
 
 JOBS = 12
+
+
+async def until_a_job_ended(look: SqliteLook) -> None:
+    """Until the worker has come: one that comes to the file of a newer release refuses it."""
+    async with asyncio.timeout(60):
+        while True:
+            if await look.rows("SELECT 1 FROM jobs WHERE state = 'succeeded'"):
+                return
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.timeout(180)
@@ -33,6 +43,7 @@ async def test_fields_of_the_next_release_survive_processes_of_this_one(tmp_path
             await until_ready(session, release)
             for number in range(JOBS):
                 await submit(session, release, str(number))
+            await until_a_job_ended(SqliteLook(database))
             upgrade(database)
             assert await until_all_ended(SqliteLook(database)) == {"succeeded": JOBS}
             after = await submit(session, release, "after-the-upgrade")
