@@ -1,10 +1,11 @@
-"""How fast PostgreSQL is drained when it holds many finished jobs, beside none.
+"""How fast PostgreSQL is drained when it holds many finished jobs, beside none, in one run.
 
-usage: python -m benchmarks.postgres_finished [--finished 10000000] [--jobs 5000]
+usage: python -m benchmarks.postgres_finished [--finished 10000000] [--jobs 5000] [--rounds 5]
 """
 
 import argparse
 import asyncio
+import statistics
 import tempfile
 import time
 from collections.abc import Awaitable
@@ -20,7 +21,6 @@ from headpond.domain.job import Usage
 from headpond.domain.outcome import Settlement
 
 AT_ONCE = 200_000
-ROUNDS = 3
 FILL = """
 WITH stored AS (
     INSERT INTO jobs (id, version, team, model, state, accepted_at, finished_at, record)
@@ -53,29 +53,37 @@ async def drained_per_s(url: str, jobs: int) -> float:
     return jobs / (time.perf_counter() - began)
 
 
-async def best_of_rounds(url: str, jobs: int) -> float:
-    """The fastest drain of several: what slows one down is somebody else."""
-    return max([await drained_per_s(url, jobs) for _ in range(ROUNDS)])
-
-
 async def fill(connection: Connection, finished: int) -> None:
     """Insert finished jobs with their bodies."""
     for first in range(1, finished + 1, AT_ONCE):
         await connection.fetch(FILL, first, min(first + AT_ONCE - 1, finished))
 
 
-async def measure(url: str, finished: int, jobs: int) -> None:
-    """Print the drain before and after."""
-    before = await best_of_rounds(url, jobs)
-    print(f"{'finished jobs':>16} {'drain/s':>10} {'ratio':>7}")
-    print(f"{ROUNDS * jobs:>16,} {before:>10,.0f} {1:>7.2f}", flush=True)
+async def stocked(url: str, finished: int) -> str:
+    """A second database on the server with so many finished jobs; its URL."""
     connection = await connect(url, Limits(statement_s=600), synced=False)
+    await connection.execute("CREATE DATABASE stocked")
+    await connection.close()
+    url = url.rpartition("/")[0] + "/stocked"
+    await drained_per_s(url, CLAIM)  # makes the tables
+    connection = await connect(url, Limits(statement_s=3_600), synced=False)
     await fill(connection, finished)
     await connection.execute("VACUUM ANALYZE")
     await connection.execute("CHECKPOINT")
     await connection.close()
-    after = await best_of_rounds(url, jobs)
-    print(f"{finished + 2 * ROUNDS * jobs:>16,} {after:>10,.0f} {after / before:>7.2f}")
+    return url
+
+
+async def measure(url: str, finished: int, jobs: int, rounds: int) -> None:
+    """Print what is drained from a database without finished jobs and from one with, in turns."""
+    filled_url = await stocked(url, finished)
+    print(f"{'round':>6} {'drain/s, none':>14} {f'with {finished:,}':>18} {'ratio':>6}")
+    ratios: list[float] = []
+    for number in range(1, rounds + 1):
+        without, among = await drained_per_s(url, jobs), await drained_per_s(filled_url, jobs)
+        ratios.append(among / without)
+        print(f"{number:>6} {without:>14,.0f} {among:>18,.0f} {ratios[-1]:>6.2f}", flush=True)
+    print(f"median ratio {statistics.median(ratios):.2f}")
 
 
 def main() -> None:
@@ -83,12 +91,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--finished", type=int, default=10_000_000)
     parser.add_argument("--jobs", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headpond-postgres-") as folder:
         Path(folder).chmod(0o711)
         print(describe_machine(Path(folder)))
         with postgres_server(Path(folder) / "server") as url:
-            uvloop.run(measure(url, options.finished, options.jobs))
+            uvloop.run(measure(url, options.finished, options.jobs, options.rounds))
 
 
 if __name__ == "__main__":

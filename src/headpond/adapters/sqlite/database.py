@@ -7,8 +7,9 @@ its neighbours: the transaction is rolled back and each operation runs again in 
 its own. Operations therefore must have no effect but on the database.
 
 One thread reads, beside the writer. One copies the WAL back into the file in the background, so
-that no commit pays for it. One watches for commits of other processes, while somebody waits for
-them: SQLite counts them in shared memory (`PRAGMA data_version`), and reading that count costs
+that no commit pays for it. Commits of other processes ring a bell (`bells.py`), which is heard
+while somebody waits for them. One thread looks whether a bell was missed, and often where there are
+none: SQLite counts commits in shared memory (`PRAGMA data_version`), and reading that count costs
 microseconds.
 
 On a virtual-time event loop there are no threads: `inline=True` runs everything where it is called.
@@ -29,6 +30,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from headpond.adapters.sqlite.bells import Bells
 from headpond.adapters.sqlite.connection import (
     Operation,
     connect,
@@ -52,9 +54,10 @@ CHECKPOINT_EVERY_S = 0.25
 WAL_LIMIT_PAGES = 32_768
 """With pages of 4 KiB, 128 MiB: above that the writer stops and copies the WAL back itself."""
 
+WATCH_WITH_BELLS_S = 0.05
 WATCH = ((1.0, 0.0005), (10.0, 0.001), (math.inf, 0.004))
-"""Until the last commit is so many seconds old, a look each so many seconds. Looking each
-millisecond costs 5 % of a core: that is for when something happens."""
+"""Without bells: until the last commit is so many seconds old, a look each so many seconds. Looking
+each millisecond costs 5 % of a core: that is for when something happens."""
 
 
 class Signal:
@@ -135,6 +138,8 @@ class Database:
         self._waiters = 0
         self._wal_is_long = threading.Event()
         self._synced = True
+        self._bells = Bells(path.with_name(f"{path.name}-bells"))
+        self._has_bells = False
 
     def open(self) -> None:
         """Create or migrate the file, then start the threads.
@@ -159,6 +164,7 @@ class Database:
             reader.execute("PRAGMA query_only = on")
         self._read_pool = ThreadPoolExecutor(1, thread_name_prefix="sqlite-read")
         self._survey_pool = ThreadPoolExecutor(1, thread_name_prefix="sqlite-survey")
+        self._has_bells = self._bells.hang_up()
         for work in (self._write_groups, self._checkpoint, self._watch):
             thread = threading.Thread(target=work, name=f"sqlite{work.__name__}", daemon=True)
             thread.start()
@@ -177,6 +183,8 @@ class Database:
             self._survey_pool.shutdown()
             self._reader.close()
             self._surveyor.close()
+            self._bells.mute(self._loop)
+            self._bells.take_down()
         self._writer.close()
 
     async def write(
@@ -243,13 +251,17 @@ class Database:
         is missed. May wake for nothing.
         """
         self._waiters += 1
-        self._watched.set()
+        if self._waiters == 1:
+            self._watched.set()
+            self._bells.listen(self._loop, self._changed.notify)
         try:
             await self._changed.wait(seen, timeout_s)
         finally:
             self._waiters -= 1
-            if not self._waiters and not self._closing.is_set():
-                self._watched.clear()
+            if not self._waiters:
+                self._bells.mute(self._loop)
+                if not self._closing.is_set():
+                    self._watched.clear()
 
     def _hand_over(self) -> None:
         # All that this turn of the loop brought, at once: to wake the writer costs more than the
@@ -263,6 +275,7 @@ class Database:
             for start in range(0, len(waiting), GROUP):
                 if due := self._due(waiting[start : start + GROUP]):
                     self._commit(due)
+                    self._bells.ring()
                     self._soon(partial(self._deliver, due))
             if ended:
                 return
@@ -349,9 +362,13 @@ class Database:
                 if version != seen:
                     seen, changed_at = version, time.monotonic()
                     self._loop.call_soon_threadsafe(self._changed.notify)
-            quiet_s = time.monotonic() - changed_at
-            self._closing.wait(next(every_s for until_s, every_s in WATCH if quiet_s <= until_s))
+            self._closing.wait(self._watch_again_s(time.monotonic() - changed_at))
         connection.close()
+
+    def _watch_again_s(self, quiet_s: float) -> float:
+        if self._has_bells:
+            return WATCH_WITH_BELLS_S
+        return next(every_s for until_s, every_s in WATCH if quiet_s <= until_s)
 
 
 def _one_by_one(connection: sqlite3.Connection, operations: Sequence[Operation[T]]) -> list[T]:

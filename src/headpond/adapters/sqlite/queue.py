@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class SqliteQueue(Queue):
-    """Processes on one machine share it; a waiting receiver learns of a send within 1-2 ms."""
+    """Processes on one machine share it; a receiver that waits learns of a send at once."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -401,7 +401,8 @@ async def test_the_files_are_for_their_owner_alone(path: Path) -> None:
         await database.close()
     finally:
         os.umask(before)
-    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+    files = dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+    assert modes == files | {f"{path.name}-bells": 0o700}
 
 
 async def test_a_database_in_memory_leaves_no_file(
