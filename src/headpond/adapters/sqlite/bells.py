@@ -10,12 +10,17 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 SETTLED_NS = 1_000_000_000
 """File systems round the time of a change: a list of bells is good from then on."""
+
+GONE = {errno.ENXIO, errno.ENOENT, errno.ELOOP, errno.EISDIR}
+"""Or no pipe at all."""
 
 MOST_AT_ONCE = 65_536
 """What a pipe holds, on Linux."""
@@ -31,8 +36,10 @@ class Bells:
         self._others: dict[str, int] = {}
         self._listed_ns = 0
 
-    def hang_up(self) -> bool:
-        """Hang up our own; False where that does not work."""
+    def hang_up(self) -> None:
+        """Hang up our own, where that works."""
+        if sys.platform == "win32":  # pragma: no cover - no named pipes of this kind
+            return
         unfinished = f".{self.name}"
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -44,8 +51,11 @@ class Bells:
         except OSError:
             self._remove(unfinished)
             self.take_down()
-            return False
-        return True
+
+    @property
+    def hangs(self) -> bool:
+        """Whether others can ring it."""
+        return self._own is not None and (self._folder / self.name).exists()
 
     def take_down(self) -> None:
         """After the last `ring`: ours is gone, and the others' are left to them."""
@@ -81,27 +91,36 @@ class Bells:
                 os.write(bell, b"\0")
             except BlockingIOError:
                 pass  # full: it rings already
-            except BrokenPipeError:
+            except OSError as error:
                 os.close(self._others.pop(name))
-                self._remove(name)
+                if error.errno == errno.EPIPE:
+                    self._remove(name)  # its process died
 
     def _look(self) -> None:
+        now_ns = time.time_ns()
         changed_ns = self._folder.stat().st_mtime_ns
         if changed_ns == self._listed_ns:
             return
         names = {bell.name for bell in self._folder.iterdir() if not bell.name.startswith(".")}
         for name in self._others.keys() - names:
             os.close(self._others.pop(name))
-        for name in names - self._others.keys() - {self.name}:
-            self._open(name)
-        self._listed_ns = changed_ns if abs(time.time_ns() - changed_ns) > SETTLED_NS else 0
+        opened = [self._open(name) for name in names - self._others.keys() - {self.name}]
+        settled = all(opened) and abs(now_ns - changed_ns) > SETTLED_NS
+        self._listed_ns = changed_ns if settled else 0
 
-    def _open(self, name: str) -> None:
+    def _open(self, name: str) -> bool:
+        """False if it is worth another try."""
         try:
-            self._others[name] = os.open(self._folder / name, os.O_WRONLY | os.O_NONBLOCK)
+            bell = os.open(self._folder / name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
-            if error.errno == errno.ENXIO:
-                self._remove(name)  # nobody has it open to read: its process died
+            if error.errno == errno.ENXIO:  # nobody has it open to read: its process died
+                self._remove(name)
+            return error.errno in GONE
+        if stat.S_ISFIFO(os.fstat(bell).st_mode):
+            self._others[name] = bell
+        else:
+            os.close(bell)
+        return True
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(OSError):

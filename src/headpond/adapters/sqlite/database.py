@@ -54,7 +54,9 @@ CHECKPOINT_EVERY_S = 0.25
 WAL_LIMIT_PAGES = 32_768
 """With pages of 4 KiB, 128 MiB: above that the writer stops and copies the WAL back itself."""
 
-WATCH_WITH_BELLS_S = 0.05
+WATCH_WITH_BELLS_S = 0.02
+"""For commits that nobody rings: of an older release, or of another user."""
+
 WATCH = ((1.0, 0.0005), (10.0, 0.001), (math.inf, 0.004))
 """Without bells: until the last commit is so many seconds old, a look each so many seconds. Looking
 each millisecond costs 5 % of a core: that is for when something happens."""
@@ -138,8 +140,8 @@ class Database:
         self._waiters = 0
         self._wal_is_long = threading.Event()
         self._synced = True
-        self._bells = Bells(path.with_name(f"{path.name}-bells"))
-        self._has_bells = False
+        file = path.resolve()  # as SQLite does, for the WAL
+        self._bells = Bells(file.with_name(f"{file.name}-bells"))
 
     def open(self) -> None:
         """Create or migrate the file, then start the threads.
@@ -164,7 +166,7 @@ class Database:
             reader.execute("PRAGMA query_only = on")
         self._read_pool = ThreadPoolExecutor(1, thread_name_prefix="sqlite-read")
         self._survey_pool = ThreadPoolExecutor(1, thread_name_prefix="sqlite-survey")
-        self._has_bells = self._bells.hang_up()
+        self._bells.hang_up()
         for work in (self._write_groups, self._checkpoint, self._watch):
             thread = threading.Thread(target=work, name=f"sqlite{work.__name__}", daemon=True)
             thread.start()
@@ -251,10 +253,10 @@ class Database:
         is missed. May wake for nothing.
         """
         self._waiters += 1
-        if self._waiters == 1:
-            self._watched.set()
-            self._bells.listen(self._loop, self._changed.notify)
         try:
+            if self._waiters == 1:
+                self._watched.set()
+                self._bells.listen(self._loop, self._changed.notify)
             await self._changed.wait(seen, timeout_s)
         finally:
             self._waiters -= 1
@@ -274,8 +276,10 @@ class Database:
             waiting, ended = self._next_writes()
             for start in range(0, len(waiting), GROUP):
                 if due := self._due(waiting[start : start + GROUP]):
+                    changes = self._writer.total_changes
                     self._commit(due)
-                    self._bells.ring()
+                    if self._writer.total_changes != changes:
+                        self._bells.ring()
                     self._soon(partial(self._deliver, due))
             if ended:
                 return
@@ -366,7 +370,7 @@ class Database:
         connection.close()
 
     def _watch_again_s(self, quiet_s: float) -> float:
-        if self._has_bells:
+        if self._bells.hangs:
             return WATCH_WITH_BELLS_S
         return next(every_s for until_s, every_s in WATCH if quiet_s <= until_s)
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from headpond.adapters.sqlite import bells as bells_module
 from headpond.adapters.sqlite import database as database_module
 from headpond.adapters.sqlite.bells import Bells
+from headpond.adapters.sqlite.connection import Operation
 from headpond.adapters.sqlite.database import Database
 from tests.unit.adapters.sqlite.conftest import Script
+from tests.unit.adapters.sqlite.test_processes import keys
 
 Hang = Callable[[], Bells]
 
@@ -30,7 +33,8 @@ def hang(folder: Path) -> Generator[Hang]:
 
     def another() -> Bells:
         bells = Bells(folder)
-        assert bells.hang_up()
+        bells.hang_up()
+        assert bells.hangs
         hung.append(bells)
         return bells
 
@@ -92,6 +96,69 @@ async def test_a_bell_that_was_taken_down_is_forgotten(hang: Hang, folder: Path)
     assert names(folder) == {ours.name, third.name}
 
 
+async def test_a_bell_that_nobody_can_ring_any_more_is_silent(hang: Hang) -> None:
+    ours, other = hang(), hang()
+    other.ring()
+    assert await heard(ours)
+    other.take_down()  # the last who had it open to write
+    assert not await heard(ours)
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+async def test_nothing_stays_open(hang: Hang, folder: Path) -> None:
+    before = open_files()
+    ours, other, third = hang(), hang(), hang()
+    for bells in (ours, other, third):
+        bells.ring()
+    other.take_down()
+    ours.ring()
+    for bells in (ours, third):
+        bells.take_down()
+    assert open_files() == before
+    assert names(folder) == set()
+
+
+async def test_what_is_no_bell_is_left_alone(hang: Hang, folder: Path) -> None:
+    ours, other = hang(), hang()
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.write_bytes(b"text")
+    (folder / "file").write_bytes(b"text")
+    (folder / "folder").mkdir()
+    (folder / "link").symlink_to(elsewhere)
+    for _ in range(2):
+        ours.ring()
+    assert await heard(other)
+    assert (folder / "file").read_bytes() == elsewhere.read_bytes() == b"text"
+
+
+async def test_a_bell_that_could_not_be_opened_is_opened_later(
+    hang: Hang, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bells_module, "SETTLED_NS", -1)
+    ours, other = hang(), hang()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        ours.ring()
+    assert not await heard(other)
+    ours.ring()
+    assert await heard(other)
+
+
+async def test_a_pipe_that_fails_otherwise_ends_no_writer(
+    hang: Hang, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, other = hang(), hang()
+    ours.ring()
+    assert await heard(other)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        ours.ring()
+    assert other.hangs
+
+
 @pytest.mark.parametrize("rung", [False, True])
 async def test_the_bell_of_a_killed_process_is_removed(
     rung: bool, hang: Hang, folder: Path, process: Script
@@ -99,7 +166,7 @@ async def test_the_bell_of_a_killed_process_is_removed(
     other = process("""
 from headpond.adapters.sqlite.bells import Bells
 bells = Bells(path.parent / "bells")
-assert bells.hang_up()
+bells.hang_up()
 print("hung", flush=True)
 sys.stdin.read()
 """)
@@ -119,6 +186,7 @@ async def test_a_folder_that_is_gone_holds_up_nobody(hang: Hang, folder: Path) -
     ours.ring()
     assert await heard(other)
     shutil.rmtree(folder)
+    assert not ours.hangs
     ours.ring()
     assert await heard(other)  # the pipe is there as long as somebody has it open
 
@@ -127,15 +195,25 @@ def refuse(*_: object) -> None:
     raise OSError("no pipes here")
 
 
+@pytest.mark.parametrize("step", ["mkfifo", "open"])
 async def test_where_there_are_no_pipes_nothing_is_left(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "mkfifo", refuse)
     bells = Bells(folder)
-    assert not bells.hang_up()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, refuse)
+        bells.hang_up()
+    assert not bells.hangs
     bells.ring()
     assert not await heard(bells)
     assert names(folder) == set()
+
+
+def putting(key: str) -> Operation[int]:
+    row = ("team", key, "", "", 0)
+    return lambda connection: (
+        connection.execute("INSERT INTO idempotency_keys VALUES (?, ?, ?, ?, ?)", row).rowcount
+    )
 
 
 COMMITS = """
@@ -166,13 +244,51 @@ async def test_a_commit_of_another_process_is_heard_without_a_look(
     await asyncio.to_thread(other.stdout.readline)
     await database.wait_for_commit(database.commits, 0.1)  # the last look
     monkeypatch.setattr(database_module, "WATCH_WITH_BELLS_S", 3_600.0)
-    for _ in range(10):
+    for number in range(1, 11):
         seen = database.commits
         waiting = asyncio.create_task(database.wait_for_commit(seen, 30))
         other.stdin.write("\n")
         other.stdin.flush()
         await waiting
-        assert database.commits > seen
+        assert await database.read(keys) == number
+
+
+async def test_what_changes_nothing_rings_nobody(database: Database, path: Path) -> None:
+    other = Database(path)
+    other.open()
+    await database.wait_for_commit(database.commits, 0.1)
+    seen = database.commits
+    await other.write(lambda _: None)
+    await database.wait_for_commit(seen, 0.1)
+    assert database.commits == seen
+    await other.close()
+
+
+async def test_a_file_is_rung_by_whichever_way_it_was_found(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = path.parent / "link.db"
+    link.symlink_to(path)
+    other = Database(link)
+    other.open()
+    await database.wait_for_commit(database.commits, 0.1)
+    monkeypatch.setattr(database_module, "WATCH_WITH_BELLS_S", 3_600.0)
+    await asyncio.sleep(0.1)
+    seen = database.commits
+    await other.write(putting("key"))
+    await database.wait_for_commit(seen, 30)
+    assert await database.read(keys) == 1
+    await other.close()
+
+
+async def test_whoever_waits_when_it_is_closed_goes_on_waiting(
+    database: Database, path: Path
+) -> None:
+    waiting = asyncio.create_task(database.wait_for_commit(database.commits, 0.1))
+    await asyncio.sleep(0)
+    await database.close()
+    await waiting
+    assert names(path.with_name(f"{path.name}-bells")) == set()
 
 
 async def test_without_bells_a_commit_of_another_process_is_seen(
