@@ -16,9 +16,8 @@ from tests.emulators.proton_library import build_proton
 from tests.postgres import NoPostgresError, PostgresServer, emptied, running_server
 from tests.redis_server import Valkey, running
 
-PROOFS = {"e2e", "model", "simulation", "upgrade"}
-"""Whole systems and random runs: what they reach by the way says nothing, and to write it down
-takes twice as long again."""
+MEASURE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
+"""The variable by which coverage.py's `patch = ["subprocess"]` reaches them."""
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("untimed", deadline=None)
@@ -31,22 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
     build_proton()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is covered is what tests of units and suites of ports reach."""
-    for item in items:
-        if item.path.relative_to(Path(__file__).parent).parts[0] in PROOFS:
-            item.add_marker(pytest.mark.no_cover)
-
-
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """`no_cover` in pytest-xdist's processes, too.
+    """`no_cover` in pytest-xdist's processes, and in those that a test starts, too.
 
-    pytest-cov stops one measuring there, and others began before it and would go on.
+    Of several measurings there, pytest-cov stops the last. What random runs reach by the way says
+    nothing, and to write it down takes longer than the run.
     """
     stopped: list[coverage.Coverage] = []
+    of_children = None
     try:
         if item.get_closest_marker("no_cover") is not None:
+            of_children = os.environ.pop(MEASURE_CHILDREN, None)
             while (measuring := coverage.Coverage.current()) is not None:
                 measuring.stop()
                 stopped.append(measuring)
@@ -54,6 +49,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     finally:
         for measuring in reversed(stopped):
             measuring.start()
+        if of_children is not None:
+            os.environ[MEASURE_CHILDREN] = of_children
 
 
 @pytest.fixture

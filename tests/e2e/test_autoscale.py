@@ -9,6 +9,7 @@ from benchmarks.live_autoscale import Trial, run
 
 pytestmark = [
     pytest.mark.timeout(180),
+    pytest.mark.no_cover,
     pytest.mark.skipif(sys.platform != "linux", reason="ends processes by signals"),
 ]
 

@@ -133,6 +133,7 @@ async def ended(client: Client, batch_id: str) -> RemoteBatch:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.no_cover
 @pytest.mark.parametrize("phase", BEFORE)
 async def test_a_batch_survives_the_deaths_of_engine_gateway_and_worker(
     system: System, input_file: Path, phase: BatchStatus

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.model.cloud_stages import PubsubHistories, ServiceBusHistories, SqsHistories
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize(

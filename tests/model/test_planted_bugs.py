@@ -15,6 +15,8 @@ from tests.model.sqlite_stages import (
 )
 from tests.planted_bugs import DELIVERY_BUGS, HANDLE_BUGS, QUEUE_BUGS, SHARED_BUGS
 
+pytestmark = pytest.mark.no_cover
+
 
 def found(machine: type[RuleBasedStateMachine]) -> None:
     """The machine fails."""

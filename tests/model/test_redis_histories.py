@@ -13,7 +13,7 @@ from tests.model.redis_stages import (
 )
 from tests.redis_server import Valkey
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from tests.simulation.planted import BUGS, RARE, find
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("bug", BUGS)

@@ -11,6 +11,7 @@ SEEDS = range(4)
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.no_cover
 @pytest.mark.parametrize("records", STORES)
 def test_every_promise_is_kept_in_worlds_with_redis(records: str, valkey: Valkey) -> None:
     # SPEC Q3 Q4 W4

@@ -18,6 +18,7 @@ NOT_THERE = {"memory": set[Fault](), "sqlite": {Fault.MESSAGE_LOST}}
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.no_cover
 @pytest.mark.parametrize("store", STORES)
 def test_every_promise_is_kept_in_every_world(store: str) -> None:
     # SPEC G2 G3 G4 Q3 Q4 Q5 Q6 W4: `make simulate-faults` looks at more seeds.

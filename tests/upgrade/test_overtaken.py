@@ -28,6 +28,7 @@ async def until_a_job_ended(look: SqliteLook) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.no_cover
 async def test_fields_of_the_next_release_survive_processes_of_this_one(tmp_path: Path) -> None:
     """The next release is played by a statement: its schema's number, and a field of its own."""
     engine_port = free_port()

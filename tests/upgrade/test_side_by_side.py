@@ -100,6 +100,7 @@ async def submit_all(session: aiohttp.ClientSession, release: Release, prefix: s
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.no_cover
 async def test_two_releases_share_the_work_on_one_file(tmp_path: Path) -> None:
     # SPEC G7 Q3
     engine_port = free_port()

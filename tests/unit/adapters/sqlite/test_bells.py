@@ -16,7 +16,7 @@ from headpond.adapters.sqlite.bells import Bells
 from headpond.adapters.sqlite.connection import Operation
 from headpond.adapters.sqlite.database import Database
 from tests.unit.adapters.sqlite.conftest import Script
-from tests.unit.adapters.sqlite.test_processes import keys
+from tests.unit.adapters.sqlite.test_processes import wait_for_keys
 
 Hang = Callable[[], Bells]
 
@@ -245,23 +245,21 @@ async def test_a_commit_of_another_process_is_heard_without_a_look(
     await database.wait_for_commit(database.commits, 0.1)  # the last look
     monkeypatch.setattr(database_module, "WATCH_WITH_BELLS_S", 3_600.0)
     for number in range(1, 11):
-        seen = database.commits
-        waiting = asyncio.create_task(database.wait_for_commit(seen, 30))
+        waiting = asyncio.create_task(wait_for_keys(database, database.commits, number))
         other.stdin.write("\n")
         other.stdin.flush()
-        await waiting
-        assert await database.read(keys) == number
+        await asyncio.wait_for(waiting, 20)
 
 
-async def test_what_changes_nothing_rings_nobody(database: Database, path: Path) -> None:
-    other = Database(path)
-    other.open()
-    await database.wait_for_commit(database.commits, 0.1)
-    seen = database.commits
-    await other.write(lambda _: None)
-    await database.wait_for_commit(seen, 0.1)
-    assert database.commits == seen
-    await other.close()
+async def test_what_changes_nothing_rings_nobody(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rings: list[Bells] = []
+    monkeypatch.setattr(Bells, "ring", rings.append)
+    await database.write(lambda _: None)
+    assert rings == []
+    await database.write(putting("key"))
+    assert len(rings) == 1
 
 
 async def test_a_file_is_rung_by_whichever_way_it_was_found(
@@ -276,8 +274,7 @@ async def test_a_file_is_rung_by_whichever_way_it_was_found(
     await asyncio.sleep(0.1)
     seen = database.commits
     await other.write(putting("key"))
-    await database.wait_for_commit(seen, 30)
-    assert await database.read(keys) == 1
+    await asyncio.wait_for(wait_for_keys(database, seen, 1), 20)
     await other.close()
 
 
