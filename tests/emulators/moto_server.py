@@ -5,6 +5,7 @@ differs from AWS, the tests that show it say so.
 """
 
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -17,11 +18,14 @@ from typing import Any
 
 import pytest
 from moto.backends import get_backend
+from moto.core.authorization import enable_iam_authentication
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.sqs import models as sqs
 from typing_extensions import override
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from headpond.adapters.aws import calls
+from headpond.adapters.aws.calls import Place, connect
 from headpond.testing.clocks import ManualClock
 
 CREDENTIALS = {
@@ -89,6 +93,28 @@ class Moto:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sqs, "unix_time_millis", unix_time_millis)
             yield
+
+    @asynccontextmanager
+    async def allowing(self, place: Place, *actions: str) -> AsyncGenerator[None]:
+        """Make this process a user that may do these things alone. Nobody else may do any.
+
+        Who has connected before is still who it was.
+        """
+        policy = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
+        user = {"UserName": place.prefix}
+        async with connect("iam", place, read_s=10, attempts=1) as iam:
+            await iam.call("CreateUser", **user)
+            await iam.call("PutUserPolicy", **user, PolicyName="all", PolicyDocument=document)
+            key = (await iam.call("CreateAccessKey", **user))["AccessKey"]
+        with pytest.MonkeyPatch.context() as patch, enable_iam_authentication():
+            patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+            patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+            calls._session.cache_clear()
+            try:
+                yield
+            finally:
+                calls._session.cache_clear()
 
 
 @contextmanager
