@@ -178,6 +178,31 @@ async def test_all_tasks_are_seen_and_all_that_stay_are_protected(
     assert [m.name for m in await tasks.members() if m.draining] == [names[7]]
 
 
+async def test_who_was_to_stay_a_moment_ago_can_be_the_next_to_go(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    await tasks.scale(5, [])
+    ecs.settle()
+    a, b, c, d, e = (member.name for member in await tasks.members())
+    await tasks.scale(3, [d, e])
+    ecs.settle()
+    await tasks.scale(2, [c])
+    assert [m.name for m in await tasks.members() if m.draining] == [c]
+    assert set(ecs.protected) >= {ecs_server.ARN + a, ecs_server.ARN + b}
+
+
+async def test_all_can_go_although_some_were_to_stay_a_moment_ago(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    await tasks.scale(12, [])
+    ecs.settle()
+    await tasks.scale(11, [])
+    ecs.settle()
+    await tasks.scale(0, [])
+    assert all(member.draining for member in await tasks.members())
+    assert not ecs.protected
+
+
 async def test_nobody_goes_while_somebody_busy_cannot_be_protected(
     tasks: EcsFleet, ecs: Ecs
 ) -> None:

@@ -110,7 +110,10 @@ class Ecs:
             if arn in self.unprotectable
         ]
         for arn in set(given["tasks"]) - self.unprotectable:
-            self.protected[arn] = given["expiresInMinutes"]
+            if given["protectionEnabled"]:
+                self.protected[arn] = given["expiresInMinutes"]
+            else:
+                self.protected.pop(arn, None)
         return {"protectedTasks": [], "failures": failures}
 
 

@@ -1,8 +1,9 @@
 """A fleet of tasks: the desired count of an ECS service, on EC2, managed instances or Fargate.
 
 A worker reports under its task's id. ECS chooses itself which tasks it stops, but for those that
-are protected from scale-in; so those that stay are protected, for as long as it takes to choose.
-A task that ends by itself is replaced by ECS. The tasks outlive the scaler.
+are protected from scale-in; so those that stay are protected, for as long as it takes to choose,
+and those that go no longer are. A task that ends by itself is replaced by ECS. The tasks outlive
+the scaler.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -67,8 +68,8 @@ class EcsFleet(Fleet):
         desired = await self._desired()
         if target == desired:
             return
-        if 0 < target < desired:
-            await self._protect(target, first_to_go)
+        if target < desired:
+            await self._choose(target, first_to_go)
         await self._call("UpdateService", service=self._service.name, desiredCount=target)
 
     @override
@@ -101,23 +102,35 @@ class EcsFleet(Fleet):
             tasks += (await self._call("DescribeTasks", tasks=some))["tasks"]
         return tasks
 
-    async def _protect(self, count: int, first_to_go: Sequence[str]) -> None:
-        """Have ECS choose those that are named first: the `count` others are protected."""
+    async def _choose(self, count: int, first_to_go: Sequence[str]) -> None:
+        """Have ECS choose those that are named first: the `count` others are protected.
+
+        Who goes may be protected still, from a choice some moments ago.
+        """
         rank = {name: number for number, name in enumerate(first_to_go)}
         running = [task for task in await self._tasks("RUNNING") if _runs(task)]
         running.sort(key=lambda task: rank.get(_name(task), len(rank)))
-        for some in _in_parts(running[-count:], PROTECTED):
+        going = max(0, len(running) - count)
+        busy = await self._update(
+            running[going:], protectionEnabled=True, expiresInMinutes=PROTECTED_MINUTES
+        )
+        if busy:
+            why = ", ".join(f"{each['arn']}: {each['reason']}" for each in busy)
+            raise Unavailable(f"ecs UpdateTaskProtection: {why}", code="ecs_unavailable")
+        # Of those that fail here none stops in another's place: they go when their time is over.
+        await self._update(running[:going], protectionEnabled=False)
+
+    async def _update(
+        self, tasks: list[dict[str, Any]], **protection: object
+    ) -> list[dict[str, Any]]:
+        """What failed, but for tasks that ended meanwhile."""
+        failed: list[dict[str, Any]] = []
+        for some in _in_parts(tasks, PROTECTED):
             answer = await self._call(
-                "UpdateTaskProtection",
-                tasks=[task["taskArn"] for task in some],
-                protectionEnabled=True,
-                expiresInMinutes=PROTECTED_MINUTES,
+                "UpdateTaskProtection", tasks=[task["taskArn"] for task in some], **protection
             )
-            # One that is missing has ended meanwhile. Any other is busy and would be stopped.
-            failed = [each for each in answer.get("failures", ()) if each["reason"] != "MISSING"]
-            if failed:
-                why = ", ".join(f"{each['arn']}: {each['reason']}" for each in failed)
-                raise Unavailable(f"ecs UpdateTaskProtection: {why}", code="ecs_unavailable")
+            failed += [each for each in answer.get("failures", ()) if each["reason"] != "MISSING"]
+        return failed
 
     async def _call(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         try:
