@@ -147,7 +147,7 @@ async def tasks(ecs: Ecs) -> AsyncGenerator[EcsFleet]:
         with credentials():
             async with open_ecs(service) as opened:
                 fleet = EcsFleet(opened, service)
-                await fleet.begin()
+                await fleet.begin(drain_s=25)
                 yield fleet
 
 
@@ -215,10 +215,27 @@ async def test_nobody_goes_while_somebody_busy_cannot_be_protected(
     assert ecs.desired == 2
 
 
+@pytest.mark.parametrize("containers", [[{}], [{"stopTimeout": 25}, {"stopTimeout": 30}]])
+async def test_tasks_have_to_have_the_time_to_drain(
+    tasks: EcsFleet, ecs: Ecs, containers: list[dict[str, int]]
+) -> None:
+    ecs.containers = [{"name": "worker"} | each for each in containers]
+    await tasks.begin(drain_s=29)
+    with pytest.raises(SettingsError, match=r"are killed after 30 s .* drain for up to 30 s"):
+        await tasks.begin(drain_s=30)
+
+
+async def test_tasks_that_somebody_else_deploys_have_the_time_that_they_have(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    ecs.definition = None
+    await tasks.begin(drain_s=3_600)
+
+
 async def test_a_service_that_is_not_there_is_told(tasks: EcsFleet) -> None:
     tasks._service = EcsService(ecs_server.REGION, ecs_server.CLUSTER, "other")
     with pytest.raises(SettingsError, match="there is no active service ecs://eu-central-1/models"):
-        await tasks.begin()
+        await tasks.begin(drain_s=25)
 
 
 @pytest.mark.parametrize(
@@ -233,4 +250,4 @@ async def test_what_ecs_refuses_is_told(
 ) -> None:
     ecs.refuse = (400, kind)
     with pytest.raises(error, match=words):
-        await tasks.begin()
+        await tasks.begin(drain_s=25)

@@ -32,6 +32,9 @@ PROTECTED = 10
 PROTECTED_MINUTES = 2
 """How long ECS is given to choose. Deployments wait for protected tasks, so no longer."""
 
+STOP_S = 30
+"""What ECS gives a container without `stopTimeout` to end, unless its machine says otherwise."""
+
 
 class EcsService(msgspec.Struct, frozen=True):
     """A service by its name."""
@@ -53,9 +56,17 @@ class EcsFleet(Fleet):
         self._ecs = ecs
         self._service = service
 
-    async def begin(self) -> None:
-        """Look whether the service is there and ours to see. Raises SettingsError, Unavailable."""
-        await self._desired()
+    async def begin(self, drain_s: float) -> None:
+        """Look whether the service is ours to scale. Raises SettingsError and Unavailable."""
+        service = await self._described()
+        # Where somebody else deploys, each set of tasks has a definition of its own.
+        definition = service.get("taskDefinition")
+        if definition is not None and (stop_s := await self._stop_s(definition)) <= drain_s:
+            raise SettingsError(
+                f"The tasks of {self._service} are killed after {stop_s} s (stopTimeout, "
+                f"{STOP_S} unless it is set), while workers drain for up to {drain_s:g} s "
+                "(worker.drain_s). Give the worker's container more time than the worker."
+            )
 
     @override
     async def members(self) -> list[Member]:
@@ -65,7 +76,7 @@ class EcsFleet(Fleet):
 
     @override
     async def scale(self, target: int, first_to_go: Sequence[str]) -> None:
-        desired = await self._desired()
+        desired = (await self._described())["desiredCount"]
         if target == desired:
             return
         if target < desired:
@@ -76,12 +87,18 @@ class EcsFleet(Fleet):
     async def close(self) -> None:
         """Nothing ends with the scaler."""
 
-    async def _desired(self) -> int:
+    async def _described(self) -> Mapping[str, Any]:
         answer = await self._call("DescribeServices", services=[self._service.name])
         for service in answer["services"]:
             if service["status"] == "ACTIVE":
-                return service["desiredCount"]
+                return service
         raise SettingsError(f"fleet: there is no active service ecs://{self._service}.")
+
+    async def _stop_s(self, definition: str) -> int:
+        """The longest that a container has to end: which is the worker's, nobody says."""
+        answer = await self._answer("DescribeTaskDefinition", taskDefinition=definition)
+        containers = answer["taskDefinition"]["containerDefinitions"]
+        return max(container.get("stopTimeout", STOP_S) for container in containers)
 
     async def _tasks(self, desired_status: str) -> list[dict[str, Any]]:
         arns: list[str] = []
@@ -133,8 +150,11 @@ class EcsFleet(Fleet):
         return failed
 
     async def _call(self, operation: str, **parameters: object) -> Mapping[str, Any]:
+        return await self._answer(operation, cluster=self._service.cluster, **parameters)
+
+    async def _answer(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         try:
-            return await self._ecs.call(operation, cluster=self._service.cluster, **parameters)
+            return await self._ecs.call(operation, **parameters)
         except Refused as error:
             raise SettingsError(
                 f"The fleet ecs://{self._service} cannot be scaled: {error}. "
