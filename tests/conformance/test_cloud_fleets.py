@@ -147,7 +147,7 @@ async def tasks(ecs: Ecs) -> AsyncGenerator[EcsFleet]:
         with credentials():
             async with open_ecs(service) as opened:
                 fleet = EcsFleet(opened, service)
-                await fleet.begin()
+                await fleet.begin(drain_s=25)
                 yield fleet
 
 
@@ -178,6 +178,31 @@ async def test_all_tasks_are_seen_and_all_that_stay_are_protected(
     assert [m.name for m in await tasks.members() if m.draining] == [names[7]]
 
 
+async def test_who_was_to_stay_a_moment_ago_can_be_the_next_to_go(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    await tasks.scale(5, [])
+    ecs.settle()
+    a, b, c, d, e = (member.name for member in await tasks.members())
+    await tasks.scale(3, [d, e])
+    ecs.settle()
+    await tasks.scale(2, [c])
+    assert [m.name for m in await tasks.members() if m.draining] == [c]
+    assert set(ecs.protected) >= {ecs_server.ARN + a, ecs_server.ARN + b}
+
+
+async def test_all_can_go_although_some_were_to_stay_a_moment_ago(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    await tasks.scale(12, [])
+    ecs.settle()
+    await tasks.scale(11, [])
+    ecs.settle()
+    await tasks.scale(0, [])
+    assert all(member.draining for member in await tasks.members())
+    assert not ecs.protected
+
+
 async def test_nobody_goes_while_somebody_busy_cannot_be_protected(
     tasks: EcsFleet, ecs: Ecs
 ) -> None:
@@ -190,10 +215,27 @@ async def test_nobody_goes_while_somebody_busy_cannot_be_protected(
     assert ecs.desired == 2
 
 
+@pytest.mark.parametrize("containers", [[{}], [{"stopTimeout": 25}, {"stopTimeout": 30}]])
+async def test_tasks_have_to_have_the_time_to_drain(
+    tasks: EcsFleet, ecs: Ecs, containers: list[dict[str, int]]
+) -> None:
+    ecs.containers = [{"name": "worker"} | each for each in containers]
+    await tasks.begin(drain_s=29)
+    with pytest.raises(SettingsError, match=r"are killed after 30 s .* drain for up to 30 s"):
+        await tasks.begin(drain_s=30)
+
+
+async def test_tasks_that_somebody_else_deploys_have_the_time_that_they_have(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    ecs.definition = None
+    await tasks.begin(drain_s=3_600)
+
+
 async def test_a_service_that_is_not_there_is_told(tasks: EcsFleet) -> None:
     tasks._service = EcsService(ecs_server.REGION, ecs_server.CLUSTER, "other")
     with pytest.raises(SettingsError, match="there is no active service ecs://eu-central-1/models"):
-        await tasks.begin()
+        await tasks.begin(drain_s=25)
 
 
 @pytest.mark.parametrize(
@@ -208,4 +250,4 @@ async def test_what_ecs_refuses_is_told(
 ) -> None:
     ecs.refuse = (400, kind)
     with pytest.raises(error, match=words):
-        await tasks.begin()
+        await tasks.begin(drain_s=25)

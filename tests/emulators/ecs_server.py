@@ -31,6 +31,9 @@ class Ecs:
         self.unprotectable: set[str] = set()
         self.refuse: tuple[int, str] | None = None
         """Status and type of every answer."""
+        self.definition: str | None = "workers:7"
+        """None as where somebody else deploys."""
+        self.containers: list[dict[str, Any]] = [{"name": "worker"}]
         self._births = count()
 
     def settle(self) -> None:
@@ -70,13 +73,14 @@ class Ecs:
             return _json({"__type": self.refuse[1], "message": "refused"}, self.refuse[0])
         operation = request.headers["X-Amz-Target"].removeprefix(TARGET)
         given = json.loads(await request.read())
-        assert given["cluster"] == CLUSTER
+        assert given.get("cluster") == (None if operation == "DescribeTaskDefinition" else CLUSTER)
         return _json(getattr(self, f"_{operation}")(given))
 
     def _DescribeServices(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - AWS's name
         found = [name for name in given["services"] if name == NAME]
+        defined = {} if self.definition is None else {"taskDefinition": self.definition}
         services = [
-            {"serviceName": name, "status": "ACTIVE", "desiredCount": self.desired}
+            {"serviceName": name, "status": "ACTIVE", "desiredCount": self.desired, **defined}
             for name in found
         ]
         missing = [name for name in given["services"] if name != NAME]
@@ -84,6 +88,10 @@ class Ecs:
             "services": services,
             "failures": [{"arn": name, "reason": "MISSING"} for name in missing],
         }
+
+    def _DescribeTaskDefinition(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        assert given["taskDefinition"] == self.definition
+        return {"taskDefinition": {"containerDefinitions": self.containers}}
 
     def _UpdateService(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - AWS's name
         self.desired = given["desiredCount"]
@@ -110,7 +118,10 @@ class Ecs:
             if arn in self.unprotectable
         ]
         for arn in set(given["tasks"]) - self.unprotectable:
-            self.protected[arn] = given["expiresInMinutes"]
+            if given["protectionEnabled"]:
+                self.protected[arn] = given["expiresInMinutes"]
+            else:
+                self.protected.pop(arn, None)
         return {"protectedTasks": [], "failures": failures}
 
 

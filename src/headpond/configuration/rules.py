@@ -8,6 +8,7 @@ from posixpath import normpath
 from urllib.parse import unquote, urlsplit
 
 from headpond.configuration.written import Path
+from headpond.domain.lane import lanes_of
 from headpond.domain.scaling.checking import faults
 from headpond.settings import PoolSettings, Settings
 
@@ -60,6 +61,8 @@ LONGEST_LEASES = {
     "servicebus": (300, "Service Bus locks nothing for longer than 5 minutes"),
 }
 
+LONGEST_NAMES = {"sqs": (80, "SQS takes 80 characters")}
+
 REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
@@ -101,6 +104,20 @@ def _queue(settings: Settings) -> Iterator[Complaint]:
     for name, pool in settings.pools.items():
         if pool.lease_s > longest_s:
             yield ("pools", name, "lease_s"), words
+        yield from _lanes(("pools", name), scheme, str(url), name)
+
+
+def _lanes(path: Path, scheme: str, url: str, pool: str) -> Iterator[Complaint]:
+    """What the queues of a pool are called there may be longer than its parts."""
+    chars, words = LONGEST_NAMES.get(scheme, (math.inf, ""))
+    prefix = url.partition("?")[0].rpartition("/")[2]
+    longest = max((f"{prefix}-{lane.pool}-{lane.priority}" for lane in lanes_of(pool)), key=len)
+    if len(longest) > chars:
+        words = (
+            f"its queue would be called {longest}, of {len(longest)} characters, and {words}; "
+            "shorten the pool's name or the prefix in queue"
+        )
+        yield path, words
 
 
 def _apart(files: str | None, archive: str | None) -> Iterator[Complaint]:

@@ -74,7 +74,7 @@ class Fleets:
             raise MissingExtra("aws", "A fleet on ECS") from error
         service = EcsService(region, cluster, name, endpoint)
         fleet = EcsFleet(await self._stack.enter_async_context(open_ecs(service)), service)
-        await fleet.begin()
+        await fleet.begin(self._drain_s)
         return fleet
 
 

@@ -205,6 +205,10 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "line 2: pools.a.lease_s: SQS leases nothing for longer than 12 hours",
         ),
         (
+            f"queue: sqs://eu-central-1/{28 * 'q'}?endpoint=http://x/y\npools:\n  {40 * 'p'}: {{}}",
+            "-interactive, of 81 characters, and SQS takes 80 characters; shorten the pool's name",
+        ),
+        (
             "batches: {files: 's3://b'}\narchive: {url: 's3://b/archive'}",
             "line 1: batches.files: it is, holds or lies in archive.url; give each a path of its",
         ),

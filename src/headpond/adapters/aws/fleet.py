@@ -1,8 +1,9 @@
 """A fleet of tasks: the desired count of an ECS service, on EC2, managed instances or Fargate.
 
 A worker reports under its task's id. ECS chooses itself which tasks it stops, but for those that
-are protected from scale-in; so those that stay are protected, for as long as it takes to choose.
-A task that ends by itself is replaced by ECS. The tasks outlive the scaler.
+are protected from scale-in; so those that stay are protected, for as long as it takes to choose,
+and those that go no longer are. A task that ends by itself is replaced by ECS. The tasks outlive
+the scaler.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ PROTECTED = 10
 PROTECTED_MINUTES = 2
 """How long ECS is given to choose. Deployments wait for protected tasks, so no longer."""
 
+STOP_S = 30
+"""What ECS gives a container without `stopTimeout` to end, unless its machine says otherwise."""
+
 
 class EcsService(msgspec.Struct, frozen=True):
     """A service by its name."""
@@ -52,9 +56,17 @@ class EcsFleet(Fleet):
         self._ecs = ecs
         self._service = service
 
-    async def begin(self) -> None:
-        """Look whether the service is there and ours to see. Raises SettingsError, Unavailable."""
-        await self._desired()
+    async def begin(self, drain_s: float) -> None:
+        """Look whether the service is ours to scale. Raises SettingsError and Unavailable."""
+        service = await self._described()
+        # Where somebody else deploys, each set of tasks has a definition of its own.
+        definition = service.get("taskDefinition")
+        if definition is not None and (stop_s := await self._stop_s(definition)) <= drain_s:
+            raise SettingsError(
+                f"The tasks of {self._service} are killed after {stop_s} s (stopTimeout, "
+                f"{STOP_S} unless it is set), while workers drain for up to {drain_s:g} s "
+                "(worker.drain_s). Give the worker's container more time than the worker."
+            )
 
     @override
     async def members(self) -> list[Member]:
@@ -64,23 +76,29 @@ class EcsFleet(Fleet):
 
     @override
     async def scale(self, target: int, first_to_go: Sequence[str]) -> None:
-        desired = await self._desired()
+        desired = (await self._described())["desiredCount"]
         if target == desired:
             return
-        if 0 < target < desired:
-            await self._protect(target, first_to_go)
+        if target < desired:
+            await self._choose(target, first_to_go)
         await self._call("UpdateService", service=self._service.name, desiredCount=target)
 
     @override
     async def close(self) -> None:
         """Nothing ends with the scaler."""
 
-    async def _desired(self) -> int:
+    async def _described(self) -> Mapping[str, Any]:
         answer = await self._call("DescribeServices", services=[self._service.name])
         for service in answer["services"]:
             if service["status"] == "ACTIVE":
-                return service["desiredCount"]
+                return service
         raise SettingsError(f"fleet: there is no active service ecs://{self._service}.")
+
+    async def _stop_s(self, definition: str) -> int:
+        """The longest that a container has to end: which is the worker's, nobody says."""
+        answer = await self._answer("DescribeTaskDefinition", taskDefinition=definition)
+        containers = answer["taskDefinition"]["containerDefinitions"]
+        return max(container.get("stopTimeout", STOP_S) for container in containers)
 
     async def _tasks(self, desired_status: str) -> list[dict[str, Any]]:
         arns: list[str] = []
@@ -101,27 +119,42 @@ class EcsFleet(Fleet):
             tasks += (await self._call("DescribeTasks", tasks=some))["tasks"]
         return tasks
 
-    async def _protect(self, count: int, first_to_go: Sequence[str]) -> None:
-        """Have ECS choose those that are named first: the `count` others are protected."""
+    async def _choose(self, count: int, first_to_go: Sequence[str]) -> None:
+        """Have ECS choose those that are named first: the `count` others are protected.
+
+        Who goes may be protected still, from a choice some moments ago.
+        """
         rank = {name: number for number, name in enumerate(first_to_go)}
         running = [task for task in await self._tasks("RUNNING") if _runs(task)]
         running.sort(key=lambda task: rank.get(_name(task), len(rank)))
-        for some in _in_parts(running[-count:], PROTECTED):
+        going = max(0, len(running) - count)
+        busy = await self._update(
+            running[going:], protectionEnabled=True, expiresInMinutes=PROTECTED_MINUTES
+        )
+        if busy:
+            why = ", ".join(f"{each['arn']}: {each['reason']}" for each in busy)
+            raise Unavailable(f"ecs UpdateTaskProtection: {why}", code="ecs_unavailable")
+        # Of those that fail here none stops in another's place: they go when their time is over.
+        await self._update(running[:going], protectionEnabled=False)
+
+    async def _update(
+        self, tasks: list[dict[str, Any]], **protection: object
+    ) -> list[dict[str, Any]]:
+        """What failed, but for tasks that ended meanwhile."""
+        failed: list[dict[str, Any]] = []
+        for some in _in_parts(tasks, PROTECTED):
             answer = await self._call(
-                "UpdateTaskProtection",
-                tasks=[task["taskArn"] for task in some],
-                protectionEnabled=True,
-                expiresInMinutes=PROTECTED_MINUTES,
+                "UpdateTaskProtection", tasks=[task["taskArn"] for task in some], **protection
             )
-            # One that is missing has ended meanwhile. Any other is busy and would be stopped.
-            failed = [each for each in answer.get("failures", ()) if each["reason"] != "MISSING"]
-            if failed:
-                why = ", ".join(f"{each['arn']}: {each['reason']}" for each in failed)
-                raise Unavailable(f"ecs UpdateTaskProtection: {why}", code="ecs_unavailable")
+            failed += [each for each in answer.get("failures", ()) if each["reason"] != "MISSING"]
+        return failed
 
     async def _call(self, operation: str, **parameters: object) -> Mapping[str, Any]:
+        return await self._answer(operation, cluster=self._service.cluster, **parameters)
+
+    async def _answer(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         try:
-            return await self._ecs.call(operation, cluster=self._service.cluster, **parameters)
+            return await self._ecs.call(operation, **parameters)
         except Refused as error:
             raise SettingsError(
                 f"The fleet ecs://{self._service} cannot be scaled: {error}. "

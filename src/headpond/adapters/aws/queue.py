@@ -202,8 +202,18 @@ class SqsQueue(HandleQueue):
         except Refused as error:
             if "NonExistentQueue" not in error.code and "QueueDoesNotExist" not in error.code:
                 raise Unavailable(f"SQS, {name}: {error}", code="sqs_unavailable") from error
-            found = await self._service.call("CreateQueue", QueueName=name, Attributes=ATTRIBUTES)
+            found = await self._make(name)
         return self._urls.setdefault(lane, found["QueueUrl"])
+
+    async def _make(self, name: str) -> Answer:
+        try:
+            return await self._service.call("CreateQueue", QueueName=name, Attributes=ATTRIBUTES)
+        except Refused as error:
+            message = (
+                f"SQS has no queue {name}, and does not let it be made: {error}. Make it by hand "
+                "or allow sqs:CreateQueue; one that was just deleted can be made after a minute."
+            )
+            raise Unavailable(message, code="sqs_unavailable") from error
 
 
 def _entry(

@@ -36,6 +36,7 @@ READ_S = 5.0
 ATTEMPTS = 4
 CONFLICTS = 8
 CONFLICT_S = 0.02
+MAX_PAUSE_S = 1.0
 MADE_WITHIN_S = 60.0
 GET_AT_ONCE = 100
 """DynamoDB's limit."""
@@ -220,15 +221,16 @@ class DynamoTable(Table):
     async def _get_some(self, keys: Sequence[Key]) -> list[Item]:
         found: list[Item] = []
         left: Any = {self._name: {"Keys": [_key(key) for key in keys], "ConsistentRead": True}}
-        attempt = 0
-        while left and keys:
+        for attempt in range(CONFLICTS):
             answer = await self._service_call("BatchGetItem", RequestItems=left)
             found += [unmarshalled(item) for item in answer["Responses"].get(self._name, ())]
             left = answer.get("UnprocessedKeys")
-            if left:
-                await _pause(attempt)
-                attempt += 1
-        return found
+            if not left:
+                return found
+            await _pause(attempt)
+        count = len(left[self._name]["Keys"])
+        message = f"DynamoDB: {CONFLICTS} tries left {count} of {len(keys)} items unread."
+        raise Unavailable(message, code="dynamodb_unavailable")
 
     async def _pages(
         self, query: Mapping[str, object], limit: int | None = None, operation: str = "Query"
@@ -308,7 +310,7 @@ def _reasons(refused: Refused) -> Sequence[Mapping[str, str]]:
 
 
 async def _pause(attempt: int) -> None:
-    await asyncio.sleep(CONFLICT_S * 2**attempt * (0.5 + random.random()))
+    await asyncio.sleep(min(CONFLICT_S * 2**attempt, MAX_PAUSE_S) * (0.5 + random.random()))
 
 
 def _asked(write: Write, table: str, by: str) -> dict[str, Answer]:

@@ -7,14 +7,16 @@ itself. `data` is better exempt from that; docs/backends.md says how. Names begi
 
 Conditions are looked at before a commit, and hold in it because the documents that were looked at
 may not have changed since (`update_time`). Nothing is locked, but where a document is only looked
-at: there a transaction sees that it stays.
+at: there a transaction sees that it stays. The SDK takes no time-outs for beginning and ending one,
+and waits a minute for each; so the calls are made and bounded here.
 """
 
 import asyncio
+import contextlib
 import random
 import secrets
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote
@@ -59,6 +61,11 @@ HIGHEST = "\U0010ffff"
 CHANGED = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound)
 """What a commit is refused with because a document is not as it was."""
 
+DENIED = (exceptions.NotFound, exceptions.Forbidden, exceptions.Unauthorized)
+"""What nobody but the operator can put right."""
+
+_FAILURES = (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError, TimeoutError)
+
 RETRY = AsyncRetry(
     predicate=lambda error: isinstance(
         error, exceptions.ServiceUnavailable | exceptions.ResourceExhausted
@@ -97,15 +104,15 @@ class FirestoreTable(Table):
     async def look_in(self) -> None:
         """Whether the database is there and lets us in. Raises SettingsError, Unavailable."""
         try:
-            await self._document(Key("marks", "none")).get(retry=RETRY, timeout=CALL_S)
-        except (exceptions.NotFound, exceptions.Forbidden, exceptions.Unauthorized) as error:
-            raise SettingsError(f"store: Firestore: {error.message}") from error
-        except exceptions.GoogleAPIError as error:
-            raise _away(error) from error
+            await self.get(Key("marks", "none"))
+        except Unavailable as error:
+            if isinstance(error.__cause__, DENIED):
+                raise SettingsError(f"store: Firestore: {error.__cause__.message}") from error
+            raise
 
     @override
     async def get(self, key: Key) -> Item | None:
-        found = await _read(self._document(key).get(retry=RETRY, timeout=CALL_S))
+        found = await _answer(self._document(key).get(retry=RETRY, timeout=CALL_S))
         return _item(found) if found.exists else None
 
     @override
@@ -166,17 +173,10 @@ class FirestoreTable(Table):
     @override
     async def write(self, *writes: Write) -> frozenset[int]:
         by = secrets.token_hex(8)
-        looked_at = any(isinstance(write, Check) for write in writes)
-        attempt = self._in_transaction if looked_at else self._in_batch
         for number in range(CONFLICTS):
-            try:
-                return await attempt(writes, by)
-            except (*CHANGED, exceptions.Aborted):
-                # Ours, if the answer got lost; or somebody else's, and then it is looked at again.
-                if await self._is_written(writes, by):
-                    return frozenset()
-            except exceptions.GoogleAPIError as error:
-                raise _away(error) from error
+            failed = await _answer(self._attempt(writes, by))
+            if failed is not None:
+                return failed
             await asyncio.sleep(CONFLICT_S * 2**number * (0.5 + random.random()))
         message = f"Firestore: {CONFLICTS} tries of a write met others."
         raise Unavailable(message, code="firestore_unavailable")
@@ -184,6 +184,16 @@ class FirestoreTable(Table):
     @override
     async def delete_many(self, keys: Iterable[Key]) -> None:
         await asyncio.gather(*(self.write(Delete(key)) for key in keys))
+
+    async def _attempt(self, writes: Sequence[Write], by: str) -> frozenset[int] | None:
+        """The numbers of those whose conditions failed; None if others came in between."""
+        looked_at = any(isinstance(write, Check) for write in writes)
+        attempt = self._in_transaction if looked_at else self._in_batch
+        try:
+            return await attempt(writes, by)
+        except (*CHANGED, exceptions.Aborted):
+            # Ours, if the answer got lost; or somebody else's, and then it is looked at again.
+            return frozenset() if await self._is_written(writes, by) else None
 
     async def _in_batch(self, writes: Sequence[Write], by: str) -> frozenset[int]:
         """Conditions of changes are looked at; that of a new item is the commit's own."""
@@ -207,21 +217,22 @@ class FirestoreTable(Table):
         return frozenset()
 
     async def _in_transaction(self, writes: Sequence[Write], by: str) -> frozenset[int]:
-        transaction = self._client.transaction(max_attempts=1)
-
-        async def run(transaction: Any) -> frozenset[int]:
+        transaction = self._client.transaction()
+        await _within(transaction._begin())  # noqa: SLF001
+        try:
             conditional = [w for w in writes if isinstance(w, Change | Check) or _is_new(w)]
             standing = await self._standing(conditional, transaction)
             failed = _failed(writes, standing)
             if not failed:
                 for write in writes:
                     self._add(transaction, write, standing, by, guarded=True)
+                await _within(transaction._commit())  # noqa: SLF001
             return failed
-
-        try:
-            return await _firestore.async_transactional(run)(transaction)
-        except ValueError as error:  # the SDK's word for having tried often enough
-            raise exceptions.Aborted(str(error)) from error
+        finally:
+            if transaction.in_progress:
+                # Firestore does it by itself, a minute later.
+                with contextlib.suppress(*_FAILURES):
+                    await _within(transaction._rollback())  # noqa: SLF001
 
     def _add(
         self,
@@ -275,10 +286,10 @@ class FirestoreTable(Table):
         answers = self._client.get_all(
             documents, transaction=transaction, retry=RETRY, timeout=CALL_S
         )
-        return await _read(_all(answers))
+        return await _answer(_all(answers))
 
     async def _found(self, query: Any) -> list[Any]:
-        return await _read(query.get(retry=RETRY, timeout=CALL_S))
+        return await _answer(query.get(retry=RETRY, timeout=CALL_S))
 
     def _range(self, field: str, low: str, high: str, *, reverse: bool) -> Any:
         return (
@@ -364,11 +375,21 @@ async def _all(answers: AsyncIterator[T]) -> list[T]:
     return [answer async for answer in answers]
 
 
-async def _read(answer: Any) -> Any:
+async def _answer(call: Awaitable[T]) -> T:
+    """Where Google's errors become ours."""
     try:
-        return await answer
-    except (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError) as error:
+        return await call
+    except _FAILURES as error:
         raise _away(error) from error
+
+
+async def _within(call: Awaitable[T]) -> T:
+    """What the SDK calls with time-outs of its own. Raises TimeoutError."""
+    try:
+        async with asyncio.timeout(CALL_S):
+            return await call
+    except TimeoutError as error:
+        raise TimeoutError(f"a transaction is not answered within {CALL_S:g} s") from error
 
 
 def _away(error: Exception) -> Unavailable:

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from headpond.adapters.aws.calls import Answer
+from headpond.adapters.aws.calls import Answer, Place
 from headpond.adapters.aws.queue import BATCH as CALL
-from headpond.adapters.aws.queue import MAX_LEASE_S, SqsQueue
+from headpond.adapters.aws.queue import MAX_LEASE_S, SqsQueue, open_queue
 from headpond.domain.lane import Lane
 from headpond.domain.quote import ANYBODY
 from headpond.errors import Unavailable
 from headpond.ports.queue import Lease, LeaseToken
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
+from tests.emulators.moto_server import Moto
 
 LONG_S = 4 * 3_600.0
 
@@ -112,6 +113,25 @@ async def test_a_queue_that_is_gone_is_unavailable(queue: SqsQueue) -> None:
     await queue._service.call("DeleteQueue", QueueUrl=queue._urls[BATCH])
     with pytest.raises(Unavailable) as raised:
         await queue.depth(BATCH)
+    assert raised.value.code == "sqs_unavailable"
+
+
+async def test_a_lane_that_may_not_be_made_is_unavailable_and_says_what_to_do(
+    place: Place, moto: Moto, clock: ManualClock
+) -> None:
+    async with moto.allowing(place, "sqs:GetQueueUrl"), open_queue(place, clock) as queue:
+        with pytest.raises(Unavailable, match=r"AccessDenied.*allow sqs:CreateQueue") as raised:
+            await queue.send([message("a")])
+    assert raised.value.code == "sqs_unavailable"
+
+
+async def test_a_lane_whose_name_sqs_does_not_take_is_unavailable(
+    place: Place, clock: ManualClock
+) -> None:
+    long = Place(place.region, 80 * "q", place.endpoint)
+    async with open_queue(long, clock) as queue:
+        with pytest.raises(Unavailable, match="does not let it be made") as raised:
+            await queue.depth(BATCH)
     assert raised.value.code == "sqs_unavailable"
 
 

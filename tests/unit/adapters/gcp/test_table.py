@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from google.auth import exceptions as auth_exceptions
 
 from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.jobs import DocumentJobStore
@@ -148,6 +149,19 @@ async def test_who_meets_others_every_time_gives_up(
     monkeypatch.setattr(_batch_of(table), "commit", refused)
     with pytest.raises(Unavailable, match="8 tries of a write met others"):
         await table.write(Put(item(A)))
+
+
+async def test_who_is_known_no_longer_is_unavailable(
+    table: FirestoreTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unknown(self: Any, **more: Any) -> None:
+        del self, more
+        raise auth_exceptions.RefreshError("the key was revoked")
+
+    monkeypatch.setattr(_batch_of(table), "commit", unknown)
+    with pytest.raises(Unavailable, match="the key was revoked") as raised:
+        await table.write(Put(item(A)))
+    assert raised.value.code == "firestore_unavailable"
 
 
 async def test_a_document_that_is_too_large_is_unavailable(table: FirestoreTable) -> None:
