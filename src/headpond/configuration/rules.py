@@ -74,6 +74,7 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
     yield from _folder(("archive", "url"), settings.archive.url)
     yield from _folder(("batches", "files"), settings.batches.files)
     yield from _pools(settings.pools)
+    yield from _unseen(settings.reaper.unseen_s, settings.pools)
     for name, pool in settings.pools.items():
         yield from _pool(("pools", name), name, pool)
     for network in settings.webhooks.allowed_networks:
@@ -101,6 +102,14 @@ def _queue(settings: Settings) -> Iterator[Complaint]:
     for name, pool in settings.pools.items():
         if pool.lease_s > longest_s:
             yield ("pools", name, "lease_s"), words
+
+
+def _unseen(unseen_s: float | None, pools: Mapping[str, PoolSettings]) -> Iterator[Complaint]:
+    """What still runs is taken from its worker after that time, too."""
+    for name, pool in pools.items():
+        if unseen_s is not None and unseen_s <= pool.engine.timeout_s:
+            words = f"it must be more than pools.{name}.engine.timeout_s, the longest run"
+            yield ("reaper", "unseen_s"), words
 
 
 def _apart(files: str | None, archive: str | None) -> Iterator[Complaint]:
