@@ -189,6 +189,13 @@ class ReaperSettings(Section, frozen=True):
     accepted_grace_s: Annotated[
         Seconds, Meta(description="A job accepted longer ago and not queued is sent again")
     ] = 30.0
+    unseen_s: Annotated[
+        Seconds | None,
+        Meta(
+            description="With a queue on SQS, Pub/Sub or Service Bus: a job whose message no "
+            "worker saw for so long is sent again; null is 7 days, 15.5 with Pub/Sub"
+        ),
+    ] = None
 
 
 class WebhookSettings(Section, frozen=True):

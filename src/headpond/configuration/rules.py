@@ -77,6 +77,7 @@ def broken_rules(settings: Settings) -> Iterator[Complaint]:
     yield from _folder(("archive", "url"), settings.archive.url)
     yield from _folder(("batches", "files"), settings.batches.files)
     yield from _pools(settings.pools)
+    yield from _unseen(settings.reaper.unseen_s, settings.pools)
     for name, pool in settings.pools.items():
         yield from _pool(("pools", name), name, pool)
     for network in settings.webhooks.allowed_networks:
@@ -118,6 +119,14 @@ def _lanes(path: Path, scheme: str, url: str, pool: str) -> Iterator[Complaint]:
             "shorten the pool's name or the prefix in queue"
         )
         yield path, words
+
+
+def _unseen(unseen_s: float | None, pools: Mapping[str, PoolSettings]) -> Iterator[Complaint]:
+    """What still runs is taken from its worker after that time, too."""
+    for name, pool in pools.items():
+        if unseen_s is not None and unseen_s <= pool.engine.timeout_s:
+            words = f"it must be more than pools.{name}.engine.timeout_s, the longest run"
+            yield ("reaper", "unseen_s"), words
 
 
 def _apart(files: str | None, archive: str | None) -> Iterator[Complaint]:

@@ -148,14 +148,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """False when a client that tries again would find nothing that it can use."""
         return self.state is not JobState.CANCELLED and self.erased_at is None
 
+    @property
+    def message_seen_at(self) -> float:
+        """When the message was last known to be there: sent, ready, or received."""
+        return max(self.accepted_at, self.queued_at or 0.0, self.started_at or 0.0)
+
     def overdue(self, now: float) -> bool:
         """True when the deadline has passed and the job has not ended."""
         return self.deadline is not None and now >= self.deadline and not self.state.terminal
 
-    def enqueued(self, now: float) -> "Job":
-        """The job's message is in its lane."""
+    def enqueued(self, ready_at: float) -> "Job":
+        """The job's message is in its lane, to be received from then on."""
         self._expect(JobState.ACCEPTED)
-        return self._next(state=JobState.QUEUED, queued_at=now)
+        return self._next(state=JobState.QUEUED, queued_at=ready_at)
 
     def reissued(self, ticket: Ticket) -> "Job":
         """A new message will stand for the job; the old one, if it exists, counts no more.

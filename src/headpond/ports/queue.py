@@ -77,9 +77,12 @@ class Queue(Protocol):
 
     A lease need not survive what its holder does not survive: the loss of power on one machine.
     What a queue `lacks` it says with what there is instead; docs/backends.md has it in a table.
+    One that may lose a message and cannot be asked for it (`MessageLookup`) says in `unseen_s` how
+    long nobody may have received one before it is sent again.
     """
 
     lacks: ClassVar[Mapping[Power, str]] = {}
+    unseen_s: ClassVar[float | None] = None
 
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         """Put the messages in their lanes; they can be received once `delay_s` has passed."""

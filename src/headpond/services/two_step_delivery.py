@@ -128,7 +128,7 @@ class TwoStepDelivery(Delivery):
 
     async def _enqueue(self, job: Job, delay_s: float = 0.0) -> Job:
         await self._queue.send([message_of(job)], delay_s=delay_s)
-        queued = job.enqueued(self._clock.now())
+        queued = job.enqueued(self._clock.now() + delay_s)
         if await self._jobs.swap(queued):
             return queued
         # A worker was faster, or the owner cancelled: either way it was in its lane.

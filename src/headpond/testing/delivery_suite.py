@@ -281,6 +281,13 @@ class DeliverySuite:
         assert [job.state for job in await self.audited(stage)] == [JobState.SUCCEEDED]
         await self.assert_nothing_left(stage)
 
+    async def test_a_redriven_job_is_queued_from_when_it_is_ready(self, stage: Stage) -> None:
+        dead = await self.bury(stage)
+        assert await stage.delivery.redrive(dead, delay_s=5)
+        job = await stage.jobs.get(dead.id)
+        assert job is not None
+        assert job.queued_at == stage.clock.now() + 5
+
     async def test_of_two_that_redrive_one_job_one_does(self, stage: Stage) -> None:
         dead = await self.bury(stage)
         redriven = (stage.delivery.redrive(dead) for _ in range(5))

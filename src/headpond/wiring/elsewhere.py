@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApartQueue:
-    """A queue beside the store. `lookup` is that of one that may lose what it acknowledged."""
+    """A queue beside the store. `lookup` is that of one that can say what it lost."""
 
     queue: Queue
     lookup: MessageLookup | None = None

@@ -37,6 +37,7 @@ from headpond.services.reaper import Reaper
 from headpond.services.submission import Submission
 from headpond.services.token_forgetter import TokenForgetter
 from headpond.services.tokens import Tokens
+from headpond.services.unseen_messages import UnseenMessages
 from headpond.services.webhook_sender import WebhookSender
 from headpond.settings import Settings
 from headpond.wiring.archives import archivist_of
@@ -194,12 +195,21 @@ def _duties(
 def _search(
     settings: Settings, store: Store, delivery: Delivery, listener: Listener
 ) -> tuple[Duty, ...]:
-    """For what the queue lost, if it can lose something."""
-    if store.lookup is None:
-        return ()
-    search = LostMessages(store.open_jobs, store.lookup, delivery, listener)
-    every_s = settings.reaper.every_s
-    return (Duty("lost messages", search.tick, every_s=every_s, listener=listener),)
+    """For what the queue lost, if it can lose something: by asking it, or by the time."""
+    if store.lookup is not None:
+        lost = LostMessages(store.open_jobs, store.lookup, delivery, listener)
+        every_s = settings.reaper.every_s
+        return (Duty("lost messages", lost.tick, every_s=every_s, listener=listener),)
+    if store.unseen_s is not None:
+        unseen = UnseenMessages(
+            store.open_jobs,
+            delivery,
+            clock=store.clock,
+            listener=listener,
+            unseen_s=settings.reaper.unseen_s or store.unseen_s,
+        )
+        return (Duty("unseen messages", unseen.tick, every_s=TIDY_EVERY_S, listener=listener),)
+    return ()
 
 
 def _webhook_sender(

@@ -36,8 +36,8 @@ from headpond.wiring.tickets import tickets
 class Store:
     """Everything durable. `delivery` connects a pool, whose leases have the pool's length.
 
-    `lookup` is the queue's power to say what it lost, None for one that loses nothing; then
-    `open_jobs` are not needed, and a store may not have them.
+    `lookup` is the queue's power to say what it lost, `unseen_s` that of `Queue`. One that loses
+    nothing has neither; then `open_jobs` are not needed, and a store may not have them.
     """
 
     clock: Clock
@@ -45,6 +45,7 @@ class Store:
     open_jobs: OpenJobs
     queue: Queue
     lookup: MessageLookup | None = None
+    unseen_s: float | None = None
     audit: Audit
     dead_letters: DeadLetters
     keys: KeyStore
@@ -83,6 +84,7 @@ async def open_store(settings: Settings, *, make: bool = True) -> AsyncGenerator
                 store,
                 queue=counted,
                 lookup=apart.lookup,
+                unseen_s=apart.queue.unseen_s,
                 delivery=two_steps(store.jobs, counted, clock),
             )
         yield replace(

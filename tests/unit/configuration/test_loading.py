@@ -209,6 +209,10 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "-interactive, of 81 characters, and SQS takes 80 characters; shorten the pool's name",
         ),
         (
+            "queue: sqs://eu-central-1/pond\nreaper: {unseen_s: 600}",
+            "line 2: reaper.unseen_s: it must be more than pools.default.engine.timeout_s",
+        ),
+        (
             "batches: {files: 's3://b'}\narchive: {url: 's3://b/archive'}",
             "line 1: batches.files: it is, holds or lies in archive.url; give each a path of its",
         ),

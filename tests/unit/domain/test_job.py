@@ -126,6 +126,18 @@ def test_the_first_queueing_stands_in_the_record() -> None:
     assert a_job().claimed("worker", 2.0).queued_at == 2.0
 
 
+def test_a_message_was_seen_when_it_was_sent_ready_or_received() -> None:
+    accepted = a_job(accepted_at=1.0)
+    assert accepted.message_seen_at == 1.0
+    queued = accepted.enqueued(5.0)
+    assert queued.message_seen_at == 5.0
+    assert queued.claimed("w", 3.0).message_seen_at == 5.0
+    assert queued.claimed("w", 7.0).returned(charged=True).message_seen_at == 7.0
+    reissued = queued.claimed("w", 7.0).reissued(Ticket("new"))
+    assert reissued.enqueued(9.0).message_seen_at == 9.0
+    assert reissued.claimed("w", 9.0).message_seen_at == 9.0
+
+
 def test_a_lane_is_a_pool_at_a_priority() -> None:
     lane = a_job(pool="big", priority=Priority.INTERACTIVE).lane
     assert lane == Lane("big", Priority.INTERACTIVE)

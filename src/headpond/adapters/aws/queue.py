@@ -82,6 +82,7 @@ class SqsQueue(HandleQueue):
         Power.AGE: "`ApproximateAgeOfOldestMessage` in CloudWatch",
         Power.CLOCK: "its own",
     }
+    unseen_s: ClassVar[float | None] = KEEP_S / 2
 
     def __init__(self, service: Service, prefix: str, clock: Clock) -> None:
         super().__init__(clock, most=BATCH, max_lease_s=MAX_LEASE_S, max_delay_s=MAX_DELAY_S)

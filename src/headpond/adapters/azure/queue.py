@@ -52,6 +52,9 @@ MAX_LOCK_S = 300
 NO_LIMIT = 2**31 - 1
 """Of deliveries: the most that it takes."""
 
+UNSEEN_S = 7 * 86_400
+"""A queue that was made beforehand may end its messages, those made here do not."""
+
 POLL_S = 5.0
 """The longest poll: a lease is reckoned from its beginning."""
 
@@ -78,6 +81,7 @@ class ServiceBusQueue(HandleQueue):
         Power.AGE: "it does not tell",
         Power.CLOCK: "its own",
     }
+    unseen_s: ClassVar[float | None] = UNSEEN_S
 
     def __init__(self, namespace: Namespace, prefix: str, clock: Clock) -> None:
         super().__init__(clock, most=AT_ONCE, max_lease_s=math.inf, max_delay_s=math.inf)
@@ -222,7 +226,7 @@ class ServiceBusQueue(HandleQueue):
         """Once for each that comes."""
         if dead > self._dead.get(lane, 0):
             log.warning(
-                "%s has %d dead letters in Service Bus, whose jobs wait for ever: resend them",
+                "%s has %d dead letters in Service Bus, whose jobs wait for days: resend them",
                 self._name(lane),
                 dead,
             )

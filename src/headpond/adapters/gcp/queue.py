@@ -104,6 +104,7 @@ class PubsubQueue(HandleQueue):
         Power.AGE: "`oldest_unacked_message_age` in Cloud Monitoring",
         Power.CLOCK: "its own",
     }
+    unseen_s: ClassVar[float | None] = KEEP_S / 2
 
     def __init__(
         self,

@@ -121,7 +121,7 @@ class PostgresDelivery(Delivery):
 
     async def _enqueue(self, before: Job, after: Job, delay_s: float = 0.0) -> bool:
         now = self._clock.now()
-        queued = after.enqueued(now)
+        queued = after.enqueued(now + delay_s)
         message = [column for (column,) in columns([message_of(queued)])]
         lane, _, ticket, *rest = message
         ((moved, _),) = await self._database.write(

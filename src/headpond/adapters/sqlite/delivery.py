@@ -117,7 +117,7 @@ class SqliteDelivery(Delivery):
 
     async def _enqueue(self, after: Job, delay_s: float = 0.0) -> bool:
         now = self._clock.now()
-        queued = after.enqueued(now)
+        queued = after.enqueued(now + delay_s)
 
         def enqueue(connection: sqlite3.Connection) -> bool:
             if not records.swap(connection, after) or not records.swap(connection, queued):
