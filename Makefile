@@ -28,7 +28,7 @@ test-postgres-million:  ## Count the pages that statements touch on PostgreSQL w
 	HEADPOND_ROWS=1000000 uv run pytest tests/unit/adapters/postgres/test_plans.py
 
 STACK_JOBS ?= 300
-e2e-postgres e2e-redis e2e-gcp e2e-azure:  ## The demo's input through that stack while processes are killed and hosts cut off (root)
+e2e-postgres e2e-redis e2e-gcp e2e-azure:  ## The demo's input through that stack while processes are killed or frozen, hosts cut off (root)
 	uv run python -m tests.e2e.stacks $(@:e2e-%=%) --jobs $(STACK_JOBS)
 
 e2e-aws:  ## The same on AWS's emulator, which takes 30 ms for a transaction

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from headpond.adapters.documents import records as documents
+from headpond.adapters.documents.table import Write
 from headpond.adapters.gcp import queue as pubsub
 from headpond.adapters.handles.leases import Leases
 from headpond.adapters.sqlite import delivery, jobs, lanes, records, schema, shares
@@ -322,3 +324,25 @@ HANDLE_BUGS: dict[str, Plant] = {
     "what is given back stays hidden": changing(pubsub.PubsubQueue, "_hide", _never_hidden),
 }
 """In what queues of clouds have in common, and in one of them."""
+
+
+def _changed_whatever_stands(changed: Callable[..., list[Write]]) -> Callable[..., list[Write]]:
+    def unfenced(after: Job, response: bytes | None = None) -> list[Write]:
+        record, *rest = changed(after, response)
+        return [replace(record, standing={}), *rest]
+
+    return unfenced
+
+
+def _changed_without_response(changed: Callable[..., list[Write]]) -> Callable[..., list[Write]]:
+    def silent(after: Job, _: bytes | None = None) -> list[Write]:
+        return changed(after)
+
+    return silent
+
+
+DOCUMENT_BUGS: dict[str, Plant] = {
+    "a swap is not fenced by the version": changing(documents, "changed", _changed_whatever_stands),
+    "a document without the response": changing(documents, "changed", _changed_without_response),
+}
+"""In what stores of documents have in common."""

@@ -155,3 +155,14 @@ def test_every_store_and_every_port_of_one_has_its_place_among_the_backends() ->
         for module in modules:
             source = REPOSITORY / "src/headpond"
             assert (source / "adapters" / module).exists() or (source / module).exists(), module
+
+
+def test_every_suite_and_all_histories_stand_in_the_guide_for_a_backend() -> None:
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    section = page.split("### What a backend must pass")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    shipped = (REPOSITORY / "src/headpond/testing").glob("*_*.py")
+    ends = ("_suite", "_histories")
+    assert set(re.findall(r"`(\w+_(?:suite|histories))`", "".join(rows))) == {
+        module.stem for module in shipped if module.stem.endswith(ends)
+    }

@@ -15,7 +15,11 @@ class Relative:
 
     def kill(self) -> None:
         """SIGKILL."""
-        signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal. Raises ProcessLookupError if the process has ended."""
+        signal.pidfd_send_signal(self._descriptor, number)
 
     async def ended(self) -> None:
         """Wait for its end."""

@@ -5,10 +5,10 @@
 
 A gateway and a worker with the example model run on the stack's servers, which are real ones or
 emulators of this machine, and another worker on another host (`other_host.py`), if the stack's
-servers can be reached from one. Every three seconds or so one of the processes is killed, and the
-link between the hosts is cut, mostly for longer than a lease lasts. Each order is sent until it is
-answered, and once more at the end. Exits 1 unless every title has one job that succeeded, and one
-entry in the audit log.
+servers can be reached from one. Every three seconds or so one of the processes is killed or frozen,
+and the link between the hosts is cut, both mostly for longer than a lease lasts. Each order is sent
+until it is answered, and once more at the end. Exits 1 unless every title has one job that
+succeeded, and one entry in the audit log.
 """
 
 import argparse

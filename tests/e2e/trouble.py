@@ -1,16 +1,21 @@
-"""What goes wrong while a stack works: processes are killed, and hosts cannot reach each other."""
+"""What goes wrong while a stack works: processes die or freeze, hosts cannot reach each other."""
 
 import asyncio
 import random
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.e2e.commands import Up, environment
-from tests.e2e.family import children
+from tests.e2e.family import Relative, children
 from tests.e2e.other_host import OtherHost
+
+FROZEN_SHARE = 0.3
+FROZEN_S = (3.5, 6.0)
+"""Longer than a lease of 3 s: a worker comes back as a zombie."""
 
 
 class KeptWorker:
@@ -23,8 +28,12 @@ class KeptWorker:
 
     def kill(self) -> None:
         """SIGKILL."""
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, if it runs."""
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            self._process.send_signal(number)
 
     async def keep(self) -> None:
         """Start it, again and again, until cancelled."""
@@ -53,7 +62,7 @@ async def kept_worker(
 
 
 class Trouble:
-    """Kills a process every three seconds or so, and cuts the link to `other`, if there is one."""
+    """Harms a process every three seconds or so, and cuts the link to `other`, if there is one."""
 
     def __init__(self, system: Up, other: KeptWorker | None, dice: random.Random) -> None:
         self._system = system
@@ -62,21 +71,34 @@ class Trouble:
         self.made = Counter[str]()
 
     async def run(self) -> None:
-        """Until cancelled; then everybody reaches everybody again."""
+        """Until cancelled; then everybody runs and reaches everybody again."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._kill())
+            group.create_task(self._harm())
             if self._other is not None:
                 group.create_task(self._cut(self._other))
 
-    async def _kill(self) -> None:
+    async def _harm(self) -> None:
         while True:
             await asyncio.sleep(self._dice.uniform(2.0, 4.0))
-            victims = [each.kill for each in children(self._system.process.pid)]
+            victims: list[Relative | KeptWorker] = [*children(self._system.process.pid)]
             if self._other is not None:
-                victims.append(self._other.kill)
+                victims.append(self._other)
             if victims:
-                self._dice.choice(victims)()
-                self.made["killed"] += 1
+                victim = self._dice.choice(victims)
+                if self._dice.random() < FROZEN_SHARE:
+                    await self._freeze(victim)
+                else:
+                    victim.kill()
+                    self.made["killed"] += 1
+
+    async def _freeze(self, victim: Relative | KeptWorker) -> None:
+        victim.send(signal.SIGSTOP)
+        self.made["frozen"] += 1
+        try:
+            await asyncio.sleep(self._dice.uniform(*FROZEN_S))
+        finally:
+            with suppress(ProcessLookupError):  # a stack that stops ends it
+                victim.send(signal.SIGCONT)
 
     async def _cut(self, other: KeptWorker) -> None:
         while True:

@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.model.cloud_stages import PubsubHistories
+from tests.model.document_stages import CosmosHistories
 from tests.model.sqlite_stages import (
     SqliteDeliveryHistories,
     SqliteQueueHistories,
     TwoStepsOnSqliteHistories,
 )
-from tests.planted_bugs import DELIVERY_BUGS, HANDLE_BUGS, QUEUE_BUGS, SHARED_BUGS
+from tests.planted_bugs import DELIVERY_BUGS, DOCUMENT_BUGS, HANDLE_BUGS, QUEUE_BUGS, SHARED_BUGS
 
 pytestmark = pytest.mark.no_cover
 
@@ -68,3 +69,9 @@ def test_what_must_always_hold_finds_that(bug: str, monkeypatch: pytest.MonkeyPa
 def test_histories_without_order_find_that(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     HANDLE_BUGS[bug](monkeypatch)
     found(PubsubHistories, bug)
+
+
+@pytest.mark.parametrize("bug", DOCUMENT_BUGS)
+def test_histories_of_documents_find_that(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    DOCUMENT_BUGS[bug](monkeypatch)
+    found(CosmosHistories, bug)
