@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 import typer
 import yaml
-from tools.queue_powers import written
+from tools.queue_powers import QUEUES, written
 from typer.core import TyperGroup
 
 from headpond import errors
@@ -18,6 +18,7 @@ from headpond.configuration.rules import STORES
 from headpond.domain.job import JobState
 from headpond.gateway.job_stream import EventName
 from headpond.gateway.response_event_schema import AnyEvent
+from headpond.ports.queue import MessageLookup, Power, Queue
 from headpond.wiring.stores import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -136,6 +137,11 @@ def test_the_examples_of_settings_are_yaml() -> None:
 def test_what_the_queues_can_do_is_what_they_say_of_themselves() -> None:
     page = (DOCS / "backends.md").read_text()
     assert written(page) == page, "run `make docs`"
+
+
+@pytest.mark.parametrize("queue", QUEUES.values(), ids=QUEUES)
+def test_a_queue_that_can_be_asked_for_messages_says_so(queue: type[Queue]) -> None:
+    assert (Power.LOOKUP in queue.lacks) == (MessageLookup not in queue.__mro__)
 
 
 def test_every_store_and_every_port_of_one_has_its_place_among_the_backends() -> None:

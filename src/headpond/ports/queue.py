@@ -18,6 +18,7 @@ import msgspec
 
 from headpond.domain.job import Job, JobId, Ticket
 from headpond.domain.lane import Lane
+from headpond.domain.queue_limits import Limits
 from headpond.domain.quote import Backlog
 
 LeaseToken = NewType("LeaseToken", str)
@@ -64,22 +65,26 @@ class Depth(msgspec.Struct, frozen=True):
 class Power(StrEnum):
     """What not every queue can do."""
 
+    PRIORITY = "hands out interactive work before batch work"
     ORDER = "hands out what a team sent first"
     FAIR = "shares a lane between teams by weight and work"
     TEAMS = "counts what waits by team"
     COUNTS = "counts apart what is ready, leased and delayed"
     AGE = "knows how long the first has been ready"
     CLOCK = "goes by Headpond's clock"
+    LOOKUP = "can be asked whether it holds a message"
 
 
 class Queue(Protocol):
     """Lanes of leased messages. Every verb takes effect durably before it returns.
 
     A lease need not survive what its holder does not survive: the loss of power on one machine.
-    What a queue `lacks` it says with what there is instead; docs/backends.md has it in a table.
+    What a queue `lacks` it says with what there is instead, and what it takes in `limits`;
+    docs/backends.md has both in a table. Attempts are counted in the jobs' records.
     """
 
     lacks: ClassVar[Mapping[Power, str]] = {}
+    limits: ClassVar[Limits] = Limits()
 
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
         """Put the messages in their lanes; they can be received once `delay_s` has passed."""
