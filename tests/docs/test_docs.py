@@ -14,11 +14,13 @@ from typer.core import TyperGroup
 
 from headpond import errors
 from headpond.cli import command_line
+from headpond.configuration import load
 from headpond.configuration.rules import STORES
 from headpond.domain.job import JobState
 from headpond.gateway.job_stream import EventName
 from headpond.gateway.response_event_schema import AnyEvent
 from headpond.ports.queue import MessageLookup, Power, Queue
+from headpond.settings import Settings
 from headpond.wiring.stores import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -132,6 +134,26 @@ def test_the_examples_of_settings_are_yaml() -> None:
     for page in PAGES:
         for example in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
             assert isinstance(yaml.safe_load(example), dict), name_of(page)
+
+
+def test_the_example_of_a_fleet_on_kubernetes_gives_its_workers_the_time_to_drain(
+    tmp_path: Path,
+) -> None:
+    manifest = (REPOSITORY / "examples/kubernetes/workers.yaml").read_text()
+    config, deployment = yaml.safe_load_all(manifest)
+    file = tmp_path / "headpond.yaml"
+    file.write_text(config["data"]["headpond.yaml"])
+    settings = load({"DATABASE_PASSWORD": "k"}, str(file)).settings
+    template = deployment["spec"]["template"]
+    drain_s = max(settings.worker.drain_s, Settings().worker.drain_s)
+    assert template["spec"]["terminationGracePeriodSeconds"] > drain_s
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    assert labels.items() <= template["metadata"]["labels"].items()
+    place = "/".join(deployment["metadata"][part] for part in ("namespace", "name"))
+    assert settings.pools["default"].fleet == f"kubernetes://{place}"
+    (worker,) = template["spec"]["containers"]
+    assert exists(" ".join(worker["args"][1:]))
+    assert worker["readinessProbe"]["httpGet"]["port"] == settings.worker.metrics_port
 
 
 def test_what_the_queues_can_do_is_what_they_say_of_themselves() -> None:
