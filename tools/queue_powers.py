@@ -1,9 +1,10 @@
-"""Writes the table of what each queue can do into docs/backends.md, from the queues themselves.
+"""Writes the table of what each queue can do and takes, told by itself, into docs/backends.md.
 
 uv run python tools/queue_powers.py
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headpond.adapters.aws.queue import SqsQueue
@@ -12,6 +13,7 @@ from headpond.adapters.gcp.queue import PubsubQueue
 from headpond.adapters.postgres.queue import PostgresQueue
 from headpond.adapters.redis.queue import RedisQueue
 from headpond.adapters.sqlite.queue import SqliteQueue
+from headpond.domain.queue_limits import Limits, span
 from headpond.ports.queue import Power, Queue
 
 PAGE = Path(__file__).parents[1] / "docs/backends.md"
@@ -24,6 +26,17 @@ QUEUES: Mapping[str, type[Queue]] = {
     "Pub/Sub": PubsubQueue,
     "Service Bus": ServiceBusQueue,
 }
+LIMITS: Mapping[str, Callable[[Limits], str]] = {
+    "longest lease": lambda limits: span(limits.lease_s),
+    "longest delay of what is sent, by itself": lambda limits: span(limits.delay_s),
+    "keeps what waits for": lambda limits: span(limits.keep_s),
+    "hands a message out so many times": lambda limits: times(limits.deliveries),
+}
+
+
+def times(number: float) -> str:
+    """How often, in words."""
+    return "any" if math.isinf(number) else f"{number:,.0f}"
 
 
 def written(page: str) -> str:
@@ -33,10 +46,13 @@ def written(page: str) -> str:
 
 
 def table() -> str:
-    """A row for each power, a column for each queue."""
+    """A row for each power and each limit, a column for each queue."""
     rows = [["it", *QUEUES], ["---"] * (len(QUEUES) + 1)]
     rows += [
         [power, *(queue.lacks.get(power, "yes") for queue in QUEUES.values())] for power in Power
+    ]
+    rows += [
+        [what, *(told(queue.limits) for queue in QUEUES.values())] for what, told in LIMITS.items()
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -18,7 +18,7 @@ from headpond.errors import SettingsError, Unavailable
 from headpond.testing.fleet_suite import FleetStage, FleetSuite
 from tests.emulators import ecs_server, kubernetes_server
 from tests.emulators.ecs_server import Ecs
-from tests.emulators.kubernetes_server import DELETION_COST, Kubernetes, write_kubeconfig
+from tests.emulators.kubernetes_server import DELETION_COST, LABELS, Kubernetes, write_kubeconfig
 from tests.emulators.moto_server import credentials
 from tests.emulators.serving import served
 
@@ -84,6 +84,92 @@ async def test_who_is_scaled_by_somebody_else_is_left_alone(
     cluster.autoscaled = ["mine another", "keda-hpa-workers workers"]
     with pytest.raises(SettingsError, match="is scaled by keda-hpa-workers already"):
         await pods.begin(drain_s=25)
+
+
+async def test_an_autoscaler_that_comes_later_is_not_fought(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(2, [])
+    cluster.settle()
+    cluster.autoscaled = ["keda-hpa-workers workers"]
+    with pytest.raises(SettingsError, match="is scaled by keda-hpa-workers already"):
+        await pods.scale(1, [])
+    assert (cluster.replicas, cluster.patches) == (2, [])
+    cluster.autoscaled = []
+    await pods.scale(1, [])
+    assert cluster.replicas == 1
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        {"key": "app", "operator": "In", "values": ["headpond-worker", "headpond-other"]},
+        {"key": "app", "operator": "NotIn", "values": ["web", "database"]},
+        {"key": "app", "operator": "Exists"},
+        {"key": "tier", "operator": "DoesNotExist"},
+    ],
+    ids=lambda expression: expression["operator"],
+)
+async def test_pods_of_others_in_the_namespace_are_no_members(
+    pods: KubernetesFleet, cluster: Kubernetes, expression: dict[str, object]
+) -> None:
+    cluster.add_stranger("stranger", {"tier": "front"} | _other_app(expression))
+    cluster.selector = {"matchExpressions": [expression]}
+    await pods.begin(drain_s=25)
+    await pods.scale(2, [])
+    cluster.settle()
+    assert {member.name for member in await pods.members()} == set(cluster.pods) - {"stranger"}
+
+
+def _other_app(expression: dict[str, object]) -> dict[str, str]:
+    """Of the stranger: none where the label itself is what is asked for."""
+    return {} if expression["operator"] == "Exists" else {"app": "web"}
+
+
+async def test_labels_and_expressions_are_asked_for_together(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    cluster.add_stranger("stranger", LABELS | {"tier": "front"})
+    cluster.selector = {
+        "matchLabels": LABELS,
+        "matchExpressions": [
+            {"key": "tier", "operator": "NotIn", "values": ["front", "back"]},
+            {"key": "app", "operator": "Exists"},
+        ],
+    }
+    await pods.begin(drain_s=25)
+    assert await pods.members() == []
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        ({}, "The pods of models/workers cannot be told: its selector is empty"),
+        (
+            {"matchExpressions": [{"key": "app", "operator": "Gt", "values": ["1"]}]},
+            "cannot be told: its selector has the operator 'Gt'",
+        ),
+    ],
+)
+async def test_a_selector_that_is_not_understood_is_told(
+    pods: KubernetesFleet, cluster: Kubernetes, selector: dict[str, object], words: str
+) -> None:
+    cluster.selector = selector
+    with pytest.raises(SettingsError, match=words):
+        await pods.begin(drain_s=25)
+
+
+@pytest.mark.parametrize(("grace_s", "drain_s", "killed_after_s"), [(0, 25, 0), (None, 30, 30)])
+async def test_pods_that_are_killed_at_once_are_not_taken_for_patient_ones(
+    pods: KubernetesFleet,
+    cluster: Kubernetes,
+    grace_s: int | None,
+    drain_s: float,
+    killed_after_s: int,
+) -> None:
+    cluster.grace_s = grace_s
+    with pytest.raises(SettingsError, match=f"are killed after {killed_after_s} s"):
+        await pods.begin(drain_s)
 
 
 async def test_pods_have_to_have_the_time_to_drain(pods: KubernetesFleet) -> None:

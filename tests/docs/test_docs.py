@@ -9,15 +9,18 @@ from typing import get_args
 import pytest
 import typer
 import yaml
-from tools.queue_powers import written
+from tools.queue_powers import QUEUES, written
 from typer.core import TyperGroup
 
 from headpond import errors
 from headpond.cli import command_line
+from headpond.configuration import load
 from headpond.configuration.rules import STORES
 from headpond.domain.job import JobState
 from headpond.gateway.job_stream import EventName
 from headpond.gateway.response_event_schema import AnyEvent
+from headpond.ports.queue import MessageLookup, Power, Queue
+from headpond.settings import Settings
 from headpond.wiring.stores import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -133,9 +136,34 @@ def test_the_examples_of_settings_are_yaml() -> None:
             assert isinstance(yaml.safe_load(example), dict), name_of(page)
 
 
+def test_the_example_of_a_fleet_on_kubernetes_gives_its_workers_the_time_to_drain(
+    tmp_path: Path,
+) -> None:
+    manifest = (REPOSITORY / "examples/kubernetes/workers.yaml").read_text()
+    config, deployment = yaml.safe_load_all(manifest)
+    file = tmp_path / "headpond.yaml"
+    file.write_text(config["data"]["headpond.yaml"])
+    settings = load({"DATABASE_PASSWORD": "k"}, str(file)).settings
+    template = deployment["spec"]["template"]
+    drain_s = max(settings.worker.drain_s, Settings().worker.drain_s)
+    assert template["spec"]["terminationGracePeriodSeconds"] > drain_s
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    assert labels.items() <= template["metadata"]["labels"].items()
+    place = "/".join(deployment["metadata"][part] for part in ("namespace", "name"))
+    assert settings.pools["default"].fleet == f"kubernetes://{place}"
+    (worker,) = template["spec"]["containers"]
+    assert exists(" ".join(worker["args"][1:]))
+    assert worker["readinessProbe"]["httpGet"]["port"] == settings.worker.metrics_port
+
+
 def test_what_the_queues_can_do_is_what_they_say_of_themselves() -> None:
     page = (DOCS / "backends.md").read_text()
     assert written(page) == page, "run `make docs`"
+
+
+@pytest.mark.parametrize("queue", QUEUES.values(), ids=QUEUES)
+def test_a_queue_that_can_be_asked_for_messages_says_so(queue: type[Queue]) -> None:
+    assert (Power.LOOKUP in queue.lacks) == (MessageLookup not in queue.__mro__)
 
 
 def test_every_store_and_every_port_of_one_has_its_place_among_the_backends() -> None:

@@ -1,13 +1,14 @@
 """As much of a Kubernetes API server as the fleet talks to, with one Deployment's controllers.
 
 It follows the documented behaviour of the real one: the scale subresource with conflicts on a
-stale resourceVersion, merge patches, label selectors, `Status` objects as errors, and a ReplicaSet
-that makes and deletes pods in the order that its documentation gives (those that are not ready
-first, then the lower deletion cost, then the younger). Pods become ready, and deleted ones go, when
-`settle` says so. There is no scheduler, no kubelet, no authentication and no watch.
+stale resourceVersion, merge patches, label selectors of both kinds, `Status` objects as errors, and
+a ReplicaSet that makes and deletes pods in the order that its documentation gives (those that are
+not ready first, then the lower deletion cost, then the younger). Pods become ready, and deleted
+ones go, when `settle` says so. There is no scheduler, no kubelet, no authentication and no watch.
 """
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from itertools import count
@@ -26,9 +27,11 @@ LABELS = {"app": "headpond-worker"}
 class Kubernetes:
     """A cluster with the Deployment `workers` in the namespace `models`, which has no pods yet."""
 
-    def __init__(self, grace_s: int = 60) -> None:
+    def __init__(self, grace_s: int | None = 60) -> None:
         self.replicas = 0
         self.grace_s = grace_s
+        """The server fills in 30 where the template has none; None is a server that does not."""
+        self.selector: dict[str, Any] = {"matchLabels": LABELS}
         self.pods: dict[str, dict[str, Any]] = {}
         self.autoscaled: list[str] = []
         self.refuse: tuple[int, str] | None = None
@@ -58,25 +61,29 @@ class Kubernetes:
         for pod in self.pods.values():
             pod["status"]["phase"] = "Running"
 
+    def add_stranger(self, name: str, labels: dict[str, str]) -> None:
+        """A pod of somebody else's in the same namespace."""
+        self._make_pod(name, labels)
+
     def lose(self, name: str) -> None:
         """The pod's machine is gone; the ReplicaSet makes another pod."""
         del self.pods[name]
         self._reconcile()
 
     def _reconcile(self) -> None:
-        staying = [pod for pod in self.pods.values() if not _terminating(pod)]
+        ours = [pod for pod in self.pods.values() if pod["metadata"]["labels"] == LABELS]
+        staying = [pod for pod in ours if not _terminating(pod)]
         for _ in range(self.replicas - len(staying)):
-            self._make_pod()
+            self._make_pod(f"{NAME}-{uuid.uuid4().hex[:5]}", dict(LABELS))
         for pod in sorted(staying, key=_first_deleted)[: max(0, len(staying) - self.replicas)]:
             pod["metadata"]["deletionTimestamp"] = _now()
 
-    def _make_pod(self) -> None:
-        name = f"{NAME}-{uuid.uuid4().hex[:5]}"
+    def _make_pod(self, name: str, labels: dict[str, str]) -> None:
         self.pods[name] = {
             "metadata": {
                 "name": name,
                 "namespace": NAMESPACE,
-                "labels": dict(LABELS),
+                "labels": labels,
                 "creationTimestamp": _now(),
                 "uid": f"{next(self._births):08}",
             },
@@ -100,7 +107,7 @@ class Kubernetes:
                 "terminationGracePeriodSeconds": self.grace_s,
             },
         }
-        spec = {"replicas": self.replicas, "selector": {"matchLabels": LABELS}}
+        spec = {"replicas": self.replicas, "selector": self.selector}
         return web.json_response(
             {
                 "apiVersion": "apps/v1",
@@ -135,9 +142,11 @@ class Kubernetes:
         return await self._scale(request)
 
     async def _list_pods(self, request: web.Request) -> web.Response:
-        wanted = dict(part.split("=") for part in request.query["labelSelector"].split(","))
+        wanted = _requirements(request.query["labelSelector"])
         pods = [
-            pod for pod in self.pods.values() if wanted.items() <= pod["metadata"]["labels"].items()
+            pod
+            for pod in self.pods.values()
+            if all(_meets(pod["metadata"]["labels"], *each) for each in wanted)
         ]
         return web.json_response({"apiVersion": "v1", "kind": "PodList", "items": pods})
 
@@ -184,6 +193,34 @@ def write_kubeconfig(file: Path, server: str) -> None:
 async def _merge_patch(request: web.Request) -> dict[str, Any]:
     assert request.content_type == "application/merge-patch+json"
     return json.loads(await request.read())
+
+
+def _requirements(selector: str) -> list[tuple[str, str, set[str]]]:
+    """Label, operator and values of each; none of them is every pod, as in the real one."""
+    parts = [part.strip() for part in re.findall(r"(?:\([^)]*\)|[^,(])+", selector)]
+    return [_requirement(part) for part in parts]
+
+
+def _requirement(text: str) -> tuple[str, str, set[str]]:
+    if found := re.fullmatch(r"(\S+) (in|notin) \(([^()]+)\)", text):
+        return found[1], found[2], set(found[3].split(","))
+    if found := re.fullmatch(r"([\w./-]+)=([\w.-]*)", text):
+        return found[1], "in", {found[2]}
+    found = re.fullmatch(r"(!?)([\w./-]+)", text)
+    assert found, f"the API server would refuse the selector {text!r}"
+    return found[2], "!" if found[1] else "exists", set()
+
+
+def _meets(labels: dict[str, str], label: str, operator: str, values: set[str]) -> bool:
+    match operator:
+        case "in":
+            return labels.get(label) in values
+        case "notin":
+            return labels.get(label) not in values
+        case "!":
+            return label not in labels
+        case _:
+            return label in labels
 
 
 def _terminating(pod: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from headpond.configuration.checking import Check
 from headpond.configuration.document import read_document
 from headpond.configuration.environment import CONFIG, overlaid
+from headpond.configuration.literal_keys import literal_keys
 from headpond.configuration.rules import broken_rules
 from headpond.configuration.written import Path, Table, dotted, empty, origin_of
 from headpond.errors import SettingsError
@@ -30,13 +31,14 @@ def load(environ: Mapping[str, str], file: str | None = None) -> Configuration:
     Raises SettingsError with a line for each problem.
     """
     name = file or environ.get(CONFIG) or _default_file()
-    table = empty() if name is None else read_document(_text(name), name)
-    table = overlaid(table, environ)
+    in_file = empty() if name is None else read_document(_text(name), name)
+    table = overlaid(in_file, environ)
     check = Check(environ)
     settings = check.settings(table)
     if settings is None:
         raise SettingsError("\n".join(check.problems))
-    complaints = [_located(table, path, words) for path, words in broken_rules(settings)]
+    complaints = [_located(in_file, path, words) for path, words in literal_keys(in_file)]
+    complaints += [_located(table, path, words) for path, words in broken_rules(settings)]
     if complaints:
         raise SettingsError("\n".join(complaints))
     return Configuration(settings, table, name)

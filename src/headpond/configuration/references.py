@@ -22,6 +22,11 @@ def is_reference(text: str) -> bool:
     return found is not None and found["name"] is not None
 
 
+def with_marks(text: str, mark: str) -> str:
+    """The text with a mark for each reference."""
+    return REFERENCE.sub(lambda found: "${" if found["name"] is None else mark, text)
+
+
 def resolved(text: str, environ: Mapping[str, str]) -> str:
     """The text with references replaced. Raises BrokenReferenceError."""
 

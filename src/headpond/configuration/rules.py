@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from headpond.configuration.written import Path
 from headpond.domain.lane import lanes_of
+from headpond.domain.queue_limits import PUBSUB, SERVICE_BUS, SQS, Limits, span
 from headpond.domain.scaling.checking import faults
 from headpond.settings import PoolSettings, Settings
 
@@ -55,11 +56,12 @@ FOLDER = re.compile(r"(?i:file):///.+")
 WITHOUT_QUEUE = ("dynamodb", "firestore", "cosmos")
 """Stores that have no queue of their own."""
 
-LONGEST_LEASES = {
-    "sqs": (43_200, "SQS leases nothing for longer than 12 hours"),
-    "pubsub": (600, "Pub/Sub leases nothing for longer than 10 minutes"),
-    "servicebus": (300, "Service Bus locks nothing for longer than 5 minutes"),
+LIMITS = {
+    "sqs": ("SQS leases", SQS),
+    "pubsub": ("Pub/Sub leases", PUBSUB),
+    "servicebus": ("Service Bus locks", SERVICE_BUS),
 }
+"""Of queues that have some, with the beginning of a complaint."""
 
 LONGEST_NAMES = {"sqs": (80, "SQS takes 80 characters")}
 
@@ -101,9 +103,10 @@ def _queue(settings: Settings) -> Iterator[Complaint]:
     elif url is not None:
         known = f"{', '.join(QUEUES)}, redis://HOST:PORT/DB"
         yield from _place(("queue",), "queue", url, QUEUES, known)
-    longest_s, words = LONGEST_LEASES.get(scheme, (math.inf, ""))
+    who, limits = LIMITS.get(scheme, ("", Limits()))
     for name, pool in settings.pools.items():
-        if pool.lease_s > longest_s:
+        if pool.lease_s > limits.lease_s:
+            words = f"{who} nothing for longer than {span(limits.lease_s)}"
             yield ("pools", name, "lease_s"), words
         yield from _lanes(("pools", name), scheme, str(url), name)
 

@@ -18,6 +18,7 @@ import msgspec
 
 from headpond.domain.job import Job, JobId, Ticket
 from headpond.domain.lane import Lane
+from headpond.domain.queue_limits import Limits
 from headpond.domain.quote import Backlog
 
 LeaseToken = NewType("LeaseToken", str)
@@ -64,24 +65,28 @@ class Depth(msgspec.Struct, frozen=True):
 class Power(StrEnum):
     """What not every queue can do."""
 
+    PRIORITY = "hands out interactive work before batch work"
     ORDER = "hands out what a team sent first"
     FAIR = "shares a lane between teams by weight and work"
     TEAMS = "counts what waits by team"
     COUNTS = "counts apart what is ready, leased and delayed"
     AGE = "knows how long the first has been ready"
     CLOCK = "goes by Headpond's clock"
+    LOOKUP = "can be asked whether it holds a message"
 
 
 class Queue(Protocol):
     """Lanes of leased messages. Every verb takes effect durably before it returns.
 
     A lease need not survive what its holder does not survive: the loss of power on one machine.
-    What a queue `lacks` it says with what there is instead; docs/backends.md has it in a table.
-    One that may lose a message and cannot be asked for it (`MessageLookup`) says in `unseen_s` how
-    long nobody may have received one before it is sent again.
+    What a queue `lacks` it says with what there is instead, and what it takes in `limits`;
+    docs/backends.md has both in a table. Attempts are counted in the jobs' records. One that may
+    lose a message and cannot be asked for it (`MessageLookup`) says in `unseen_s` how long nobody
+    may have received one before it is sent again.
     """
 
     lacks: ClassVar[Mapping[Power, str]] = {}
+    limits: ClassVar[Limits] = Limits()
     unseen_s: ClassVar[float | None] = None
 
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:

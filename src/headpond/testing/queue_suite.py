@@ -82,6 +82,7 @@ class QueueSuite:
         assert names(await self.receive(queue, OTHER_POOL)) == ["b"]
 
     async def test_earlier_lanes_go_first(self, queue: Queue, clock: ManualClock) -> None:
+        needs(queue, Power.PRIORITY)
         await queue.send([message("batch")])
         clock.advance(1)
         await queue.send([message("interactive", INTERACTIVE)])

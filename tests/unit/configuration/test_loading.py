@@ -282,6 +282,59 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(
     assert told in refusal(file, text)
 
 
+COSMOS = "cosmos://a1b/d/c"
+BUS = "ns.servicebus.windows.net/pond"
+
+
+@pytest.mark.parametrize(
+    ("store", "queue"),
+    [
+        (f"{COSMOS}?key=hunter2", f"servicebus://{BUS}"),
+        (f"{COSMOS}?endpoint=https://x&key=hunter2", f"servicebus://{BUS}"),
+        (f"{COSMOS}?key=hunter2${{KEY}}", f"servicebus://{BUS}"),
+        (f"{COSMOS}?key=$${{KEY}}", f"servicebus://{BUS}"),
+        (COSMOS, f"servicebus://me:hunter2@{BUS}"),
+        (COSMOS, f"servicebus://${{NAME}}:hunter2@{BUS}"),
+    ],
+)
+def test_a_key_of_a_cloud_is_not_written_out_in_the_file(
+    file: Path, store: str, queue: str
+) -> None:
+    told = refusal(file, f"store: '{store}'\nqueue: '{queue}'", {"KEY": "k", "NAME": "me"})
+    line = "line 1: store" if "key=" in store else "line 2: queue"
+    assert (
+        told
+        == f"headpond.yaml, {line}: the key must be a reference, like ${{KEY}} or ${{file:PATH}}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("store", "queue"),
+    [
+        (f"{COSMOS}?key=${{KEY}}&endpoint=https://x", f"servicebus://me:${{KEY}}@{BUS}"),
+        (f"{COSMOS}?endpoint=https://x&key=${{file:secret}}", f"servicebus://${{file:who}}@{BUS}"),
+        (COSMOS, f"servicebus://${{NAME}}:${{file:secret}}@{BUS}"),
+        ("${STORE}", f"servicebus://{BUS}?emulator=h:1"),
+    ],
+)
+def test_a_key_of_a_cloud_comes_by_reference(
+    file: Path, monkeypatch: pytest.MonkeyPatch, store: str, queue: str
+) -> None:
+    monkeypatch.chdir(file.parent)
+    (file.parent / "secret").write_text("k\n")
+    (file.parent / "who").write_text("me:k\n")
+    file.write_text(f"store: '{store}'\nqueue: '{queue}'")
+    environ = {"KEY": "k", "NAME": "me", "STORE": f"{COSMOS}?key=k"}
+    settings = load(environ, str(file)).settings
+    assert "$" not in settings.store + str(settings.queue)
+
+
+def test_a_key_of_a_cloud_may_stand_in_a_variable(file: Path) -> None:
+    file.write_text(f"store: '{COSMOS}'")
+    environ = {"HEADPOND_QUEUE": f"servicebus://me:hunter2@{BUS}"}
+    assert load(environ, str(file)).settings.queue == environ["HEADPOND_QUEUE"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

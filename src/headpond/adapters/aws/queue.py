@@ -5,12 +5,12 @@ keeps a noisy team from holding up quiet ones. That is its own notion of fairnes
 `domain/fairness.py`, and order is "as nearly as it can".
 
 A lease is a receipt handle. SQS may take a handle whose time is over, so the end of each lease is
-kept here too (`adapters/handles/`). No lease lasts longer than twelve hours.
+kept here too (`adapters/handles/`). How long leases, delays and messages may be is in
+`domain/queue_limits.py`.
 
-What SQS does not do: a message cannot be delayed for more than fifteen minutes when it is sent, so
-it says when it may be received and is hidden again until then; it counts approximately and late,
-knows no teams' backlogs and, but for CloudWatch, no ages; and it forgets messages after fourteen
-days.
+What SQS does not do: a message that is delayed for longer when it is sent says when it may be
+received and is hidden again until then; it counts approximately and late, knows no teams' backlogs
+and, but for CloudWatch, no ages; and it forgets messages.
 
 Messages are sent without retries by the SDK: of a call whose answer got lost, two messages of one
 ticket would be left, and each would pass for the other's lapsed lease. An error leaves the job
@@ -29,6 +29,7 @@ from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
 from headpond.adapters.handles.bodies import Body, encode_body
 from headpond.adapters.handles.queue import HandleQueue, lane_of
 from headpond.domain.lane import Lane
+from headpond.domain.queue_limits import SQS, Limits
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, Message, Power
@@ -38,15 +39,13 @@ log = logging.getLogger(__name__)
 BATCH = 10
 """Messages of one call, in either direction."""
 
-MAX_DELAY_S = 900
 MAX_WAIT_S = 20
-KEEP_S = 1_209_600
-"""The longest that SQS has, each."""
+"""The longest that SQS has."""
 
 READ_S = MAX_WAIT_S + 10.0
 GROUP_CHARS = 128
 
-MAX_LEASE_S = 43_199
+MAX_LEASE_S = int(SQS.lease_s) - 1
 """A message is never hidden for longer after it was received, however often that is prolonged.
 
 A second less than SQS allows, which counts whole ones.
@@ -56,7 +55,7 @@ LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParame
 """What SQS says of a handle whose message is gone or is leased no more."""
 
 ATTRIBUTES = {
-    "MessageRetentionPeriod": str(KEEP_S),
+    "MessageRetentionPeriod": str(int(SQS.keep_s)),
     "SqsManagedSseEnabled": "true",
 }
 
@@ -81,11 +80,13 @@ class SqsQueue(HandleQueue):
         Power.TEAMS: "all together",
         Power.AGE: "`ApproximateAgeOfOldestMessage` in CloudWatch",
         Power.CLOCK: "its own",
+        Power.LOOKUP: "no",
     }
-    unseen_s: ClassVar[float | None] = KEEP_S / 2
+    limits: ClassVar[Limits] = SQS
+    unseen_s: ClassVar[float | None] = SQS.keep_s / 2
 
     def __init__(self, service: Service, prefix: str, clock: Clock) -> None:
-        super().__init__(clock, most=BATCH, max_lease_s=MAX_LEASE_S, max_delay_s=MAX_DELAY_S)
+        super().__init__(clock, most=BATCH, max_lease_s=MAX_LEASE_S, max_delay_s=SQS.delay_s)
         self._service = service
         self._prefix = prefix
         self._urls: dict[Lane, str] = {}
@@ -224,7 +225,7 @@ def _entry(
         "Id": str(index),
         "MessageBody": encode_body(Body(message, not_before)).decode(),
         "MessageGroupId": _group(message.team),
-        "DelaySeconds": min(_whole(delay_s), MAX_DELAY_S),
+        "DelaySeconds": min(_whole(delay_s), int(SQS.delay_s)),
     }
 
 

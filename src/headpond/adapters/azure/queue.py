@@ -1,8 +1,8 @@
 """Lanes as queues of Azure Service Bus.
 
 A lane is a queue, `PREFIX-POOL-PRIORITY`. A message is locked for the queue's lock duration, which
-whoever receives first sets to the length of the lane's leases, five minutes at most; an extension
-locks it for as long again. Service Bus refuses a lock that is lost; still the end of each lease is
+whoever receives first sets to the length of the lane's leases; an extension locks it for as long
+again. Service Bus refuses a lock that is lost; still the end of each lease is
 kept here too (`adapters/handles/`), and the rest is the record's to judge.
 
 What is delayed is scheduled. What is given back with a delay is scheduled anew and then completed:
@@ -40,17 +40,16 @@ from headpond.adapters.azure.namespaces import Namespace, Place, open_namespace
 from headpond.adapters.handles.bodies import Body, encode_body
 from headpond.adapters.handles.queue import HandleQueue, lane_of
 from headpond.domain.lane import Lane
+from headpond.domain.queue_limits import SERVICE_BUS, Limits
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Power
 
 log = logging.getLogger(__name__)
 
-MAX_LOCK_S = 300
-"""The longest that Service Bus has."""
-
-NO_LIMIT = 2**31 - 1
-"""Of deliveries: the most that it takes."""
+MAX_LOCK_S = int(SERVICE_BUS.lease_s)
+NO_LIMIT = int(SERVICE_BUS.deliveries)
+"""The most that Service Bus has, each."""
 
 UNSEEN_S = 7 * 86_400
 """A queue that was made beforehand may end its messages, those made here do not."""
@@ -80,11 +79,13 @@ class ServiceBusQueue(HandleQueue):
         Power.COUNTS: "what is leased counts as ready",
         Power.AGE: "it does not tell",
         Power.CLOCK: "its own",
+        Power.LOOKUP: "no",
     }
+    limits: ClassVar[Limits] = SERVICE_BUS
     unseen_s: ClassVar[float | None] = UNSEEN_S
 
     def __init__(self, namespace: Namespace, prefix: str, clock: Clock) -> None:
-        super().__init__(clock, most=AT_ONCE, max_lease_s=math.inf, max_delay_s=math.inf)
+        super().__init__(clock, most=AT_ONCE, max_lease_s=math.inf, max_delay_s=SERVICE_BUS.delay_s)
         self._namespace = namespace
         self._prefix = prefix
         self._senders: dict[Lane, SendingLink] = {}

@@ -7,12 +7,12 @@ an acknowledgement whose time is over. So the end of each lease is kept here
 (`adapters/handles/`), and the rest is the record's to judge.
 
 A message comes with the subscription's deadline and is then given that of its lease. What is
-delayed is hidden again, for ten minutes at a time, until it may be received. Who gives back with a
-longer delay gets it back after ten minutes.
+delayed is hidden again, for as long as a lease can be (`domain/queue_limits.py`) at a time, until
+it may be received. Who gives back with a longer delay gets it back after that.
 
 It counts only through Cloud Monitoring, which is minutes late and does not tell what is leased
-(`counts.py`). It keeps a message for 31 days, and only if there is a subscription: a lane's is made
-before anything is sent to it.
+(`counts.py`). It keeps a message only for a time, and only if there is a subscription: a lane's is
+made before anything is sent to it.
 
 Nothing is tried again by the SDK, for the reason that `adapters/aws/queue.py` gives.
 """
@@ -37,6 +37,7 @@ from headpond.adapters.gcp.places import Place
 from headpond.adapters.handles.bodies import Body, encode_body
 from headpond.adapters.handles.queue import HandleQueue, lane_of
 from headpond.domain.lane import Lane
+from headpond.domain.queue_limits import PUBSUB, Limits
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, Message, Power
@@ -44,7 +45,7 @@ from headpond.ports.queue import Depth, Lease, Message, Power
 AT_ONCE = 500
 """Messages of one call, in either direction; Pub/Sub takes 1,000 of them, and 512 KB of handles."""
 
-MAX_HIDE_S = 600
+MAX_HIDE_S = PUBSUB.lease_s
 """The longest that Pub/Sub has."""
 
 RECEIVED_S = 20
@@ -56,9 +57,9 @@ And for how long it is lost from sight if who pulled it is dead by then.
 SURELY_S = RECEIVED_S - 5.0
 """So long after a pull began, what it received is surely hidden still."""
 
-KEEP_S = 31 * 86_400
+KEEP_S = int(PUBSUB.keep_s)
 EMULATED_KEEP_S = 7 * 86_400
-"""The longest that Pub/Sub has, and Google's emulator of it."""
+"""The longest that Google's emulator of it has."""
 
 PULL_S = 8.0
 ONCE: Mapping[str, Any] = {"retry": None, "timeout": 10.0}
@@ -103,8 +104,10 @@ class PubsubQueue(HandleQueue):
         Power.COUNTS: "all that is not acknowledged, minutes late",
         Power.AGE: "`oldest_unacked_message_age` in Cloud Monitoring",
         Power.CLOCK: "its own",
+        Power.LOOKUP: "no",
     }
-    unseen_s: ClassVar[float | None] = KEEP_S / 2
+    limits: ClassVar[Limits] = PUBSUB
+    unseen_s: ClassVar[float | None] = PUBSUB.keep_s / 2
 
     def __init__(
         self,
@@ -114,7 +117,7 @@ class PubsubQueue(HandleQueue):
         place: Place,
         clock: Clock,
     ) -> None:
-        super().__init__(clock, most=AT_ONCE, max_lease_s=math.inf, max_delay_s=0)
+        super().__init__(clock, most=AT_ONCE, max_lease_s=math.inf, max_delay_s=PUBSUB.delay_s)
         self._publisher = publisher
         self._subscriber = subscriber
         self._counts = counts

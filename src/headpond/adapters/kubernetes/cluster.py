@@ -14,10 +14,14 @@ import msgspec
 from kubernetes_asyncio import client, config  # pyright: ignore[reportMissingTypeStubs]
 from typing_extensions import override
 
+from headpond.adapters.kubernetes.selector import selector_of
 from headpond.errors import SettingsError, Unavailable
 
 CALL_S = 10.0
 MERGE = "application/merge-patch+json"
+
+GRACE_S = 30.0
+"""Of pods that say nothing."""
 
 DENIED = frozenset({401, 403, 404, 422})
 """What nobody but the operator can put right."""
@@ -53,9 +57,8 @@ class Cluster:
     async def template(self) -> tuple[str, float]:
         """A selector of the Deployment's pods, and the seconds that they have to end."""
         found = await self._call(self._apps.read_namespaced_deployment, self._deployment.name)
-        labels: dict[str, str] = found.spec.selector.match_labels or {}
-        selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
-        return selector, float(found.spec.template.spec.termination_grace_period_seconds or 30)
+        grace_s = found.spec.template.spec.termination_grace_period_seconds
+        return self._selector(found.spec.selector), GRACE_S if grace_s is None else float(grace_s)
 
     async def scale(self) -> Scale:
         """How many pods there should be."""
@@ -86,6 +89,14 @@ class Cluster:
         targets = [(each.metadata.name, each.spec.scale_target_ref) for each in found.items]
         ours = ("Deployment", self._deployment.name)
         return [name for name, target in targets if (target.kind, target.name) == ours]
+
+    def _selector(self, selector: Any) -> str:
+        try:
+            return selector_of(selector.match_labels or {}, selector.match_expressions or ())
+        except ValueError as error:
+            raise SettingsError(
+                f"The pods of {self._deployment} cannot be told: {error}."
+            ) from error
 
     async def _patch(self, operation: Any, name: str, body: object) -> None:
         await self._call(operation, name, body=body, _content_type=MERGE)

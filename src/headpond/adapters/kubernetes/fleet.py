@@ -37,11 +37,7 @@ class KubernetesFleet(Fleet):
                 f"(terminationGracePeriodSeconds), while workers drain for up to {drain_s:g} s "
                 "(worker.drain_s). Give the pods more time than the workers."
             )
-        if others := await self._cluster.autoscalers():
-            raise SettingsError(
-                f"{self._deployment} is scaled by {', '.join(others)} already. Delete that, "
-                "or the ScaledObject that made it, or run no scaler: one of them decides."
-            )
+        await self._decide_alone()
 
     @override
     async def members(self) -> list[Member]:
@@ -51,9 +47,11 @@ class KubernetesFleet(Fleet):
 
     @override
     async def scale(self, target: int, first_to_go: Sequence[str]) -> None:
+        """Raises SettingsError as long as somebody else scales the Deployment."""
         scale = await self._cluster.scale()
         if target == scale.replicas:
             return
+        await self._decide_alone()
         if 0 < target < scale.replicas:
             await self._mark(scale.replicas - target, first_to_go)
         await self._cluster.rescale(scale, target)
@@ -61,6 +59,14 @@ class KubernetesFleet(Fleet):
     @override
     async def close(self) -> None:
         """Nothing ends with the scaler."""
+
+    async def _decide_alone(self) -> None:
+        """Autoscalers may come and go at any time."""
+        if others := await self._cluster.autoscalers():
+            raise SettingsError(
+                f"{self._deployment} is scaled by {', '.join(others)} already. Delete that, "
+                "or the ScaledObject that made it, or run no scaler: one of them decides."
+            )
 
     async def _mark(self, count: int, first_to_go: Sequence[str]) -> None:
         """Have the cluster choose those that are named first."""

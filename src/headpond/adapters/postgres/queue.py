@@ -1,7 +1,8 @@
 """The queue in a PostgreSQL database."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -11,11 +12,13 @@ from headpond.adapters.postgres.lanes import columns, held, receive
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Depth, Lease, Message, Queue
+from headpond.ports.queue import Depth, Lease, Message, Power, Queue
 
 
 class PostgresQueue(Queue):
     """Processes everywhere share it; a waiting receiver is told of a send by its bell."""
+
+    lacks: ClassVar[Mapping[Power, str]] = {Power.LOOKUP: "it loses nothing"}
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple, TypeVar
 
 from typing_extensions import override
 
@@ -13,13 +13,15 @@ from headpond.adapters.sqlite.database import Database
 from headpond.domain.lane import Lane
 from headpond.domain.quote import Backlog
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Depth, Lease, Message, Queue
+from headpond.ports.queue import Depth, Lease, Message, Power, Queue
 
 T = TypeVar("T")
 
 
 class SqliteQueue(Queue):
     """Processes on one machine share it; a receiver that waits learns of a send at once."""
+
+    lacks: ClassVar[Mapping[Power, str]] = {Power.LOOKUP: "it loses nothing"}
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
