@@ -18,7 +18,7 @@ from tests.model.document_stages import (
     firestore_histories,
 )
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize("histories", [dynamodb_histories, firestore_histories, cosmos_histories])

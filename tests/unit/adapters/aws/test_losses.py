@@ -2,13 +2,14 @@
 
 import pytest
 
-from headpond.adapters.aws.queue import KEEP_S, SqsQueue
+from headpond.adapters.aws.queue import SqsQueue
 from headpond.adapters.aws.table import DynamoTable
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.open_jobs import DocumentOpenJobs
 from headpond.domain.job import Job, JobState, Usage
 from headpond.domain.outcome import Settlement
+from headpond.domain.queue_limits import SQS
 from headpond.ports.audit import AuditQuery
 from headpond.ports.delivery import Claim
 from headpond.services.unseen_messages import UnseenMessages
@@ -65,12 +66,12 @@ async def test_what_was_purged_ends_once(
     await purge(queue)
     assert await duty.tick() == 0
     assert await claim(stage) == []
-    stage.clock.advance(KEEP_S / 2)
+    stage.clock.advance(SQS.keep_s / 2)
     assert await duty.tick() == 1
     (held,) = await claim(stage)
     assert await succeed(stage, held)
     assert await ends(stage) == [JobState.SUCCEEDED]
-    stage.clock.advance(KEEP_S / 2)
+    stage.clock.advance(SQS.keep_s / 2)
     assert await duty.tick() == 0
     assert await claim(stage) == []
 
@@ -81,7 +82,7 @@ async def test_what_was_purged_under_a_worker_that_died_ends_once(
     await submit(stage)
     (fallen,) = await claim(stage)
     await purge(queue)
-    stage.clock.advance(KEEP_S / 2)
+    stage.clock.advance(SQS.keep_s / 2)
     assert await duty.tick() == 1
     (held,) = await claim(stage)
     assert not await succeed(stage, fallen)
@@ -93,7 +94,7 @@ async def test_a_message_that_was_not_lost_after_all_means_nothing(
     stage: Stage, duty: UnseenMessages
 ) -> None:
     job = await submit(stage)
-    stage.clock.advance(KEEP_S / 2)
+    stage.clock.advance(SQS.keep_s / 2)
     assert await duty.tick() == 1
     assert (await stage.queue.depth(BATCH)).ready == 2
     (held,) = await claim(stage)
@@ -110,7 +111,7 @@ async def test_a_job_may_wait_for_longer_than_sqs_keeps_a_message(
 ) -> None:
     await submit(stage)
     for _ in range(3):
-        stage.clock.advance(KEEP_S / 2)
+        stage.clock.advance(SQS.keep_s / 2)
         assert await duty.tick() == 1
     assert len(await claim(stage)) == 1
     assert queue._service.calls["SendMessageBatch"] == 4
