@@ -101,6 +101,7 @@ async def _store(
             scaling=DocumentScalingStore(table),
             workload=DocumentWorkload(table),
             delivery=two_steps(jobs, queue, clock),
+            body_bytes=table.body_bytes,
         )
     finally:
         await jobs.close()

@@ -148,6 +148,7 @@ def _submission(
         listener=listener,
         idempotency_ttl_s=settings.idempotency_ttl_s,
         sdk_retry_window_s=settings.sdk_retry_window_s,
+        max_request_bytes=store.body_bytes,
     )
 
 

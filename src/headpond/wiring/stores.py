@@ -37,7 +37,8 @@ class Store:
     """Everything durable. `delivery` connects a pool, whose leases have the pool's length.
 
     `lookup` is the queue's power to say what it lost, None for one that loses nothing; then
-    `open_jobs` are not needed, and a store may not have them.
+    `open_jobs` are not needed, and a store may not have them. `body_bytes` is the largest body that
+    there is room for, None if that is no limit.
     """
 
     clock: Clock
@@ -61,6 +62,7 @@ class Store:
     scaling: ScalingStore
     workload: Workload
     delivery: Callable[[PoolSettings], Delivery]
+    body_bytes: int | None = None
 
 
 @asynccontextmanager

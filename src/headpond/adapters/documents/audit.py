@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from typing_extensions import override
 
-from headpond.adapters.documents import records
+from headpond.adapters.documents import bodies, records
 from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
 from headpond.adapters.documents.table import Table, at
 from headpond.domain.job import Job
@@ -37,7 +37,7 @@ class DocumentAudit(Audit):
             left = None if left is None else left - len(jobs)
 
     async def _entry(self, job: Job) -> AuditEntry:
-        bodies = await records.read_bodies(self._table, job.id)
-        if bodies is None:
+        found = bodies.bodies_of(await bodies.items_of(self._table, job.id))
+        if found is None:
             return AuditEntry(job, b"")
-        return AuditEntry(job, bodies.request, bodies.response)
+        return AuditEntry(job, found.request, found.response)

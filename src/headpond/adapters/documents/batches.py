@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.documents import dispatches, records
+from headpond.adapters.documents import bodies, dispatches, records
 from headpond.adapters.documents.agenda import jobs_at, merged, up_to
 from headpond.adapters.documents.table import SHARDS, Change, Item, Key, Put, Table, Value, at, raw
 from headpond.domain.batch import Batch, RunnerName
@@ -119,8 +119,8 @@ class DocumentBatchLines(BatchLines):
 
     async def _line(self, job_id: JobId) -> Line | None:
         items = await self._table.under(f"job#{job_id}")
-        bodies = records.bodies_of(items)
-        return None if bodies is None else Line(records.job_of(items[0]), bodies)
+        found = bodies.bodies_of(items)
+        return None if found is None else Line(records.job_of(items[0]), found)
 
     def _lines(self, batch_id: BatchId, state: JobState | None = None) -> AsyncIterator[Key]:
         begins = "" if state is None else f"{state}#"

@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 
 from typing_extensions import override
 
-from headpond.adapters.documents import dispatches, idempotency, records
+from headpond.adapters.documents import bodies, dispatches, idempotency, records
 from headpond.adapters.documents.agenda import agenda, jobs_at, jobs_behind, merged, up_to
 from headpond.adapters.documents.changes import Changes
 from headpond.adapters.documents.table import SHARDS, Delete, Key, Put, Table, Write, just_after
@@ -69,21 +69,24 @@ class DocumentJobStore(JobStore):
 
     @override
     async def bodies(self, job_id: JobId) -> Bodies | None:
-        return await records.read_bodies(self._table, job_id)
+        return bodies.bodies_of(await bodies.items_of(self._table, job_id))
 
     @override
     async def swap(self, after: Job, response: bytes | None = None) -> bool:
         notices = await dispatches.job_notices(self._table, after) if after.state.terminal else ()
-        if await self._table.write(*records.changed(after, response), *notices):
+        kept = (
+            [] if response is None else bodies.writes(self._table, after.id, "response", response)
+        )
+        if await self._table.write(records.changed(after), *kept, *notices):
             return False
         self._changes.happened(after.id, after.version)
         return True
 
     @override
     async def erase(self, after: Job) -> bool:
-        bodies = await self._table.under(f"job#{after.id}", sk="re")
-        removed = [Delete(Key(str(item["pk"]), str(item["sk"]))) for item in bodies]
-        return not await self._table.write(*records.changed(after), *removed)
+        items = await bodies.items_of(self._table, after.id)
+        removed = [Delete(bodies.key_of(item)) for item in items]
+        return not await self._table.write(records.changed(after), *removed)
 
     @override
     async def find(self, query: JobQuery) -> list[Job]:
@@ -130,8 +133,8 @@ class DocumentJobStore(JobStore):
         """Add the record with what belongs to it; 0 is the record, then come those beside it."""
         ended = new.job.state.terminal
         notices = await dispatches.job_notices(self._table, new.job) if ended else ()
-        record, *bodies = records.new_items(new)
-        return await self._table.write(record, *beside, *bodies, *notices)
+        kept = bodies.writes(self._table, new.job.id, "request", new.request)
+        return await self._table.write(records.new_record(new.job), *beside, *kept, *notices)
 
     async def _add_under_key(self, new: NewJob, promise: Idempotency, key: str) -> Added | Existing:
         stale: idempotency.Known | None = None

@@ -124,6 +124,11 @@ def raw(item: Item, name: str = "record") -> bytes:
 class Table(Protocol):
     """Every verb reads and writes consistently, but for the indexes; each raises Unavailable."""
 
+    @property
+    def body_bytes(self) -> int | None:
+        """What a write has room for of a body beside a record and its notices; None is no limit."""
+        ...
+
     async def get(self, key: Key) -> Item | None:
         """The item, None if there is none."""
         ...
