@@ -15,6 +15,7 @@ from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.dead_letters import DocumentDeadLetters
 from headpond.adapters.documents.endpoints import DocumentEndpointStore
 from headpond.adapters.documents.files import DocumentFileStore
@@ -100,8 +101,15 @@ async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
 
 
 @pytest.fixture
-async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:
-    store = DocumentJobStore(table, clock)
+def bodies(clock: ManualClock, table: Table) -> DocumentBodies:
+    return DocumentBodies(table, clock)
+
+
+@pytest.fixture
+async def jobs(
+    clock: ManualClock, table: Table, bodies: DocumentBodies
+) -> AsyncIterator[DocumentJobStore]:
+    store = DocumentJobStore(table, clock, bodies)
     yield store
     await store.close()
 
@@ -114,8 +122,10 @@ def clock() -> ManualClock:
 class TestDocumentJobStore(JobStoreSuite):
     @pytest.fixture
     @override
-    async def jobs(self, clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        store = DocumentJobStore(table, clock)
+    async def jobs(
+        self, clock: ManualClock, table: Table, bodies: DocumentBodies
+    ) -> AsyncIterator[DocumentJobStore]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        store = DocumentJobStore(table, clock, bodies)
         yield store
         await store.close()
 
@@ -139,10 +149,12 @@ class TestDocumentDeadLetters(DeadLettersSuite):
 class TestDocumentRetention(RetentionSuite):
     @pytest.fixture
     @override
-    async def stage(self, table: Table, jobs: DocumentJobStore) -> RetentionStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def stage(
+        self, table: Table, jobs: DocumentJobStore, bodies: DocumentBodies
+    ) -> RetentionStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         batches = DocumentBatchStore(table)
-        retention = DocumentRetention(table, jobs, batches, DocumentBatchLines(table))
-        return RetentionStage(retention, jobs, DocumentAudit(table), batches)
+        retention = DocumentRetention(table, jobs, batches, DocumentBatchLines(table, bodies))
+        return RetentionStage(retention, jobs, DocumentAudit(table, bodies), batches)
 
 
 class TestDocumentKeyStore(KeyStoreSuite):
@@ -203,8 +215,10 @@ class TestDocumentFileStore(FileStoreSuite):
 class TestDocumentBatches(BatchSuite):
     @pytest.fixture
     @override
-    async def stage(self, table: Table, jobs: DocumentJobStore) -> BatchStage:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return BatchStage(DocumentBatchStore(table), DocumentBatchLines(table), jobs)
+    async def stage(
+        self, table: Table, jobs: DocumentJobStore, bodies: DocumentBodies
+    ) -> BatchStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return BatchStage(DocumentBatchStore(table), DocumentBatchLines(table, bodies), jobs)
 
 
 def a_body(size: int) -> bytes:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -47,6 +48,7 @@ from headpond.wiring.triage import triage_of
 from headpond.wiring.webhooks import Telling, open_webhooks
 
 TIDY_EVERY_S = 60.0
+SWEPT_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ def _duties(
     forgetter = TokenForgetter(store.streams, clock=store.clock, ttl_s=settings.stream_ttl_s)
     return (
         *_search(settings, store, delivery, listener),
+        *_sweep(store, listener),
         Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=listener),
         Duty("old bodies", eraser.tick, every_s=kept.every_s, listener=listener),
         Duty("old tokens", forgetter.tick, every_s=TIDY_EVERY_S, listener=listener),
@@ -201,6 +204,14 @@ def _search(
     search = LostMessages(store.open_jobs, store.lookup, delivery, listener)
     every_s = settings.reaper.every_s
     return (Duty("lost messages", search.tick, every_s=every_s, listener=listener),)
+
+
+def _sweep(store: Store, listener: Listener) -> tuple[Duty, ...]:
+    """For what writers left that died."""
+    if store.leftovers is None:
+        return ()
+    sweep = partial(store.leftovers.remove, limit=SWEPT_AT_ONCE)
+    return (Duty("leftovers", sweep, every_s=TIDY_EVERY_S, listener=listener),)
 
 
 def _webhook_sender(
