@@ -3,6 +3,7 @@
 HeadpondError
 ├── RequestError              fix the request            (HTTP 4xx)
 │   ├── InvalidRequest            400, 413, 422
+│   │   └── TooLarge                  413
 │   ├── Unauthenticated           401
 │   ├── Forbidden                 403
 │   ├── NotFound                  404
@@ -47,6 +48,12 @@ class RequestError(HeadpondError):
 
 class InvalidRequest(RequestError):
     """The body, a parameter or a header is not what the interface takes."""
+
+
+class TooLarge(InvalidRequest):
+    """A body of so many bytes has no place in the store, now or later."""
+
+    status = 413
 
 
 class Unauthenticated(RequestError):

@@ -301,7 +301,8 @@ class BatchSettings(Section, frozen=True):
     files: Annotated[
         str | None,
         Meta(
-            description="An object store for the bytes of files, if not beside the records: "
+            description="An object store for the bytes of files, if not beside the records, "
+            "and for large bodies of a store of documents: "
             "`s3://BUCKET/PATH`, `az://CONTAINER/PATH`, `gs://…`"
         ),
     ] = None

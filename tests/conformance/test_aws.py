@@ -10,6 +10,7 @@ from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.queue import SqsQueue, open_queue
 from headpond.adapters.aws.table import open_table
 from headpond.adapters.documents.audit import DocumentAudit
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Table
 from headpond.testing.clocks import ManualClock
@@ -55,7 +56,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:
-    store = DocumentJobStore(table, clock)
+    store = DocumentJobStore(table, clock, DocumentBodies(table, clock))
     yield store
     await store.close()
 
@@ -80,4 +81,6 @@ class TestTwoStepDeliveryOnAws(DeliverySuite):
         with moto.on_clock(clock):
             async with open_queue(place, clock) as queue:
                 delivery = two_steps(jobs, queue, clock)
-                yield Stage(delivery, jobs, queue, DocumentAudit(table), clock)
+                yield Stage(
+                    delivery, jobs, queue, DocumentAudit(table, DocumentBodies(table, clock)), clock
+                )

@@ -19,6 +19,7 @@ from headpond.adapters.azure.container import Container, Refused, create
 from headpond.adapters.azure.documents import AFTER, Document, Json, read, written
 from headpond.adapters.azure.table import open_table
 from headpond.adapters.documents.audit import DocumentAudit
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Key, Table
 from headpond.adapters.memory.queue import MemoryQueue
@@ -44,7 +45,7 @@ async def table() -> AsyncIterator[Table]:
 
 @pytest.fixture
 async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:
-    store = DocumentJobStore(table, clock)
+    store = DocumentJobStore(table, clock, DocumentBodies(table, clock))
     yield store
     await store.close()
 
@@ -56,7 +57,13 @@ class TestTwoStepDeliveryOnCosmos(DeliverySuite):
         self, clock: ManualClock, table: Table, jobs: DocumentJobStore
     ) -> Stage:
         queue = MemoryQueue(clock)
-        return Stage(two_steps(jobs, queue, clock), jobs, queue, DocumentAudit(table), clock)
+        return Stage(
+            two_steps(jobs, queue, clock),
+            jobs,
+            queue,
+            DocumentAudit(table, DocumentBodies(table, clock)),
+            clock,
+        )
 
 
 @pytest.fixture(params=["ours", "npm"])

@@ -15,6 +15,7 @@ from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.dead_letters import DocumentDeadLetters
 from headpond.adapters.documents.endpoints import DocumentEndpointStore
 from headpond.adapters.documents.files import DocumentFileStore
@@ -31,6 +32,9 @@ from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.domain.job import Usage
+from headpond.errors import TooLarge
+from headpond.ports.jobs import Bodies, NewJob
 from headpond.services.counted_queue import CountedQueue
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
@@ -39,6 +43,7 @@ from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
+from headpond.testing.records import a_job
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
@@ -103,8 +108,15 @@ async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
 
 
 @pytest.fixture
-async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:
-    store = DocumentJobStore(table, clock)
+def bodies(clock: ManualClock, table: Table) -> DocumentBodies:
+    return DocumentBodies(table, clock)
+
+
+@pytest.fixture
+async def jobs(
+    clock: ManualClock, table: Table, bodies: DocumentBodies
+) -> AsyncIterator[DocumentJobStore]:
+    store = DocumentJobStore(table, clock, bodies)
     yield store
     await store.close()
 
@@ -117,8 +129,10 @@ def clock() -> ManualClock:
 class TestDocumentJobStore(JobStoreSuite):
     @pytest.fixture
     @override
-    async def jobs(self, clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        store = DocumentJobStore(table, clock)
+    async def jobs(
+        self, clock: ManualClock, table: Table, bodies: DocumentBodies
+    ) -> AsyncIterator[DocumentJobStore]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        store = DocumentJobStore(table, clock, bodies)
         yield store
         await store.close()
 
@@ -142,10 +156,12 @@ class TestDocumentDeadLetters(DeadLettersSuite):
 class TestDocumentRetention(RetentionSuite):
     @pytest.fixture
     @override
-    async def stage(self, table: Table, jobs: DocumentJobStore) -> RetentionStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def stage(
+        self, table: Table, jobs: DocumentJobStore, bodies: DocumentBodies
+    ) -> RetentionStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         batches = DocumentBatchStore(table)
-        retention = DocumentRetention(table, jobs, batches, DocumentBatchLines(table))
-        return RetentionStage(retention, jobs, DocumentAudit(table), batches)
+        retention = DocumentRetention(table, jobs, batches, DocumentBatchLines(table, bodies))
+        return RetentionStage(retention, jobs, DocumentAudit(table, bodies), batches)
 
 
 class TestDocumentKeyStore(KeyStoreSuite):
@@ -206,5 +222,38 @@ class TestDocumentFileStore(FileStoreSuite):
 class TestDocumentBatches(BatchSuite):
     @pytest.fixture
     @override
-    async def stage(self, table: Table, jobs: DocumentJobStore) -> BatchStage:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return BatchStage(DocumentBatchStore(table), DocumentBatchLines(table), jobs)
+    async def stage(
+        self, table: Table, jobs: DocumentJobStore, bodies: DocumentBodies
+    ) -> BatchStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return BatchStage(DocumentBatchStore(table), DocumentBatchLines(table, bodies), jobs)
+
+
+def a_body(size: int) -> bytes:
+    """JSON of that length."""
+    return b'{"a":"%s"}' % (b"x" * (size - 8))
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+async def test_a_body_of_which_there_is_never_room_is_refused_for_good(
+    table: Table, jobs: DocumentJobStore
+) -> None:
+    most = table.body_bytes
+    if most is None:
+        pytest.skip("it takes bodies of any length")
+    job = a_job()
+    with pytest.raises(TooLarge, match="The request has") as refused:
+        await jobs.add(NewJob(job, a_body(most + 1)))
+    assert (refused.value.status, refused.value.code) == (413, "body_too_large")
+    assert await jobs.get(job.id) is None
+    fits = a_body(min(most, 3_000_000))  # the emulator of Firestore takes 4 MB
+    running = job.claimed("w", 1_000_001.0)
+    await jobs.add(NewJob(running, fits))
+    done = running.succeeded(1_000_002.0, engine="e", usage=Usage(1, 2))
+    with pytest.raises(TooLarge) as refused:
+        await jobs.swap(done, a_body(most + 1))
+    assert refused.value.code == "response_too_large"
+    assert await jobs.get(job.id) == running
+    assert await jobs.swap(done, fits)
+    assert await jobs.bodies(job.id) == Bodies(fits, fits)
+    assert await jobs.erase(done.erased(1_000_003.0))
+    assert await jobs.bodies(job.id) is None

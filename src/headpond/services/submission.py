@@ -15,7 +15,7 @@ from headpond.domain.job import BatchId, Job, JobId, Ticket
 from headpond.domain.lane import Priority
 from headpond.domain.quote import Quote
 from headpond.domain.work import estimated_work
-from headpond.errors import InvalidRequest, NotFound, RateLimited
+from headpond.errors import InvalidRequest, NotFound, RateLimited, TooLarge
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
@@ -66,7 +66,8 @@ class Receipt(msgspec.Struct, frozen=True):
 class Submission:
     """Accepts orders. Returning means durable: the job is in the store and in its lane.
 
-    `weights` are the teams' shares, 1 if not named.
+    `weights` are the teams' shares, 1 if not named. `max_request_bytes` is what the store has room
+    for, None if that is no limit.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Submission:
         listener: Listener,
         idempotency_ttl_s: float,
         sdk_retry_window_s: float,
+        max_request_bytes: int | None = None,
         random_bits: Callable[[int], int] | None = None,
     ) -> None:
         self._delivery = delivery
@@ -96,6 +98,7 @@ class Submission:
         self._listener = listener
         self._idempotency_ttl_s = idempotency_ttl_s
         self._sdk_retry_window_s = sdk_retry_window_s
+        self._max_request_bytes = max_request_bytes
         self._refused = RefusedTries(clock)
         self._random_bits = random_bits or random.Random(secrets.randbits(256)).getrandbits
 
@@ -105,7 +108,7 @@ class Submission:
         A replay is neither checked nor charged again: the model may be gone by now, the deadline
         past, the rate limit used up. Raises NotFound for a model that no pool serves,
         InvalidRequest for a deadline that is past or out of reach and for a key that came with
-        another body, RateLimited.
+        another body, TooLarge, RateLimited.
         """
         if order.try_number and self._refused.comes_again(order.fingerprint):
             order = replace(order, try_number=0)
@@ -134,7 +137,7 @@ class Submission:
     def draft(self, name: str, order: Order, identity: Identity) -> Job:
         """The record of a line of a batch, by a name of 32 hex digits.
 
-        Raises NotFound for a model that no pool serves.
+        Raises NotFound for a model that no pool serves, TooLarge.
         """
         return self._record(name, order, identity, self._route(order.model), None)
 
@@ -200,6 +203,7 @@ class Submission:
     def _record(
         self, name: str, order: Order, identity: Identity, route: Route, quote: Quote | None
     ) -> Job:
+        self._check_room(order.request)
         return Job(
             id=JobId("job_" + name),
             ticket=Ticket(name),
@@ -221,6 +225,14 @@ class Submission:
             background=order.background,
             accepted_at=self._clock.now(),
         )
+
+    def _check_room(self, request: bytes) -> None:
+        if self._max_request_bytes is not None and len(request) > self._max_request_bytes:
+            message = (
+                f"The request has {len(request)} bytes, and the store has room for "
+                f"{self._max_request_bytes}."
+            )
+            raise TooLarge(message, code="body_too_large")
 
     def _idempotency(self, order: Order, now: float) -> Idempotency | Try | None:
         if order.idempotency_key is not None:

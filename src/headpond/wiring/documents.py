@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.dead_letters import DocumentDeadLetters
 from headpond.adapters.documents.endpoints import DocumentEndpointStore
 from headpond.adapters.documents.files import DocumentFileStore
@@ -22,14 +23,20 @@ from headpond.adapters.local.blobs import LocalBlobs
 from headpond.adapters.memory.buckets import MemoryBuckets
 from headpond.errors import MissingExtra
 from headpond.ports.clock import Clock
+from headpond.ports.objects import ObjectStore
 from headpond.ports.queue import Queue
 from headpond.settings import Settings
 from headpond.wiring.stores import Store, home_of, two_steps
 
 
 @asynccontextmanager
-async def dynamodb_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
-    """A table of DynamoDB, for as long as the context lasts. Raises SettingsError, MissingExtra."""
+async def dynamodb_store(
+    settings: Settings, clock: Clock, queue: Queue, objects: ObjectStore | None
+) -> AsyncGenerator[Store]:
+    """A table of DynamoDB, for as long as the context lasts. Raises SettingsError, MissingExtra.
+
+    Large bodies go to `objects`.
+    """
     try:
         from headpond.adapters.aws.calls import place_of
         from headpond.adapters.aws.table import open_table
@@ -37,13 +44,15 @@ async def dynamodb_store(settings: Settings, clock: Clock, queue: Queue) -> Asyn
         raise MissingExtra("aws", "A store in DynamoDB") from error
     async with (
         open_table(place_of(settings.store)) as table,
-        _store(table, settings, clock, queue) as store,
+        _store(table, settings, clock, queue, objects) as store,
     ):
         yield store
 
 
 @asynccontextmanager
-async def firestore_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
+async def firestore_store(
+    settings: Settings, clock: Clock, queue: Queue, objects: ObjectStore | None
+) -> AsyncGenerator[Store]:
     """A collection of Firestore, likewise."""
     try:
         from headpond.adapters.gcp.places import place_of
@@ -52,13 +61,15 @@ async def firestore_store(settings: Settings, clock: Clock, queue: Queue) -> Asy
         raise MissingExtra("gcp", "A store in Firestore") from error
     async with (
         open_table(place_of(settings.store)) as table,
-        _store(table, settings, clock, queue) as store,
+        _store(table, settings, clock, queue, objects) as store,
     ):
         yield store
 
 
 @asynccontextmanager
-async def cosmos_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncGenerator[Store]:
+async def cosmos_store(
+    settings: Settings, clock: Clock, queue: Queue, objects: ObjectStore | None
+) -> AsyncGenerator[Store]:
     """A container of Cosmos DB, likewise."""
     try:
         from headpond.adapters.azure.account import place_of
@@ -67,25 +78,26 @@ async def cosmos_store(settings: Settings, clock: Clock, queue: Queue) -> AsyncG
         raise MissingExtra("azure", "A store in Cosmos DB") from error
     async with (
         open_table(place_of(settings.store)) as table,
-        _store(table, settings, clock, queue) as store,
+        _store(table, settings, clock, queue, objects) as store,
     ):
         yield store
 
 
 @asynccontextmanager
 async def _store(
-    table: Table, settings: Settings, clock: Clock, queue: Queue
+    table: Table, settings: Settings, clock: Clock, queue: Queue, objects: ObjectStore | None
 ) -> AsyncGenerator[Store]:
     """Everything in one table, but for files of batches, which lie in the data folder."""
-    jobs = DocumentJobStore(table, clock)
-    batches, lines = DocumentBatchStore(table), DocumentBatchLines(table)
+    bodies = DocumentBodies(table, clock, objects)
+    jobs = DocumentJobStore(table, clock, bodies)
+    batches, lines = DocumentBatchStore(table), DocumentBatchLines(table, bodies)
     try:
         yield Store(
             clock=clock,
             jobs=jobs,
             open_jobs=DocumentOpenJobs(table),
             queue=queue,
-            audit=DocumentAudit(table),
+            audit=DocumentAudit(table, bodies),
             dead_letters=DocumentDeadLetters(table),
             keys=DocumentKeyStore(table),
             retention=DocumentRetention(table, jobs, batches, lines),
@@ -101,6 +113,8 @@ async def _store(
             scaling=DocumentScalingStore(table),
             workload=DocumentWorkload(table),
             delivery=two_steps(jobs, queue, clock),
+            body_bytes=bodies.most_bytes,
+            leftovers=bodies,
         )
     finally:
         await jobs.close()

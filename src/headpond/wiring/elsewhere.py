@@ -9,6 +9,7 @@ from headpond.ports.blobs import Blobs
 from headpond.ports.buckets import Buckets
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobStore
+from headpond.ports.objects import ObjectStore
 from headpond.ports.queue import MessageLookup, Queue
 from headpond.ports.streams import TokenStreams
 from headpond.settings import Settings
@@ -76,6 +77,19 @@ class Elsewhere:
         except ImportError as error:
             raise MissingExtra("archive", "Files in an object store") from error
         return ObjectBlobs(open_at("batches.files", files.files, files.options))
+
+    def objects(self) -> ObjectStore | None:
+        """Beside the bytes of files, the large bodies of a store that has little room for them."""
+        files = self._settings.batches
+        if files.files is None:
+            return None
+        try:
+            from headpond.adapters.obstore.objects import Objects
+            from headpond.adapters.obstore.opening import open_at
+        except ImportError as error:
+            raise MissingExtra("archive", "Bodies in an object store") from error
+        store = open_at("batches.files", files.files, files.options)
+        return Objects(store, code="bodies_unavailable")
 
     async def buckets(self) -> Buckets | None:
         """The rate limits that gateways share."""

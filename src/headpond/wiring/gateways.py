@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -48,6 +49,7 @@ from headpond.wiring.triage import triage_of
 from headpond.wiring.webhooks import Telling, open_webhooks
 
 TIDY_EVERY_S = 60.0
+SWEPT_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _submission(
         listener=listener,
         idempotency_ttl_s=settings.idempotency_ttl_s,
         sdk_retry_window_s=settings.sdk_retry_window_s,
+        max_request_bytes=store.body_bytes,
     )
 
 
@@ -186,6 +189,7 @@ def _duties(
     forgetter = TokenForgetter(store.streams, clock=store.clock, ttl_s=settings.stream_ttl_s)
     return (
         *_search(settings, store, delivery, listener),
+        *_sweep(store, listener),
         Duty("reaper", reaper.tick, every_s=settings.reaper.every_s, listener=listener),
         Duty("old bodies", eraser.tick, every_s=kept.every_s, listener=listener),
         Duty("old tokens", forgetter.tick, every_s=TIDY_EVERY_S, listener=listener),
@@ -210,6 +214,14 @@ def _search(
         )
         return (Duty("unseen messages", unseen.tick, every_s=TIDY_EVERY_S, listener=listener),)
     return ()
+
+
+def _sweep(store: Store, listener: Listener) -> tuple[Duty, ...]:
+    """For what writers left that died."""
+    if store.leftovers is None:
+        return ()
+    sweep = partial(store.leftovers.remove, limit=SWEPT_AT_ONCE)
+    return (Duty("leftovers", sweep, every_s=TIDY_EVERY_S, listener=listener),)
 
 
 def _webhook_sender(

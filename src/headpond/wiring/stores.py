@@ -18,6 +18,8 @@ from headpond.ports.endpoints import EndpointStore
 from headpond.ports.files import FileStore
 from headpond.ports.jobs import JobStore, OpenJobs
 from headpond.ports.keys import KeyStore
+from headpond.ports.leftovers import Leftovers
+from headpond.ports.objects import ObjectStore
 from headpond.ports.outbox import Outbox
 from headpond.ports.queue import MessageLookup, Queue
 from headpond.ports.retention import Retention
@@ -38,6 +40,8 @@ class Store:
 
     `lookup` is the queue's power to say what it lost, `unseen_s` that of `Queue`. One that loses
     nothing has neither; then `open_jobs` are not needed, and a store may not have them.
+    `body_bytes` is the largest body that there is room for, None if that is no limit. `leftovers`
+    are None where nothing can be left.
     """
 
     clock: Clock
@@ -62,6 +66,8 @@ class Store:
     scaling: ScalingStore
     workload: Workload
     delivery: Callable[[PoolSettings], Delivery]
+    body_bytes: int | None = None
+    leftovers: Leftovers | None = None
 
 
 @asynccontextmanager
@@ -76,7 +82,7 @@ async def open_store(settings: Settings, *, make: bool = True) -> AsyncGenerator
     async with AsyncExitStack() as stack:
         elsewhere = Elsewhere(settings, clock, stack)
         apart = await elsewhere.queue()
-        store = await stack.enter_async_context(_open(settings, clock, apart))
+        store = await stack.enter_async_context(_open(settings, clock, apart, elsewhere.objects()))
         if apart is not None:
             counted = CountedQueue(apart.queue, store.workload)
             stack.push_async_callback(counted.close)
@@ -96,9 +102,12 @@ async def open_store(settings: Settings, *, make: bool = True) -> AsyncGenerator
 
 
 def _open(
-    settings: Settings, clock: Clock, apart: ApartQueue | None
+    settings: Settings, clock: Clock, apart: ApartQueue | None, objects: ObjectStore | None
 ) -> AbstractAsyncContextManager[Store]:
-    """What `settings.store` names; a store without a queue of its own takes the one apart."""
+    """What `settings.store` names; a store without a queue of its own takes the one apart.
+
+    One of documents puts large bodies into `objects`.
+    """
     match settings.store.partition("://")[0]:
         case "sqlite":
             from headpond.wiring.sqlite import sqlite_store
@@ -114,15 +123,15 @@ def _open(
         case "dynamodb" if apart is not None:
             from headpond.wiring.documents import dynamodb_store
 
-            return dynamodb_store(settings, clock, apart.queue)
+            return dynamodb_store(settings, clock, apart.queue, objects)
         case "firestore" if apart is not None:
             from headpond.wiring.documents import firestore_store
 
-            return firestore_store(settings, clock, apart.queue)
+            return firestore_store(settings, clock, apart.queue, objects)
         case "cosmos" if apart is not None:
             from headpond.wiring.documents import cosmos_store
 
-            return cosmos_store(settings, clock, apart.queue)
+            return cosmos_store(settings, clock, apart.queue, objects)
         case _:
             raise SettingsError(f"store: {settings.store!r} names no store that Headpond has.")
 

@@ -8,7 +8,7 @@ from headpond.domain.facts import JobSubmitted
 from headpond.domain.identity import Identity, Limits
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.retry import RetryPolicy
-from headpond.errors import InvalidRequest, NotFound, RateLimited
+from headpond.errors import InvalidRequest, NotFound, RateLimited, TooLarge
 from headpond.services.submission import Order, Receipt
 from headpond.settings import LimitSettings, PoolSettings
 from tests.stages import Stage
@@ -206,3 +206,16 @@ async def test_what_the_limits_refuse_leaves_nothing_behind() -> None:
     with pytest.raises(RateLimited):
         await submit(stage)
     assert len(stage.recorder.facts) == 1
+
+
+async def test_what_the_store_has_no_room_for_is_refused_and_not_charged() -> None:
+    stage = Stage(limits=LimitSettings(default=Limits(requests_per_minute=1)))
+    stage.parts.submission._max_request_bytes = 10
+    large = with_(ORDER, request=b'{"a":"12345"}')
+    with pytest.raises(TooLarge, match="has 13 bytes, and the store has room for 10") as raised:
+        await submit(stage, large)
+    assert (raised.value.status, raised.value.code) == (413, "body_too_large")
+    with pytest.raises(TooLarge):
+        stage.parts.submission.draft("0" * 32, large, TEAM)
+    assert await stage.empty()
+    await submit(stage, with_(ORDER, request=b'{"a":"12"}'))

@@ -41,6 +41,9 @@ MADE_WITHIN_S = 60.0
 GET_AT_ONCE = 100
 """DynamoDB's limit."""
 
+BODY_BYTES = 3_000_000
+"""A transaction takes 4 MB, of which a record and what goes with it need some."""
+
 FAILED = "ConditionalCheckFailed"
 CONFLICT = "TransactionConflict"
 
@@ -60,6 +63,11 @@ class DynamoTable(Table):
     def __init__(self, service: Service, name: str) -> None:
         self._service = service
         self._name = name
+
+    @property
+    @override
+    def body_bytes(self) -> int:
+        return BODY_BYTES
 
     async def make(self) -> None:
         """Make the table unless it is there, and wait until it can be used."""

@@ -80,6 +80,12 @@ class CosmosTable(Table):
         self._container = container
         self._transactions = Transactions(container)
 
+    @property
+    @override
+    def body_bytes(self) -> None:
+        """A transaction has as many batches as it needs."""
+        return None
+
     @override
     async def get(self, key: Key) -> Item | None:
         found = await self._standing(lambda: self._read([key]))

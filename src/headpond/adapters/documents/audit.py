@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from headpond.adapters.documents import records
 from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.table import Table, at
 from headpond.domain.job import Job
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
@@ -21,8 +22,9 @@ AT_ONCE = 25
 class DocumentAudit(Audit):
     """Reads on as it is read; entries that come meanwhile are read too."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, bodies: DocumentBodies) -> None:
         self._table = table
+        self._bodies = bodies
 
     @override
     async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
@@ -37,7 +39,7 @@ class DocumentAudit(Audit):
             left = None if left is None else left - len(jobs)
 
     async def _entry(self, job: Job) -> AuditEntry:
-        bodies = await records.read_bodies(self._table, job.id)
-        if bodies is None:
+        found = await self._bodies.read(job.id)
+        if found is None:
             return AuditEntry(job, b"")
-        return AuditEntry(job, bodies.request, bodies.response)
+        return AuditEntry(job, found.request, found.response)

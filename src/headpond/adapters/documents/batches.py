@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from headpond.adapters.documents import dispatches, records
 from headpond.adapters.documents.agenda import jobs_at, merged, up_to
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.table import SHARDS, Change, Item, Key, Put, Table, Value, at, raw
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
@@ -85,8 +86,9 @@ class DocumentBatchStore(BatchStore):
 class DocumentBatchLines(BatchLines):
     """The jobs of the job store in the same table."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, bodies: DocumentBodies) -> None:
         self._table = table
+        self._bodies = bodies
 
     @override
     async def tally(self, batch_id: BatchId) -> Mapping[JobState, int]:
@@ -119,8 +121,8 @@ class DocumentBatchLines(BatchLines):
 
     async def _line(self, job_id: JobId) -> Line | None:
         items = await self._table.under(f"job#{job_id}")
-        bodies = records.bodies_of(items)
-        return None if bodies is None else Line(records.job_of(items[0]), bodies)
+        found = await self._bodies.of(job_id, items)
+        return None if found is None else Line(records.job_of(items[0]), found)
 
     def _lines(self, batch_id: BatchId, state: JobState | None = None) -> AsyncIterator[Key]:
         begins = "" if state is None else f"{state}#"

@@ -8,9 +8,11 @@ from typing_extensions import override
 
 from headpond.adapters.documents import dispatches, idempotency, records
 from headpond.adapters.documents.agenda import agenda, jobs_at, jobs_behind, merged, up_to
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.changes import Changes
-from headpond.adapters.documents.table import SHARDS, Delete, Key, Put, Table, Write, just_after
+from headpond.adapters.documents.table import SHARDS, Key, Put, Table, Write, just_after
 from headpond.domain.job import Job, JobId, JobState
+from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import (
     Added,
@@ -29,9 +31,10 @@ PAGE = 100
 class DocumentJobStore(JobStore):
     """Any number of processes share it; a change made elsewhere is seen within moments."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(self, table: Table, clock: Clock, bodies: DocumentBodies) -> None:
         self._table = table
         self._clock = clock
+        self._bodies = bodies
         self._changes = Changes(self._versions)
         self._trying: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -69,21 +72,29 @@ class DocumentJobStore(JobStore):
 
     @override
     async def bodies(self, job_id: JobId) -> Bodies | None:
-        return await records.read_bodies(self._table, job_id)
+        return await self._bodies.read(job_id)
 
     @override
     async def swap(self, after: Job, response: bytes | None = None) -> bool:
         notices = await dispatches.job_notices(self._table, after) if after.state.terminal else ()
-        if await self._table.write(*records.changed(after, response), *notices):
+        record = records.changed(after)
+        if response is None:
+            failed = await self._table.write(record, *notices)
+        else:
+            kept = await self._bodies.stored(after.id, "response", response)
+            failed = await self._write_with(kept, record, *kept, *notices)
+        if failed:
             return False
         self._changes.happened(after.id, after.version)
         return True
 
     @override
     async def erase(self, after: Job) -> bool:
-        bodies = await self._table.under(f"job#{after.id}", sk="re")
-        removed = [Delete(Key(str(item["pk"]), str(item["sk"]))) for item in bodies]
-        return not await self._table.write(*records.changed(after), *removed)
+        removed = await self._bodies.erasing(after.id)
+        if await self._table.write(records.changed(after), *removed):
+            return False
+        await self._bodies.erased(removed)
+        return True
 
     @override
     async def find(self, query: JobQuery) -> list[Job]:
@@ -130,8 +141,20 @@ class DocumentJobStore(JobStore):
         """Add the record with what belongs to it; 0 is the record, then come those beside it."""
         ended = new.job.state.terminal
         notices = await dispatches.job_notices(self._table, new.job) if ended else ()
-        record, *bodies = records.new_items(new)
-        return await self._table.write(record, *beside, *bodies, *notices)
+        kept = await self._bodies.stored(new.job.id, "request", new.request)
+        record = records.new_record(new.job)
+        return await self._write_with(kept, record, *beside, *kept, *notices)
+
+    async def _write_with(self, kept: Sequence[Write], *writes: Write) -> frozenset[int]:
+        """As the table writes. Raises Unavailable if what was kept before is not there any more."""
+        failed = await self._table.write(*writes)
+        if not failed:
+            return failed
+        await self._bodies.withdraw(kept)
+        if all(writes[number] in kept for number in failed):
+            message = "A body took so long to be recorded that it was removed; try again."
+            raise Unavailable(message, code="body_removed")
+        return failed
 
     async def _add_under_key(self, new: NewJob, promise: Idempotency, key: str) -> Added | Existing:
         stale: idempotency.Known | None = None

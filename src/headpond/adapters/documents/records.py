@@ -1,7 +1,4 @@
-"""Job records and bodies as items, and the writes that change them."""
-
-from collections.abc import Iterable, Sequence
-from itertools import count
+"""Job records as items, and the writes that change them."""
 
 import msgspec
 
@@ -10,18 +7,12 @@ from headpond.adapters.documents.table import (
     Item,
     Key,
     Put,
-    Table,
     Value,
-    Write,
     at,
     raw,
     shard_of,
 )
 from headpond.domain.job import BatchId, Job, JobId, JobState
-from headpond.ports.jobs import Bodies, NewJob
-
-PIECE = 300_000
-"""Bytes of a body in one item, which may have 400 KB."""
 
 ENDS = ("ended", "dead")
 """Where the agenda has jobs that ended, by the time of it."""
@@ -40,41 +31,20 @@ def job_of(item: Item) -> Job:
     return _decode(raw(item))
 
 
-def new_items(new: NewJob) -> list[Write]:
-    """The record, first, and the request."""
-    job = new.job
-    shard = shard_of(job.id)
+def new_record(job: Job) -> Put:
+    """The record, where there is none."""
     item: Item = {
         **_named(key_of(job.id)),
-        "family": family_of(job.team, shard),
+        "family": family_of(job.team, shard_of(job.id)),
         "name": job.id,
         **{name: value for name, value in _moving(job).items() if value is not None},
     }
-    return [Put(item, absent=True), *_body(job.id, "request", new.request)]
+    return Put(item, absent=True)
 
 
-def changed(after: Job, response: bytes | None = None) -> list[Write]:
-    """The record in the place of that one version below, first, and the response."""
-    replaced = Change(key_of(after.id), _moving(after), {"version": after.version - 1})
-    return [replaced, *([] if response is None else _body(after.id, "response", response))]
-
-
-def bodies_of(items: Iterable[Item]) -> Bodies | None:
-    """Both bodies of what lies beside a record; None if they are not there."""
-    pieces: dict[str, list[bytes]] = {}
-    for item in items:
-        if "body" in item:
-            name = str(item["sk"]).partition("#")[0]
-            pieces.setdefault(name, []).append(raw(item, "body"))
-    if "request" not in pieces:
-        return None
-    response = pieces.get("response")
-    return Bodies(b"".join(pieces["request"]), None if response is None else b"".join(response))
-
-
-async def read_bodies(table: Table, job_id: JobId) -> Bodies | None:
-    """Both bodies of a job; None if they are not there."""
-    return bodies_of(await table.under(f"job#{job_id}", sk="re"))
+def changed(after: Job) -> Change:
+    """The record in the place of that one version below."""
+    return Change(key_of(after.id), _moving(after), {"version": after.version - 1})
 
 
 def family_of(team: str, shard: int) -> str:
@@ -120,15 +90,6 @@ def _stage(job: Job) -> tuple[str, str]:
             return "deadline", at(deadline, job.id)
         case _:
             return "open", job.id
-
-
-def _body(job_id: JobId, name: str, body: bytes) -> Sequence[Put]:
-    numbers = count()
-    pieces = [body[begin : begin + PIECE] for begin in range(0, len(body), PIECE)] or [b""]
-    return [
-        Put({**_named(Key(f"job#{job_id}", f"{name}#{next(numbers):04d}")), "body": piece})
-        for piece in pieces
-    ]
 
 
 def _named(key: Key) -> Item:

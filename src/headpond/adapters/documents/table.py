@@ -5,6 +5,7 @@ An item is found by `pk` and `sk`; what changes together lies under one `pk` or 
     pk                    sk                what it is
     job#ID                job               a record: JSON, its version, what indexes need
                           request#0000 …    the request in pieces of 300 KB; then response#0000 …
+                          request#NAME      or where it lies in the object store; then response#NAME
     key#[TEAM,KEY]        -                 an idempotency key, and the job that it stands for
     try#FINGERPRINT       ID                the job of an SDK's try, and how often it was tried
     endpoints#TEAM        ID                an endpoint of a team
@@ -26,7 +27,7 @@ change of an item that moves in no index costs no index anything.
     agenda   (agenda, at)    what waits for a time, or is read in the order of time:
                              accepted, deadline, open, ended, dead (a job is in one of these),
                              key, try, stream, file, batch, batch-ended, dispatch, told,
-                             step
+                             step, coming, going (objects that no record names)
     family   (family, name)  lists: a team's jobs, batches, files; an endpoint's dispatches
     lines    (line_of, line) a batch's jobs by state
 
@@ -123,6 +124,11 @@ def raw(item: Item, name: str = "record") -> bytes:
 
 class Table(Protocol):
     """Every verb reads and writes consistently, but for the indexes; each raises Unavailable."""
+
+    @property
+    def body_bytes(self) -> int | None:
+        """What a write has room for of a body beside a record and its notices; None is no limit."""
+        ...
 
     async def get(self, key: Key) -> Item | None:
         """The item, None if there is none."""

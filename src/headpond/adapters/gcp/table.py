@@ -53,6 +53,9 @@ CONFLICT_S = 0.02
 PAGE = 100
 GET_AT_ONCE = 100
 
+BODY_BYTES = 9_000_000
+"""A commit takes 10 MiB, of which a record and what goes with it need some."""
+
 AFTER = "\x1f"
 """Between a partition and what sorts within it, and below whatever a name has."""
 
@@ -100,6 +103,11 @@ class FirestoreTable(Table):
     def __init__(self, client: Any, collection: str) -> None:
         self._client = client
         self._items = client.collection(collection)
+
+    @property
+    @override
+    def body_bytes(self) -> int:
+        return BODY_BYTES
 
     async def look_in(self) -> None:
         """Whether the database is there and lets us in. Raises SettingsError, Unavailable."""

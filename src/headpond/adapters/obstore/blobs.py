@@ -83,10 +83,11 @@ class ObjectBlobs(Blobs):
     @override
     async def written_before(self, when: float) -> list[BlobName]:
         try:
+            # Large bodies lie one step below, and may be many: they are not looked through.
+            here = await _obstore.list_with_delimiter_async(self._store)
             return [
                 name
-                async for page in _obstore.list(self._store)
-                for found in page
+                for found in here["objects"]
                 if is_blob_name(name := found["path"]) and found["last_modified"].timestamp() < when
             ]
         except exceptions.BaseError as error:

@@ -1,4 +1,4 @@
-"""Objects of the archive, in any object store."""
+"""Objects of the archive, and large bodies, in any object store."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,10 +13,11 @@ from headpond.ports.objects import ObjectStore
 
 
 class Objects(ObjectStore):
-    """Conditional writes are the store's own."""
+    """Conditional writes are the store's own. `code` tells what is unavailable without it."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, *, code: str = "archive_unavailable") -> None:
         self._store = store
+        self._code = code
 
     @override
     async def put(self, name: ObjectName, data: bytes) -> None:
@@ -34,7 +35,7 @@ class Objects(ObjectStore):
         except FileNotFoundError:
             return None
         except exceptions.BaseError as error:
-            raise away("archive_unavailable", error) from error
+            raise away(self._code, error) from error
 
     @override
     async def names(self, prefix: str) -> AsyncIterator[ObjectName]:
@@ -45,7 +46,7 @@ class Objects(ObjectStore):
                 for found in page:
                     yield ObjectName(found["path"])
         except exceptions.BaseError as error:
-            raise away("archive_unavailable", error) from error
+            raise away(self._code, error) from error
 
     @override
     async def delete(self, name: ObjectName) -> None:
@@ -54,7 +55,7 @@ class Objects(ObjectStore):
         except FileNotFoundError:
             return
         except exceptions.BaseError as error:
-            raise away("archive_unavailable", error) from error
+            raise away(self._code, error) from error
 
     async def _put(self, name: ObjectName, data: bytes, mode: Any) -> bool:
         try:
@@ -62,5 +63,5 @@ class Objects(ObjectStore):
         except exceptions.AlreadyExistsError:
             return False
         except exceptions.BaseError as error:
-            raise away("archive_unavailable", error) from error
+            raise away(self._code, error) from error
         return True

@@ -3,6 +3,7 @@
 A job that is being settled takes no place at the engine, so the next one need not wait for the
 disk. A result that cost GPU time is kept until the store takes it, or until the worker ends: then
 each is tried once more, and if the store is still away, the lease lapses and the job runs again.
+One that the store will never have room for ends the job instead.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from headpond.domain.facts import ClaimLost, DutyFailed, JobSettled
+from headpond.domain.job import JobError
 from headpond.domain.outcome import Settlement
-from headpond.errors import TryLater
+from headpond.errors import TooLarge, TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.events import Listener
@@ -94,9 +96,17 @@ class Settling:
                 if self._ending.is_set():
                     raise
                 await self._pause()
+            except TooLarge as error:
+                settlement = self._without_response(claim, settlement, error)
             else:
                 self._tell(claim, settlement, written=written)
                 return
+
+    def _without_response(self, claim: Claim, settlement: Settlement, why: TooLarge) -> Settlement:
+        """Run again, it would say as much."""
+        error = JobError(why.code, why.message)
+        failed = claim.job.failed(self._clock.now(), error, engine=settlement.job.engine)
+        return Settlement(job=failed)
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):

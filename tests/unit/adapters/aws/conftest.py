@@ -8,6 +8,7 @@ import pytest
 from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.queue import SqsQueue, open_queue
 from headpond.adapters.aws.table import DynamoTable, open_table
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.testing.clocks import ManualClock
 from tests.emulators.moto_server import Moto, moto_server
@@ -47,6 +48,6 @@ async def queue(place: Place, clock: ManualClock) -> AsyncIterator[SqsQueue]:
 
 @pytest.fixture
 async def jobs(table: DynamoTable, clock: ManualClock) -> AsyncIterator[DocumentJobStore]:
-    store = DocumentJobStore(table, clock)
+    store = DocumentJobStore(table, clock, DocumentBodies(table, clock))
     yield store
     await store.close()

@@ -20,6 +20,7 @@ from headpond.adapters.azure.container import Container, create
 from headpond.adapters.azure.table import CosmosTable, open_table
 from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.batches import DocumentBatchStore
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.keys import DocumentKeyStore
 from headpond.adapters.documents.table import Change, Check, Delete, Key, Put
@@ -358,7 +359,7 @@ async def test_a_job_costs_four_writes_and_seven_with_a_key(
 ) -> None:
     """As docs/backends.md reckons them."""
     clock = ManualClock()
-    jobs = DocumentJobStore(table, clock)
+    jobs = DocumentJobStore(table, clock, DocumentBodies(table, clock))
     delivery = TwoStepDelivery(
         jobs,
         MemoryQueue(clock),

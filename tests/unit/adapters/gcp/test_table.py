@@ -12,6 +12,7 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 
 from headpond.adapters.documents.agenda import up_to
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Change, Check, Delete, Key, Put
 from headpond.adapters.gcp import table as module
@@ -206,7 +207,7 @@ async def test_a_job_costs_six_writes_and_seven_reads(
 ) -> None:
     """As docs/backends.md reckons them. A question that finds nothing is a read, too."""
     clock, counts = ManualClock(), Counter[str]()
-    jobs = DocumentJobStore(table, clock)
+    jobs = DocumentJobStore(table, clock, DocumentBodies(table, clock))
     delivery = TwoStepDelivery(
         jobs,
         MemoryQueue(clock),

@@ -17,10 +17,10 @@ from headpond.domain.facts import (
     JobClaimed,
     JobSettled,
 )
-from headpond.domain.job import JobState
+from headpond.domain.job import Job, JobError, JobState
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.outcome import Broke, Died, Misconfigured, NotNow, Outcome, Refused, Settlement
-from headpond.errors import Unavailable
+from headpond.errors import TooLarge, Unavailable
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Gauges
 from headpond.services.worker import Worker
@@ -441,6 +441,26 @@ async def test_leases_hold_while_the_worker_drains() -> None:
         await worker.stop(grace_s=120)
     job = await pond.record(job_id)
     assert (job.state, job.lost_leases, engine.asked) == (JobState.SUCCEEDED, 0, 1)
+
+
+@virtually
+async def test_a_result_that_the_store_has_no_room_for_ends_the_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pond, engine = Pond(), ScriptedEngine()
+    swap = pond.jobs.swap
+
+    async def small(after: Job, response: bytes | None = None) -> bool:
+        if response is not None:
+            raise TooLarge("The response is too large.", code="response_too_large")
+        return await swap(after)
+
+    monkeypatch.setattr(pond.jobs, "swap", small)
+    async with working(pond.worker(engine)):
+        (job,) = await pond.ended(await pond.submit())
+    assert (job.state, job.engine, engine.asked) == (JobState.FAILED, engine.name, 1)
+    assert job.error == JobError("response_too_large", "The response is too large.")
+    assert [fact.job for fact in pond.ear.heard(JobSettled)] == [job]
 
 
 @virtually

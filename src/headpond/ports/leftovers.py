@@ -1,0 +1,11 @@
+"""Leftovers: what writers and erasers that died left behind."""
+
+from typing import Protocol
+
+
+class Leftovers(Protocol):
+    """Of a store that keeps one thing in two places. Any number may remove them at once."""
+
+    async def remove(self, *, limit: int) -> int:
+        """Remove up to `limit` of a kind that nobody names any more; returns how many."""
+        ...
