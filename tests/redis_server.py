@@ -9,7 +9,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,33 @@ def running(folder: Path, *options: str) -> Generator[Valkey]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Generator[list[Valkey]]:
+    """Three masters, each with a third of the slots, for as long as this lasts."""
+    ports = [free_port() for _ in range(3)]
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(
+                running(
+                    folder / f"node-{number}",
+                    *("--cluster-enabled", "yes", "--cluster-port", str(port)),
+                )
+            )
+            for number, port in enumerate(ports)
+        ]
+        bounds = (0, 5_461, 10_922, 16_384)
+        for epoch, (node, (first, end)) in enumerate(zip(nodes, pairwise(bounds), strict=True), 1):
+            node.cluster("ADDSLOTSRANGE", first, end - 1)
+            node.cluster("SET-CONFIG-EPOCH", epoch)
+            node.cluster("MEET", "127.0.0.1", nodes[0].port, ports[0])
+        for node in nodes:
+            while b"cluster_known_nodes:3" not in (told := node.cluster("INFO")) or (
+                b"cluster_state:ok" not in told
+            ):
+                time.sleep(0.02)
+        yield nodes
 
 
 def binary() -> str:

@@ -1,6 +1,6 @@
 """The Redis adapters keep the contracts on a real server, over asyncio and inline."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 
 import pytest
 from typing_extensions import override
@@ -9,6 +9,7 @@ from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.redis.buckets import RedisBuckets
 from headpond.adapters.redis.cache import RedisAnswerCache
+from headpond.adapters.redis.cluster import RedisClusterServer
 from headpond.adapters.redis.inline import InlineServer
 from headpond.adapters.redis.queue import RedisQueue
 from headpond.adapters.redis.server import RedisServer, Server
@@ -27,7 +28,7 @@ from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from tests.model.redis_stages import stage
 from tests.model.sqlite_stages import database
-from tests.redis_server import Valkey
+from tests.redis_server import Valkey, running_cluster
 
 
 @pytest.fixture(params=["asyncio", "inline"])
@@ -47,6 +48,25 @@ class TestRedisQueue(FairQueueSuite):
     @override
     async def queue(self, clock: ManualClock, server: Server) -> RedisQueue:  # pyright: ignore[reportIncompatibleMethodOverride]
         return RedisQueue(server, clock)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Valkey]]:
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+class TestRedisQueueInACluster(FairQueueSuite):
+    @pytest.fixture
+    @override
+    async def queue(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, clock: ManualClock, cluster: list[Valkey]
+    ) -> AsyncGenerator[RedisQueue]:
+        for node in cluster:
+            node.empty()
+        server = RedisClusterServer(cluster[0].url)
+        yield RedisQueue(server, clock)
+        await server.close()
 
 
 class TestRedisMessageLookup(MessageLookupSuite):

@@ -11,6 +11,7 @@ from headpond.adapters.aws.table import open_table as open_dynamodb
 from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
 from headpond.adapters.documents.audit import DocumentAudit
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Table
 from headpond.adapters.gcp.places import Place as GooglePlace
@@ -37,8 +38,10 @@ class DocumentHistories(DeliveryHistories):
     @asynccontextmanager
     async def backend(self, clock: ManualClock) -> AsyncGenerator[Stage]:
         async with self.table() as table:
-            jobs, queue = DocumentJobStore(table, clock), MemoryQueue(clock)
-            yield Stage(two_steps(jobs, queue, clock), jobs, queue, DocumentAudit(table), clock)
+            bodies, queue = DocumentBodies(table, clock), MemoryQueue(clock)
+            jobs = DocumentJobStore(table, clock, bodies)
+            audit = DocumentAudit(table, bodies)
+            yield Stage(two_steps(jobs, queue, clock), jobs, queue, audit, clock)
             await jobs.close()
 
 

@@ -5,6 +5,7 @@ import pytest
 from headpond.adapters.aws.queue import SqsQueue
 from headpond.adapters.aws.table import DynamoTable
 from headpond.adapters.documents.audit import DocumentAudit
+from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.open_jobs import DocumentOpenJobs
 from headpond.domain.job import Job, JobState, Usage
@@ -22,7 +23,8 @@ from tests.unit.services.pond import Ear
 
 @pytest.fixture
 def stage(table: DynamoTable, jobs: DocumentJobStore, queue: SqsQueue, clock: ManualClock) -> Stage:
-    return Stage(two_steps(jobs, queue, clock), jobs, queue, DocumentAudit(table), clock)
+    audit = DocumentAudit(table, DocumentBodies(table, clock))
+    return Stage(two_steps(jobs, queue, clock), jobs, queue, audit, clock)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ PAGES = 700
 """The most that a statement may touch; a statement for 64 jobs touches most."""
 
 OF_FEW = 100
-"""Where 60 messages are counted, or a dispatch is looked for: a page for each, and indexes."""
+"""The most where 60 messages are counted, or one dispatch is looked for: a page for each."""
 
 FILL = """
 -- What belongs to `few` lies at the beginning, behind all that a walk from the end would see.

@@ -1,10 +1,8 @@
 """What is left in Redis when the work is done, and where it lies in a cluster."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack
-from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +19,7 @@ from headpond.testing.cache_suite import KEEP_S, a_name
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, OTHER_POOL, message
 from headpond.testing.streams_suite import HELLO, Stage
-from tests.chaos.processes import free_port
-from tests.redis_server import Valkey, running
+from tests.redis_server import Valkey, running_cluster
 
 LANES = (BATCH, INTERACTIVE, OTHER_POOL)
 
@@ -80,27 +77,7 @@ async def test_a_bucket_goes_by_itself_once_it_is_full(valkey: Valkey, server: R
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Valkey]]:
     """Three masters, each with a third of the slots."""
-    ports = [free_port() for _ in range(3)]
-    with ExitStack() as stack:
-        nodes = [
-            stack.enter_context(
-                running(
-                    tmp_path_factory.mktemp(f"node-{number}"),
-                    *("--cluster-enabled", "yes", "--cluster-port", str(port)),
-                )
-            )
-            for number, port in enumerate(ports)
-        ]
-        bounds = (0, 5_461, 10_922, 16_384)
-        for epoch, (node, (first, end)) in enumerate(zip(nodes, pairwise(bounds), strict=True), 1):
-            node.cluster("ADDSLOTSRANGE", first, end - 1)
-            node.cluster("SET-CONFIG-EPOCH", epoch)
-            node.cluster("MEET", "127.0.0.1", nodes[0].port, ports[0])
-        for node in nodes:
-            while b"cluster_known_nodes:3" not in (told := node.cluster("INFO")) or (
-                b"cluster_state:ok" not in told
-            ):
-                time.sleep(0.02)
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
         yield nodes
 
 
@@ -149,3 +126,22 @@ async def test_a_receiver_hears_of_a_send_wherever_in_the_cluster(
         assert len(await waiting) == 1
     await sender.close()
     await receiver.close()
+
+
+async def test_what_was_acknowledged_outlives_a_crash_of_the_server(tmp_path: Path) -> None:
+    server = Valkey(tmp_path / "crashing").start()
+    clock = ManualClock()
+    try:
+        before = RedisServer(server.url)
+        queue = RedisQueue(before, clock)
+        await queue.send([message(f"{number}") for number in range(20)])
+        await queue.ack(await queue.receive([BATCH], limit=5, lease_s=10))
+        await before.close()
+        server.kill()
+        server.start()
+        after = RedisServer(server.url)
+        kept = await RedisQueue(after, clock).receive([BATCH], limit=20, lease_s=10)
+        assert [lease.message.job_id for lease in kept] == [f"{number}" for number in range(5, 20)]
+        await after.close()
+    finally:
+        server.kill()
