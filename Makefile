@@ -25,7 +25,7 @@ test-vllm:  ## Run the end-to-end tests against a real vLLM on this CPU
 	VLLM_PYTHON=$$(tests/e2e/vllm_environment.sh) uv run pytest tests/e2e/test_real_engines.py
 
 test-postgres-million:  ## Count the pages that statements touch on PostgreSQL with a million jobs
-	HEADPOND_ROWS=1000000 uv run pytest -o faulthandler_timeout=0 tests/unit/adapters/postgres/test_plans.py
+	HEADPOND_ROWS=1000000 uv run pytest tests/unit/adapters/postgres/test_plans.py
 
 STACK_JOBS ?= 300
 e2e-postgres e2e-redis e2e-gcp e2e-azure:  ## The demo's input through that stack while processes are killed or frozen, hosts cut off (root)

@@ -1,7 +1,9 @@
 """What all tests share."""
 
+import faulthandler
 import logging
 import os
+import sys
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from tests.redis_server import Valkey, running
 
 MEASURE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage.py's `patch = ["subprocess"]` reaches them."""
+
+TEARDOWN_S = 120
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("untimed", deadline=None)
@@ -51,6 +55,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             measuring.start()
         if of_children is not None:
             os.environ[MEASURE_CHILDREN] = of_children
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """Behind a test that ran out of time its teardown may wait for ever: then the process ends."""
+    faulthandler.dump_traceback_later(TEARDOWN_S, exit=True, file=sys.__stderr__)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture

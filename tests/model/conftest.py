@@ -1,7 +1,6 @@
 """How long the random histories run.
 
-`HEADPOND_HISTORIES=long pytest -o faulthandler_timeout=0 tests/model` searches for minutes instead
-of seconds.
+`HEADPOND_HISTORIES=long` searches for minutes instead of seconds.
 """
 
 import os
