@@ -3,7 +3,6 @@
 import faulthandler
 import logging
 import os
-import sys
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Generator[None, object, object]:
     """Behind a test that ran out of time its teardown may wait for ever: then the process ends."""
-    faulthandler.dump_traceback_later(TEARDOWN_S, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(TEARDOWN_S, exit=True, file=2)
     try:
         return (yield)
     finally:
