@@ -11,14 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from headpond.adapters.documents import records as documents
-from headpond.adapters.documents.table import Write
+from headpond.adapters.documents.bodies import DocumentBodies
+from headpond.adapters.documents.table import Change, Write
 from headpond.adapters.gcp import queue as pubsub
 from headpond.adapters.handles.leases import Leases
 from headpond.adapters.sqlite import delivery, jobs, lanes, records, schema, shares
 from headpond.adapters.sqlite.connection import sql
 from headpond.domain.claim import judge
 from headpond.domain.fairness import charge
-from headpond.domain.job import Job
+from headpond.domain.job import Job, JobId
 from headpond.domain.outcome import Settlement
 from headpond.ports.delivery import Claim
 from headpond.ports.queue import Lease
@@ -326,23 +327,19 @@ HANDLE_BUGS: dict[str, Plant] = {
 """In what queues of clouds have in common, and in one of them."""
 
 
-def _changed_whatever_stands(changed: Callable[..., list[Write]]) -> Callable[..., list[Write]]:
-    def unfenced(after: Job, response: bytes | None = None) -> list[Write]:
-        record, *rest = changed(after, response)
-        return [replace(record, standing={}), *rest]
-
-    return unfenced
+def _changed_whatever_stands(changed: Callable[[Job], Change]) -> Callable[[Job], Change]:
+    return lambda after: replace(changed(after), standing={})
 
 
-def _changed_without_response(changed: Callable[..., list[Write]]) -> Callable[..., list[Write]]:
-    def silent(after: Job, _: bytes | None = None) -> list[Write]:
-        return changed(after)
+def _response_forgotten(stored: Callable[..., Any]) -> Callable[..., Any]:
+    async def forgetful(self: Any, job_id: JobId, kind: str, body: bytes) -> Sequence[Write]:
+        return () if kind == "response" else await stored(self, job_id, kind, body)
 
-    return silent
+    return forgetful
 
 
 DOCUMENT_BUGS: dict[str, Plant] = {
     "a swap is not fenced by the version": changing(documents, "changed", _changed_whatever_stands),
-    "a document without the response": changing(documents, "changed", _changed_without_response),
+    "a document without the response": changing(DocumentBodies, "stored", _response_forgotten),
 }
 """In what stores of documents have in common."""

@@ -16,7 +16,7 @@ from tests.model.sqlite_stages import (
 )
 from tests.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.no_cover]
 
 
 def test_the_queue_on_sqlite_has_the_histories_of_the_model() -> None:

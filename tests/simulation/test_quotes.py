@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.quotes import SHAPES, cover
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("shape", SHAPES)
 def test_nine_of_ten_jobs_end_by_the_p90_of_their_quote(shape: str) -> None:
     # SPEC G8

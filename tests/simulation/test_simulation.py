@@ -27,6 +27,7 @@ def test_every_promise_is_kept_in_every_world(store: str) -> None:
     assert {fault for run in runs for fault in run.faults} == set(Fault) - NOT_THERE[store]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("seed", "store"), [(0, "memory"), (3, "sqlite"), (4, "memory")])
 def test_a_seed_is_the_same_world_each_time(seed: int, store: str) -> None:
     replay = ["--replay", str(seed), "--store", store]

@@ -346,6 +346,7 @@ BODIES = st.binary(max_size=200) | st.dictionaries(WORDS, VALUES, max_size=5).ma
 )
 
 
+@pytest.mark.no_cover
 @given(
     url=st.sampled_from(["/jobs", "/v1/chat/completions", "/v1/responses"]),
     body=BODIES,

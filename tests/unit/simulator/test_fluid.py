@@ -210,6 +210,7 @@ def test_the_optimum_is_the_best_of_all_schedules(work: list[float]) -> None:
     assert offline_bound(setting, demand, late_share=0.0).with_late_h == bound.all_in_time_h
 
 
+@pytest.mark.no_cover
 def test_no_policy_that_is_in_time_costs_less_than_the_optimum() -> None:
     quarter = replace(DAY, trace=read_trace("diurnal:3", days=0.3))
     comparison = compare(quarter, [*OURS, *OTHERS], Bounds(most=20), optimum=True)

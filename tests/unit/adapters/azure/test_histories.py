@@ -98,6 +98,7 @@ class History:
         self.told[token] = not await table.write(*signed)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(12))
 async def test_each_change_is_made_everywhere_or_nowhere(
     seed: int, cosmos: Cosmos, monkeypatch: pytest.MonkeyPatch

@@ -254,8 +254,12 @@ async def test_a_commit_of_another_process_is_heard_without_a_look(
 async def test_what_changes_nothing_rings_nobody(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rings: list[str] = []
-    monkeypatch.setattr(Bells, "ring", lambda bells: rings.append(bells.name))
+    rings: list[Bells] = []
+
+    def ring(bells: Bells) -> None:
+        rings.append(bells)
+
+    monkeypatch.setattr(Bells, "ring", ring)
     await database.write(lambda _: None)
     assert rings == []
     await database.write(putting("key"))
