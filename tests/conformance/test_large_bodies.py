@@ -38,13 +38,21 @@ OTHER = b'{"b":"%s"}' % (b"y" * INLINE)
 
 
 class Bucket(Objects):
-    """Deletes nothing while it is `away`."""
+    """Deletes nothing while it is `away`, nor what is `held`; takes nothing while it is `full`."""
 
     away = False
+    full = False
+    held = ""
+
+    @override
+    async def put(self, name: ObjectName, data: bytes) -> None:
+        if self.full:
+            raise Unavailable("full", code="bodies_unavailable")
+        await super().put(name, data)
 
     @override
     async def delete(self, name: ObjectName) -> None:
-        if self.away:
+        if self.away or name == self.held:
             raise Unavailable("away", code="bodies_unavailable")
         await super().delete(name)
 
@@ -195,6 +203,30 @@ async def test_an_object_that_cannot_be_deleted_now_is_deleted_later(stage: Stag
     assert await stage.bodies.remove(limit=9) == 2
     assert await stage.bucket.lying() == 0
     assert len(await stage.table.under(f"job#{done.id}")) == 1
+
+
+async def test_an_object_that_cannot_be_deleted_holds_up_no_other(stage: Stage) -> None:
+    done = await stage.done()
+    stage.bucket.away = True
+    assert await stage.jobs.erase(done.erased(stage.clock.now()))
+    stage.bucket.away = False
+    stage.bucket.held, _ = [name async for name in stage.bucket.names("bodies/")]
+    with pytest.raises(Unavailable):
+        await stage.bodies.remove(limit=9)
+    assert [name async for name in stage.bucket.names("bodies/")] == [stage.bucket.held]
+
+
+async def test_an_object_that_is_not_taken_leaves_no_place(stage: Stage) -> None:
+    job = await stage.running()
+    before = await stage.table.under(f"job#{job.id}")
+    stage.bucket.full = True
+    done = job.succeeded(stage.clock.now(), engine="e", usage=Usage(1, 2))
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await stage.jobs.swap(done, OTHER)
+    assert await stage.table.under(f"job#{job.id}") == before
+    stage.bucket.full = False
+    assert await stage.jobs.swap(done, OTHER)
 
 
 async def test_a_body_that_is_missing_is_not_taken_for_erased(stage: Stage) -> None:

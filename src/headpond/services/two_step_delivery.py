@@ -25,6 +25,7 @@ from headpond.domain.claim import Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
+from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Existing, JobStore, NewJob
@@ -149,11 +150,13 @@ class TwoStepDelivery(Delivery):
             )
             match verdict:
                 case Begin(after):
-                    if await self._jobs.swap(after):
-                        bodies = await self._jobs.bodies(after.id)
-                        if bodies is not None:
-                            return Claim(after, bodies.request, lease)
-                        # Cancelled and erased in between: what stands now says so.
+                    # First of all: bodies may lie elsewhere, and where they cannot be read nothing
+                    # has begun that could be charged.
+                    bodies = await self._jobs.bodies(after.id)
+                    if bodies is None:
+                        await self._say_if_lost(after)
+                    elif await self._jobs.swap(after):
+                        return Claim(after, bodies.request, lease)
                 case End(after):
                     if await self._jobs.swap(after):
                         await remove([lease])
@@ -163,6 +166,12 @@ class TwoStepDelivery(Delivery):
                     return None
                 case _:  # pragma: no cover
                     assert_never(verdict)
+
+    async def _say_if_lost(self, after: Job) -> None:
+        """A job whose request was erased has ended in between; raises Unavailable if it has not."""
+        if await self._stands(after.id, after.version - 1):
+            message = f"The request of {after.id} is not there, and the job has not ended."
+            raise Unavailable(message, code="bodies_unavailable")
 
     async def _stands(self, job_id: JobId, version: int) -> bool:
         job = await self._jobs.get(job_id)

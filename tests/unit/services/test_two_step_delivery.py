@@ -308,15 +308,31 @@ async def test_a_claim_that_loses_a_race_judges_again(world: World, deadline: fl
     assert (await world.queue.depth(BATCH)).leased == 0
 
 
-async def test_a_job_whose_request_is_gone_is_not_claimed(world: World) -> None:
-    class Forgetful(MemoryJobStore):
+@pytest.mark.parametrize("away", [True, False])
+async def test_a_job_whose_request_cannot_be_had_waits_and_is_charged_nothing(
+    world: World, away: bool
+) -> None:
+    class Elsewhere(MemoryJobStore):
+        there = False
+
         @override
         async def bodies(self, job_id: JobId) -> Bodies | None:
+            if self.there:
+                return await super().bodies(job_id)
+            if away:
+                raise Unavailable("no answer", code="bodies_unavailable")
             return None
 
-    delivery = two_steps(Forgetful(world.clock), world.queue, world.clock)
+    jobs = Elsewhere(world.clock)
+    delivery = two_steps(jobs, world.queue, world.clock)
     await delivery.submit(new_job(world.job))
-    assert await delivery.claim(LANES, worker="w", limit=1) == []
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            await delivery.claim(LANES, worker="w", limit=1)
+        world.clock.advance(LEASE_S)
+    jobs.there = True
+    (claim,) = await delivery.claim(LANES, worker="w", limit=1)
+    assert (claim.job.attempts, claim.job.lost_leases) == (1, 0)
 
 
 @pytest.mark.parametrize(

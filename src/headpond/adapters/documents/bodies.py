@@ -143,16 +143,27 @@ class DocumentBodies(Leftovers):
         coming = agenda(self._table, "coming", before=just_after(now - FORSAKEN_S))
         going = agenda(self._table, "going", before=just_after(now))
         keys = [*await up_to(coming, limit), *await up_to(going, limit)]
+        failures: list[Unavailable] = []
         for key in keys:
-            await self._remove(Key(key.pk, key.sk), "coming")
+            try:
+                await self._remove(Key(key.pk, key.sk), "coming")
+            except Unavailable as error:  # one that cannot be removed holds up no other
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return len(keys)
 
     async def _object(self, objects: ObjectStore, job_id: JobId, kind: Kind, body: bytes) -> Change:
         key = Key(f"job#{job_id}", f"{kind}#{secrets.token_hex(16)}")
         place: Item = {"pk": key.pk, "sk": key.sk, **self._listed(key, "coming")}
         await self._table.write(Put(place, absent=True))
-        await objects.put(_name(key), body)
-        return self._moved(key, "coming", "here")
+        moved = self._moved(key, "coming", "here")
+        try:
+            await objects.put(_name(key), body)
+        except Exception:
+            await self.withdraw([moved])  # the next try has a place of its own
+            raise
+        return moved
 
     async def _remove(self, key: Key, was: Stage) -> None:
         """Remove a place and its object, unless a record names it."""
