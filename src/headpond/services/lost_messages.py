@@ -10,15 +10,14 @@ record has ended. What is missing all the same belongs to a record that changed 
 reissue that one changes nothing; or it was lost.
 """
 
-import asyncio
 from collections.abc import Sequence
 
-from headpond.domain.facts import Reaped
 from headpond.domain.job import Job, JobId
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.ports.jobs import OpenJobs
 from headpond.ports.queue import MessageLookup, message_of
+from headpond.services.reissuing import send_again
 
 PAGE = 256
 PAGES = 20
@@ -45,19 +44,12 @@ class LostMessages:
             self._after = jobs[-1].id if jobs else None
             if not jobs:
                 break
-            lost = await self._send_again(jobs)
+            lost = await send_again(await self._missing(jobs), self._delivery, self._listener)
             reissued += lost
             whole += not lost
         return reissued
 
-    async def _send_again(self, jobs: Sequence[Job]) -> int:
+    async def _missing(self, jobs: Sequence[Job]) -> list[Job]:
         waiting = {job.ticket: job for job in jobs}
         missing = await self._queue.missing([message_of(job) for job in jobs])
-        # Side by side: stores and queues share commits among those who call at once.
-        return sum(await asyncio.gather(*(self._reissue(waiting[m.ticket]) for m in missing)))
-
-    async def _reissue(self, job: Job) -> bool:
-        reissued = await self._delivery.reissue(job)
-        if reissued:
-            self._listener.hear(Reaped(job, "reissued"))
-        return reissued
+        return [waiting[message.ticket] for message in missing]

@@ -13,15 +13,12 @@ A run whose message is lost cannot renew its lease, and ends without a word; its
 by the same rule. One that takes longer than `unseen_s` by itself would be taken from its worker.
 """
 
-import asyncio
-from collections.abc import Sequence
-
-from headpond.domain.facts import Reaped
-from headpond.domain.job import Job, JobId
+from headpond.domain.job import JobId
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.ports.jobs import OpenJobs
+from headpond.services.reissuing import send_again
 
 PAGE = 100
 PAGES = 20
@@ -62,17 +59,8 @@ class UnseenMessages:
                 self._after = None
                 break
             self._after = jobs[-1].id
-            lost = await self._send_again([job for job in jobs if job.message_seen_at <= before])
+            unseen = [job for job in jobs if job.message_seen_at <= before]
+            lost = await send_again(unseen, self._delivery, self._listener)
             reissued += lost
             seen += not lost
-        return reissued
-
-    async def _send_again(self, jobs: Sequence[Job]) -> int:
-        # Side by side: stores and queues share commits among those who call at once.
-        return sum(await asyncio.gather(*(self._reissue(job) for job in jobs)))
-
-    async def _reissue(self, job: Job) -> bool:
-        reissued = await self._delivery.reissue(job)
-        if reissued:
-            self._listener.hear(Reaped(job, "reissued"))
         return reissued

@@ -2,7 +2,8 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from headpond.errors import MissingExtra, SettingsError
 from headpond.ports.blobs import Blobs
@@ -68,28 +69,31 @@ class Elsewhere:
 
     def blobs(self) -> Blobs | None:
         """The bytes of files."""
-        files = self._settings.batches
-        if files.files is None:
+        if self._files is None:
             return None
-        try:
-            from headpond.adapters.obstore.blobs import ObjectBlobs
-            from headpond.adapters.obstore.opening import open_at
-        except ImportError as error:
-            raise MissingExtra("archive", "Files in an object store") from error
-        return ObjectBlobs(open_at("batches.files", files.files, files.options))
+        from headpond.adapters.obstore.blobs import ObjectBlobs
+
+        return ObjectBlobs(self._files)
 
     def objects(self) -> ObjectStore | None:
         """Beside the bytes of files, the large bodies of a store that has little room for them."""
+        if self._files is None:
+            return None
+        from headpond.adapters.obstore.objects import Objects
+
+        return Objects(self._files, code="bodies_unavailable")
+
+    @cached_property
+    def _files(self) -> Any | None:
+        """The object store of `batches.files`, opened."""
         files = self._settings.batches
         if files.files is None:
             return None
         try:
-            from headpond.adapters.obstore.objects import Objects
             from headpond.adapters.obstore.opening import open_at
         except ImportError as error:
-            raise MissingExtra("archive", "Bodies in an object store") from error
-        store = open_at("batches.files", files.files, files.options)
-        return Objects(store, code="bodies_unavailable")
+            raise MissingExtra("archive", "Files in an object store") from error
+        return open_at("batches.files", files.files, files.options)
 
     async def buckets(self) -> Buckets | None:
         """The rate limits that gateways share."""

@@ -1,0 +1,22 @@
+"""Sending jobs again whose messages are taken for lost, for the duties that find them."""
+
+import asyncio
+from collections.abc import Iterable
+
+from headpond.domain.facts import Reaped
+from headpond.domain.job import Job
+from headpond.ports.delivery import Delivery
+from headpond.ports.events import Listener
+
+
+async def send_again(jobs: Iterable[Job], delivery: Delivery, listener: Listener) -> int:
+    """Give each a new ticket and a new message; returns how many had not changed meanwhile."""
+
+    async def again(job: Job) -> bool:
+        reissued = await delivery.reissue(job)
+        if reissued:
+            listener.hear(Reaped(job, "reissued"))
+        return reissued
+
+    # Side by side: stores and queues share commits among those who call at once.
+    return sum(await asyncio.gather(*(again(job) for job in jobs)))
