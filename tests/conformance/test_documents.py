@@ -13,6 +13,7 @@ from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.table import open_table as open_dynamodb
 from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
+from headpond.adapters.documents.agenda import agenda, up_to
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
 from headpond.adapters.documents.bodies import DocumentBodies
@@ -27,7 +28,7 @@ from headpond.adapters.documents.retention import DocumentRetention
 from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
-from headpond.adapters.documents.table import Table
+from headpond.adapters.documents.table import Key, Table
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
@@ -142,6 +143,25 @@ class TestDocumentOpenJobs(OpenJobsSuite):
     @override
     async def stage(self, table: Table, jobs: DocumentJobStore) -> OpenStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         return OpenStage(DocumentOpenJobs(table), jobs)
+
+    async def test_an_index_that_lags_behind_does_not_end_the_look(
+        self, stage: OpenStage, table: Table, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        *ended, queued = (a_job().enqueued(1.0) for _ in range(6))
+        await self.add(stage, *ended, queued)
+        listed = await up_to(agenda(table, "open"), None)
+        for job in ended:
+            assert await stage.jobs.swap(job.cancelled(2.0))
+
+        async def lagging(table: Table, kind: str, *, after: str = "") -> AsyncIterator[Key]:
+            del table
+            for key in listed if kind == "open" else ():
+                if key.sort > after:
+                    yield key
+
+        monkeypatch.setattr("headpond.adapters.documents.open_jobs.agenda", lagging)
+        assert await stage.open_jobs.page(None, limit=2) == [queued]
+        assert await stage.open_jobs.page(queued.id, limit=2) == []
 
 
 class TestDocumentDeadLetters(DeadLettersSuite):

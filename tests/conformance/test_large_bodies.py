@@ -25,7 +25,7 @@ from headpond.domain.archive import ObjectName
 from headpond.domain.job import Job, Usage
 from headpond.domain.retention import rules
 from headpond.errors import Unavailable
-from headpond.ports.audit import AuditQuery
+from headpond.ports.audit import AuditEntry, AuditQuery
 from headpond.ports.jobs import Bodies, NewJob
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.clocks import ManualClock
@@ -38,9 +38,8 @@ OTHER = b'{"b":"%s"}' % (b"y" * INLINE)
 
 
 class Bucket(Objects):
-    """Deletes nothing while it is `away`, nor what is `held`; takes nothing while it is `full`."""
+    """Does not delete what is `held`; takes nothing while it is `full`."""
 
-    away = False
     full = False
     held = ""
 
@@ -52,8 +51,8 @@ class Bucket(Objects):
 
     @override
     async def delete(self, name: ObjectName) -> None:
-        if self.away or name == self.held:
-            raise Unavailable("away", code="bodies_unavailable")
+        if name == self.held:
+            raise Unavailable("held", code="bodies_unavailable")
         await super().delete(name)
 
     async def lying(self) -> int:
@@ -127,6 +126,7 @@ async def test_a_large_body_lies_in_the_object_store(stage: Stage) -> None:
     assert await stage.jobs.bodies(done.id) == Bodies(LARGE, OTHER)
     assert await stage.jobs.erase(done.erased(stage.clock.now()))
     assert await stage.jobs.bodies(done.id) is None
+    assert await stage.bodies.remove(limit=9) == 2
     assert await stage.bucket.lying() == 0
     assert len(await stage.table.under(f"job#{done.id}")) == 1
 
@@ -152,6 +152,7 @@ async def test_retention_and_batches_know_large_bodies(stage: Stage) -> None:
         pass
     assert await stage.jobs.bodies(alone.id) is None
     assert await stage.jobs.bodies(line.id) == Bodies(LARGE, OTHER)
+    assert await stage.bodies.remove(limit=9) == 2
     assert await stage.bucket.lying() == 2
 
 
@@ -189,31 +190,22 @@ async def test_who_sleeps_between_the_object_and_the_record_writes_nothing(
 async def test_of_two_results_the_one_that_came_first_stays(stage: Stage) -> None:
     done = await stage.done()
     assert not await stage.jobs.swap(done, LARGE)
+    assert await stage.bodies.remove(limit=9) == 1
     assert await stage.jobs.bodies(done.id) == Bodies(LARGE, OTHER)
     assert await stage.bucket.lying() == 2
 
 
-async def test_an_object_that_cannot_be_deleted_now_is_deleted_later(stage: Stage) -> None:
-    done = await stage.done()
-    stage.bucket.away = True
-    assert await stage.jobs.erase(done.erased(stage.clock.now()))
-    assert await stage.jobs.bodies(done.id) is None
-    assert await stage.bucket.lying() == 2
-    stage.bucket.away = False
-    assert await stage.bodies.remove(limit=9) == 2
-    assert await stage.bucket.lying() == 0
-    assert len(await stage.table.under(f"job#{done.id}")) == 1
-
-
 async def test_an_object_that_cannot_be_deleted_holds_up_no_other(stage: Stage) -> None:
     done = await stage.done()
-    stage.bucket.away = True
     assert await stage.jobs.erase(done.erased(stage.clock.now()))
-    stage.bucket.away = False
     stage.bucket.held, _ = [name async for name in stage.bucket.names("bodies/")]
     with pytest.raises(Unavailable):
         await stage.bodies.remove(limit=9)
     assert [name async for name in stage.bucket.names("bodies/")] == [stage.bucket.held]
+    stage.bucket.held = ""
+    assert await stage.bodies.remove(limit=9) == 1
+    assert await stage.bucket.lying() == 0
+    assert len(await stage.table.under(f"job#{done.id}")) == 1
 
 
 async def test_an_object_that_is_not_taken_leaves_no_place(stage: Stage) -> None:
@@ -224,6 +216,7 @@ async def test_an_object_that_is_not_taken_leaves_no_place(stage: Stage) -> None
     for _ in range(3):
         with pytest.raises(Unavailable):
             await stage.jobs.swap(done, OTHER)
+    assert await stage.bodies.remove(limit=9) == 3
     assert await stage.table.under(f"job#{job.id}") == before
     stage.bucket.full = False
     assert await stage.jobs.swap(done, OTHER)
@@ -235,5 +228,12 @@ async def test_a_body_that_is_missing_is_not_taken_for_erased(stage: Stage) -> N
         await DocumentBodies(stage.table, stage.clock).read(done.id)
     for name in [name async for name in stage.bucket.names("bodies/")]:
         await stage.bucket.delete(name)
-    with pytest.raises(Unavailable, match="is missing in the object store"):
-        await stage.jobs.bodies(done.id)
+    audit = DocumentAudit(stage.table, stage.bodies)
+    for read in (stage.jobs.bodies(done.id), anext(audit.read(AuditQuery()))):
+        with pytest.raises(Unavailable, match=f"or erase the job's bodies: DELETE /jobs/{done.id}"):
+            await read
+    assert [job async for job in audit.jobs(AuditQuery())] == [done]
+    erased = done.erased(stage.clock.now())
+    assert await stage.jobs.erase(erased)
+    assert [entry async for entry in audit.read(AuditQuery())] == [AuditEntry(erased, b"")]
+    assert await stage.bodies.remove(limit=9) == 2

@@ -106,4 +106,4 @@ async def test_a_worker_that_was_cut_off_changes_nothing_when_it_is_back(
         bodies = await store.jobs.bodies(job.id)
         assert bodies is not None
         assert b"from here" in (bodies.response or b"")
-        assert [entry.job async for entry in store.audit.read(AuditQuery())] == [ended]
+        assert [job async for job in store.audit.jobs(AuditQuery())] == [ended]

@@ -92,7 +92,7 @@ async def assert_each_ended_once(settings: Settings, client: Client, job_ids: li
         (JobState.SUCCEEDED, 1, ANSWER)
     ] * len(job_ids)
     async with open_store(settings) as store:
-        entries = [entry.job.id async for entry in store.audit.read(AuditQuery())]
+        entries = [job.id async for job in store.audit.jobs(AuditQuery())]
         assert sorted(entries) == sorted(job_ids)
         for lane in lanes_of("default"):
             # A message is acknowledged after its job's end was told.

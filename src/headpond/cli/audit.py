@@ -1,7 +1,6 @@
 """`headpond audit …`: what every team asked and got, directly from the store."""
 
 import sys
-from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -14,7 +13,7 @@ from headpond.cli.console import local_time, note, show_json, show_table
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
 from headpond.domain.job import Job
 from headpond.errors import InvalidRequest
-from headpond.ports.audit import AuditEntry, AuditQuery
+from headpond.ports.audit import AuditQuery
 from headpond.processes.loop import run
 from headpond.wiring.stores import open_store
 
@@ -49,12 +48,12 @@ def list_entries(
 ) -> None:
     """List jobs that ended, in the order in which they did."""
     query = _query(team, model, since, until, limit)
-    found = run(_collect(config, query))
+    found = run(_listed(config, query))
     if as_json:
-        show_json([entry.job for entry in found])
+        show_json(found)
         return
     columns = ("ended", "id", "team", "feature", "model", "state", "tokens in", "out", "attempts")
-    show_table(columns, [_row(entry.job) for entry in found])
+    show_table(columns, [_row(job) for job in found])
 
 
 @app.command()
@@ -124,24 +123,20 @@ def moment(text: str | None, option: str) -> float | None:
         raise InvalidRequest(message, code="invalid_value", param=option) from error
 
 
-async def _collect(config: str | None, query: AuditQuery) -> list[AuditEntry]:
-    return [entry async for entry in _entries(config, query)]
+async def _listed(config: str | None, query: AuditQuery) -> list[Job]:
+    async with open_store(load_settings(config).settings, make=False) as store:
+        return [job async for job in store.audit.jobs(query)]
 
 
 async def _export(config: str | None, query: AuditQuery, file: TextIO) -> int:
     count = 0
-    async for entry in _entries(config, query):
-        line = AuditLine(
-            entry.job,
-            Raw(entry.request) if entry.request else None,
-            None if entry.response is None else Raw(entry.response),
-        )
-        file.write(msgspec.json.encode(line).decode().replace("\n", "") + "\n")
-        count += 1
-    return count
-
-
-async def _entries(config: str | None, query: AuditQuery) -> AsyncIterator[AuditEntry]:
     async with open_store(load_settings(config).settings, make=False) as store:
         async for entry in store.audit.read(query):
-            yield entry
+            line = AuditLine(
+                entry.job,
+                Raw(entry.request) if entry.request else None,
+                None if entry.response is None else Raw(entry.response),
+            )
+            file.write(msgspec.json.encode(line).decode().replace("\n", "") + "\n")
+            count += 1
+    return count

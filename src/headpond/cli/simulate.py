@@ -217,7 +217,7 @@ def replay(
 
 async def _own_jobs(config: str | None, query: AuditQuery) -> list[Job]:
     async with open_store(load_settings(config).settings, make=False) as store:
-        return [entry.job async for entry in store.audit.read(query)]
+        return [job async for job in store.audit.jobs(query)]
 
 
 def as_it_was(jobs: list[Job], target_wait_s: float) -> str:

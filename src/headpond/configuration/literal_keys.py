@@ -1,4 +1,7 @@
-"""Keys of clouds that are written out in a file, where a reference should stand."""
+"""Keys of clouds that are written out in a file, where a reference should stand.
+
+That the environment says something else does not help: they are in the file.
+"""
 
 import re
 from collections.abc import Iterator

@@ -45,3 +45,7 @@ class Audit(Protocol):
     def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
         """The entries that match, by `finished_at`; those of one moment in any order."""
         ...
+
+    def jobs(self, query: AuditQuery) -> AsyncIterator[Job]:
+        """The jobs of those entries; no body is read for it."""
+        ...

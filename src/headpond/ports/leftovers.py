@@ -1,4 +1,4 @@
-"""Leftovers: what writers and erasers that died left behind."""
+"""Leftovers: what writers left that died, and what was erased."""
 
 from typing import Protocol
 

@@ -32,7 +32,7 @@ async def check_day(
 ) -> Checked:
     """Compare a day, which begins at `day`, as far as it is archived. Raises Unavailable."""
     query = AuditQuery(since=day, until=min(day + DAY_S, until))
-    ended = {end_of(entry.job) async for entry in audit.read(query)}
+    ended = {end_of(job) async for job in audit.jobs(query)}
     rows = [await _rows(day_of(day), objects, each) for each in formats]
     everywhere = {end for end in rows[0] if all(end in one for one in rows)}
     doubled = {end for one in rows for end, count in one.items() if count > 1}

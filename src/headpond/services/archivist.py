@@ -18,7 +18,7 @@ Each day is looked at again a day later. What was late by more than the archivis
 planned and written then.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 import msgspec
@@ -142,13 +142,13 @@ class Archivist:
             return await self._plan(name, Plan(since, begins, ()))
         if settled < ends:
             return None
-        jobs = [entry.job async for entry in self._ended(since, ends)]
+        jobs = [job async for job in self._audit.jobs(AuditQuery(since=since, until=ends))]
         return await self._plan(name, plan_of(jobs, since, ends, name))
 
     async def _first_end(self, since: float, until: float) -> float | None:
         query = AuditQuery(since=since, until=until, limit=1)
-        async for entry in self._audit.read(query):
-            return entry.job.finished_at
+        async for job in self._audit.jobs(query):
+            return job.finished_at
         return None
 
     async def _look_again(self, day: float) -> None:
@@ -158,8 +158,8 @@ class Archivist:
             if name != plan_name(day, LATE):
                 stored = await self._objects.get(name)
                 planned.update(_ends(_decode_plan(stored or b"").objects))
-        entries = self._ended(day, day + DAY_S)
-        late = [entry.job async for entry in entries if end_of(entry.job) not in planned]
+        jobs = self._audit.jobs(AuditQuery(since=day, until=day + DAY_S))
+        late = [job async for job in jobs if end_of(job) not in planned]
         if late:
             await self._write(await self._plan(LATE, plan_of(late, day, day + DAY_S, LATE)))
 
@@ -175,7 +175,8 @@ class Archivist:
         objects = {end: planned for planned in plan.objects for end in planned.ends}
         missing = {planned: len(planned.ends) for planned in plan.objects}
         rows: dict[Planned, dict[End, Fields | None]] = {planned: {} for planned in plan.objects}
-        async for entry in self._ended(plan.since, plan.until):
+        query = AuditQuery(since=plan.since, until=plan.until)
+        async for entry in self._audit.read(query):
             end = end_of(entry.job)
             planned = objects.get(end)
             if planned is not None:
@@ -201,9 +202,6 @@ class Archivist:
         # Whatever else goes: what the row is of, and whether it is there, must be known.
         known = {"id": row.id, "finished_at": row.finished_at}
         return None if redacted is None else {**redacted, **known}
-
-    def _ended(self, since: float, until: float) -> AsyncIterator[AuditEntry]:
-        return self._audit.read(AuditQuery(since=since, until=until))
 
     async def _remove_before(self, last: str) -> None:
         for prefix in (f"{DATA}/", f"{PLANS}/"):

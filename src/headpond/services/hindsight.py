@@ -22,9 +22,9 @@ async def learn(pool: str, audit: Audit, scaling: ScalingStore, clock: Clock) ->
     until = slot(clock.now())
     since = until - KEEP
     counts = [0] * KEEP
-    async for entry in audit.read(AuditQuery(since=since * SLOT_S)):
-        number = slot(entry.job.accepted_at) - since
-        if entry.job.pool == pool and 0 <= number < KEEP:
+    async for job in audit.jobs(AuditQuery(since=since * SLOT_S)):
+        number = slot(job.accepted_at) - since
+        if job.pool == pool and 0 <= number < KEEP:
             counts[number] += 1
     if not any(counts):
         message = (

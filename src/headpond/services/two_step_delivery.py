@@ -28,10 +28,13 @@ from headpond.domain.outcome import Settlement
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
-from headpond.ports.jobs import Added, Existing, JobStore, NewJob
+from headpond.ports.jobs import Added, Bodies, Existing, JobStore, NewJob
 from headpond.ports.queue import Lease, Queue, message_of
 
 T = TypeVar("T")
+
+READ_PART = 1 / 3
+"""Of a lease: so long may it take to read what a job asks for."""
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +155,7 @@ class TwoStepDelivery(Delivery):
                 case Begin(after):
                     # First of all: bodies may lie elsewhere, and where they cannot be read nothing
                     # has begun that could be charged.
-                    bodies = await self._jobs.bodies(after.id)
+                    bodies = await self._bodies(after.id)
                     if bodies is None:
                         await self._say_if_lost(after)
                     elif await self._jobs.swap(after):
@@ -166,6 +169,15 @@ class TwoStepDelivery(Delivery):
                     return None
                 case _:  # pragma: no cover
                     assert_never(verdict)
+
+    async def _bodies(self, job_id: JobId) -> Bodies | None:
+        """Raises Unavailable once they take a good part of the lease, for which others wait too."""
+        try:
+            async with asyncio.timeout(self._lease_s * READ_PART):
+                return await self._jobs.bodies(job_id)
+        except TimeoutError as error:
+            message = f"The request of {job_id} could not be read in time."
+            raise Unavailable(message, code="bodies_unavailable") from error
 
     async def _say_if_lost(self, after: Job) -> None:
         """A job whose request was erased has ended in between; raises Unavailable if it has not."""

@@ -367,5 +367,7 @@ def same(one: Job, other: Job) -> bool:
 
 
 async def audited(stage: Stage) -> list[AuditEntry]:
-    """The whole audit log."""
-    return [entry async for entry in stage.audit.read(AuditQuery())]
+    """The whole audit log, which says the same of the jobs alone."""
+    entries = [entry async for entry in stage.audit.read(AuditQuery())]
+    assert [entry.job for entry in entries] == [job async for job in stage.audit.jobs(AuditQuery())]
+    return entries

@@ -80,7 +80,7 @@ class DeliverySuite:
 
     async def audited(self, stage: Stage) -> list[Job]:
         """The records in the audit log."""
-        return [entry.job async for entry in stage.audit.read(AuditQuery())]
+        return [job async for job in stage.audit.jobs(AuditQuery())]
 
     async def assert_nothing_left(self, stage: Stage) -> None:
         """The lane holds no message."""

@@ -20,6 +20,7 @@ from headpond.gateway.batch_lines import BatchLineFormat
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
+from headpond.ports.leftovers import Leftovers
 from headpond.services import quotes
 from headpond.services.archivist import Archivist
 from headpond.services.authentication import Authentication, require_safe_binding
@@ -49,7 +50,7 @@ from headpond.wiring.triage import triage_of
 from headpond.wiring.webhooks import Telling, open_webhooks
 
 TIDY_EVERY_S = 60.0
-SWEPT_AT_ONCE = 256
+SWEPT_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +218,16 @@ def _search(
 
 
 def _sweep(store: Store, listener: Listener) -> tuple[Duty, ...]:
-    """For what writers left that died."""
+    """For what nobody names any more."""
     if store.leftovers is None:
         return ()
-    sweep = partial(store.leftovers.remove, limit=SWEPT_AT_ONCE)
+    sweep = partial(_sweep_all, store.leftovers)
     return (Duty("leftovers", sweep, every_s=TIDY_EVERY_S, listener=listener),)
+
+
+async def _sweep_all(leftovers: Leftovers) -> None:
+    while await leftovers.remove(limit=SWEPT_AT_ONCE):
+        pass
 
 
 def _webhook_sender(

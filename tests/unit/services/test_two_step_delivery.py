@@ -3,6 +3,7 @@
 Every verb is cut off at every call that it makes to its ports, before the call's effect and after.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import count
@@ -92,7 +93,7 @@ class World:
         assert job is not None
         assert job.state.terminal
         assert job.attempts <= job.max_attempts
-        assert [entry.job async for entry in self.audit.read(AuditQuery())] == [job]
+        assert [job async for job in self.audit.jobs(AuditQuery())] == [job]
         depth = await self.queue.depth(BATCH)
         assert (depth.ready, depth.leased, depth.delayed) == (0, 0, 0)
 
@@ -308,10 +309,12 @@ async def test_a_claim_that_loses_a_race_judges_again(world: World, deadline: fl
     assert (await world.queue.depth(BATCH)).leased == 0
 
 
-@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize("fault", ["away", "slow", "missing"])
 async def test_a_job_whose_request_cannot_be_had_waits_and_is_charged_nothing(
-    world: World, away: bool
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
+    monkeypatch.setattr("headpond.services.two_step_delivery.READ_PART", 1e-4)
+
     class Elsewhere(MemoryJobStore):
         there = False
 
@@ -319,8 +322,10 @@ async def test_a_job_whose_request_cannot_be_had_waits_and_is_charged_nothing(
         async def bodies(self, job_id: JobId) -> Bodies | None:
             if self.there:
                 return await super().bodies(job_id)
-            if away:
+            if fault == "away":
                 raise Unavailable("no answer", code="bodies_unavailable")
+            if fault == "slow":
+                await asyncio.Event().wait()
             return None
 
     jobs = Elsewhere(world.clock)

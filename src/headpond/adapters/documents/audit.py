@@ -4,7 +4,7 @@ The order of ends comes from an index, which may lag behind by some moments.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from typing_extensions import override
 
@@ -28,14 +28,24 @@ class DocumentAudit(Audit):
 
     @override
     async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
+        async for jobs in self._pages(query):
+            for entry in await asyncio.gather(*(self._entry(job) for job in jobs)):
+                yield entry
+
+    @override
+    async def jobs(self, query: AuditQuery) -> AsyncIterator[Job]:
+        async for jobs in self._pages(query):
+            for job in jobs:
+                yield job
+
+    async def _pages(self, query: AuditQuery) -> AsyncIterator[Sequence[Job]]:
         left = query.limit
         before = "" if query.until is None else at(query.until)
         after = "" if query.since is None else at(query.since)
         ended = agenda(self._table, *records.ENDS, after=after, before=before)
         while (left is None or left > 0) and (keys := await up_to(ended, AT_ONCE)):
             jobs = [job for job in await jobs_at(self._table, keys) if query.covers(job)]
-            for entry in await asyncio.gather(*(self._entry(job) for job in jobs[:left])):
-                yield entry
+            yield jobs[:left]
             left = None if left is None else left - len(jobs)
 
     async def _entry(self, job: Job) -> AuditEntry:

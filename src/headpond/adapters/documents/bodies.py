@@ -8,11 +8,11 @@ the object store:
 3. The place becomes `here`, in the transaction that writes the record, and leaves the agenda.
 4. When bodies are erased the place becomes `going`, in the transaction that writes the record, and
    is in the agenda again.
-5. The object is deleted, then the place.
+5. The sweep deletes the object, then the place.
 
-Who dies before 3 or after 4 leaves a place in the agenda. The sweep takes such a place (from
-`coming` to `going`, once `FORSAKEN_S` have passed) and does 5. Who slept in the meantime and comes
-to 3 finds the place changed: nothing is written. So no record names an object that is not there.
+Who fails before 3 takes the place from `coming` to `going`; for who dies there, the sweep does it,
+once `FORSAKEN_S` have passed. Who slept in the meantime and comes to 3 finds the place changed:
+nothing is written. So no record names an object that is not there.
 """
 
 import asyncio
@@ -94,14 +94,11 @@ class DocumentBodies(Leftovers):
         ]
 
     async def withdraw(self, stored: Sequence[Write]) -> None:
-        """The record was not written: remove what came before it, unless it was written after all.
-
-        What cannot be removed now, the sweep will.
-        """
+        """The record was not written: what came before it goes, unless it was written after all."""
         for write in stored:
             if isinstance(write, Change):
-                with contextlib.suppress(Unavailable):
-                    await self._remove(write.key, "coming")
+                with contextlib.suppress(Unavailable):  # then its time will come
+                    await self._forsake(write.key)
 
     async def read(self, job_id: JobId) -> Bodies | None:
         """Both bodies of a job; None if they are not there."""
@@ -128,30 +125,21 @@ class DocumentBodies(Leftovers):
         places = [item for item in items if item.get("stage") == "here"]
         return [*pieces, *(self._moved(_key(item), "here", "going") for item in places)]
 
-    async def erased(self, written: Sequence[Write]) -> None:
-        """That was written: delete the objects. What cannot be now, the sweep will delete."""
-        for write in written:
-            if isinstance(write, Change):
-                with contextlib.suppress(Unavailable):
-                    await self._finish(write.key)
-
     @override
     async def remove(self, *, limit: int) -> int:
         if self._objects is None:
             return 0
         now = self._clock.now()
         coming = agenda(self._table, "coming", before=just_after(now - FORSAKEN_S))
-        going = agenda(self._table, "going", before=just_after(now))
-        keys = [*await up_to(coming, limit), *await up_to(going, limit)]
-        failures: list[Unavailable] = []
-        for key in keys:
-            try:
-                await self._remove(Key(key.pk, key.sk), "coming")
-            except Unavailable as error:  # one that cannot be removed holds up no other
-                failures.append(error)
-        if failures:
-            raise failures[0]
-        return len(keys)
+        for key in await up_to(coming, limit):
+            await self._forsake(Key(key.pk, key.sk))
+        going = await up_to(agenda(self._table, "going", before=just_after(now)), limit)
+        finishing = [self._finish(self._objects, Key(key.pk, key.sk)) for key in going]
+        # One that cannot be removed holds up no other.
+        for done in await asyncio.gather(*finishing, return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
+        return len(going)
 
     async def _object(self, objects: ObjectStore, job_id: JobId, kind: Kind, body: bytes) -> Change:
         key = Key(f"job#{job_id}", f"{kind}#{secrets.token_hex(16)}")
@@ -165,18 +153,14 @@ class DocumentBodies(Leftovers):
             raise
         return moved
 
-    async def _remove(self, key: Key, was: Stage) -> None:
-        """Remove a place and its object, unless a record names it."""
-        await self._table.write(self._moved(key, was, "going"))
-        item = await self._table.get(key)
-        if item is not None and item["stage"] == "going":
-            await self._finish(key)
+    async def _forsake(self, key: Key) -> None:
+        """Nobody will write the record any more, unless it is written already."""
+        await self._table.write(self._moved(key, "coming", "going"))
 
-    async def _finish(self, key: Key) -> None:
+    async def _finish(self, objects: ObjectStore, key: Key) -> None:
         """The object first: until the place is gone it leads here again."""
-        if self._objects is not None:
-            await self._objects.delete(_name(key))
-            await self._table.write(Delete(key))
+        await objects.delete(_name(key))
+        await self._table.write(Delete(key))
 
     async def _piece(self, item: Item) -> bytes | None:
         if "body" in item:
@@ -190,7 +174,10 @@ class DocumentBodies(Leftovers):
         """There was no object: None if it is erased by now. Raises Unavailable if it should be."""
         now = await self._table.get(_key(item))
         if now is not None and now["stage"] == "here":
-            message = f"A body of {job_id} is missing in the object store: {_name(_key(item))}."
+            message = (
+                f"A body of {job_id} is missing in the object store ({_name(_key(item))}). "
+                f"Put it back, or erase the job's bodies: DELETE /jobs/{job_id}."
+            )
             raise Unavailable(message, code="bodies_unavailable")
 
     async def _items(self, job_id: JobId) -> list[Item]:

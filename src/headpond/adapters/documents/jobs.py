@@ -91,10 +91,7 @@ class DocumentJobStore(JobStore):
     @override
     async def erase(self, after: Job) -> bool:
         removed = await self._bodies.erasing(after.id)
-        if await self._table.write(records.changed(after), *removed):
-            return False
-        await self._bodies.erased(removed)
-        return True
+        return not await self._table.write(records.changed(after), *removed)
 
     @override
     async def find(self, query: JobQuery) -> list[Job]:

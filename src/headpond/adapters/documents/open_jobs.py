@@ -20,12 +20,17 @@ class DocumentOpenJobs(OpenJobs):
 
     @override
     async def page(self, after: JobId | None, *, limit: int) -> list[Job]:
-        keys = await up_to(agenda(self._table, "open", after=after or ""), limit)
-        bounded = [key async for key in agenda(self._table, "deadline")]
-        begun = "" if after is None else f"job#{after}"
-        keys = sorted([*keys, *(key for key in bounded if key.pk > begun)], key=_id)[:limit]
-        return [job for job in await jobs_at(self._table, keys) if not job.state.terminal]
+        bounded = sorted([key async for key in agenda(self._table, "deadline")], key=_id)
+        while True:
+            keys = await up_to(agenda(self._table, "open", after=after or ""), limit)
+            keys += [key for key in bounded if after is None or _id(key) > after]
+            keys = sorted(keys, key=_id)[:limit]
+            jobs = [job for job in await jobs_at(self._table, keys) if not job.state.terminal]
+            # The index may lag behind: where all of these have ended the next ones may be open.
+            if jobs or not keys:
+                return jobs
+            after = _id(keys[-1])
 
 
-def _id(key: Key) -> str:
-    return key.pk
+def _id(key: Key) -> JobId:
+    return JobId(key.pk.removeprefix("job#"))

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 
 from typing_extensions import override
 
+from headpond.adapters.postgres.connection import Row
 from headpond.adapters.postgres.database import Database
+from headpond.domain.job import Job
 from headpond.domain.stored import job_of
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 
@@ -20,16 +22,33 @@ class PostgresAudit(Audit):
 
     @override
     async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
+        async for _, _, record, request, response in self._rows(query, bodies=True):
+            yield AuditEntry(job_of(record), request or b"", response)
+
+    @override
+    async def jobs(self, query: AuditQuery) -> AsyncIterator[Job]:
+        async for _, _, record, *_ in self._rows(query, bodies=False):
+            yield job_of(record)
+
+    async def _rows(self, query: AuditQuery, *, bodies: bool) -> AsyncIterator[Row]:
+        """Each row begins with its place in the order: `seq` and `finished_at`."""
         left = query.limit
         after_time, after_seq = query.since or 0.0, -1
         while left is None or left > 0:
             limit = PAGE if left is None else min(PAGE, left)
             rows = await self._database.read(
-                "read_audit", after_time, after_seq, query.team, query.model, query.until, limit
+                "read_audit",
+                after_time,
+                after_seq,
+                query.team,
+                query.model,
+                query.until,
+                limit,
+                bodies,
             )
-            for seq, finished_at, record, request, response in rows:
-                after_time, after_seq = finished_at, seq
-                yield AuditEntry(job_of(record), request or b"", response)
+            for row in rows:
+                after_seq, after_time = row[:2]
+                yield row
             if len(rows) < limit:
                 return
             left = None if left is None else left - len(rows)

@@ -1,11 +1,13 @@
 """The audit log in a SQLite file: the records of jobs that ended."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from typing_extensions import override
 
 from headpond.adapters.sqlite.connection import sql
 from headpond.adapters.sqlite.database import Database
+from headpond.domain.job import Job
 from headpond.domain.stored import job_of
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 
@@ -21,6 +23,16 @@ class SqliteAudit(Audit):
 
     @override
     async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
+        async for _, _, record, request, response in self._rows(query, bodies=True):
+            yield AuditEntry(job_of(record), request or b"", response)
+
+    @override
+    async def jobs(self, query: AuditQuery) -> AsyncIterator[Job]:
+        async for _, _, record, *_ in self._rows(query, bodies=False):
+            yield job_of(record)
+
+    async def _rows(self, query: AuditQuery, *, bodies: bool) -> AsyncIterator[tuple[Any, ...]]:
+        """Each row begins with its place in the order: `seq` and `finished_at`."""
         left = query.limit
         after_time, after_seq = query.since or 0.0, -1
         while left is None or left > 0:
@@ -30,6 +42,7 @@ class SqliteAudit(Audit):
                 "team": query.team,
                 "model": query.model,
                 "until": query.until,
+                "bodies": bodies,
                 "limit": PAGE if left is None else min(PAGE, left),
             }
             rows = await self._database.read(
@@ -37,9 +50,9 @@ class SqliteAudit(Audit):
                     sql("read_audit"), parameters
                 ).fetchall()
             )
-            for seq, finished_at, record, request, response in rows:
-                after_time, after_seq = finished_at, seq
-                yield AuditEntry(job_of(record), request or b"", response)
+            for row in rows:
+                after_seq, after_time = row[:2]
+                yield row
             if len(rows) < PAGE:
                 return
             left = None if left is None else left - len(rows)

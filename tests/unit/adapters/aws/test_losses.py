@@ -54,7 +54,7 @@ async def succeed(stage: Stage, held: Claim) -> bool:
 
 
 async def ends(stage: Stage) -> list[JobState]:
-    return [entry.job.state async for entry in stage.audit.read(AuditQuery())]
+    return [job.state async for job in stage.audit.jobs(AuditQuery())]
 
 
 async def purge(queue: SqsQueue) -> None:

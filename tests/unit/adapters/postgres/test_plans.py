@@ -198,7 +198,7 @@ CALLS: Mapping[str, tuple[object, ...]] = {
     "put_line_mark": ("rule", 1.0, 1, 1),
     "put_mark": ("rule", 1.0, 1),
     "put_report": ("worker-1", "default", NOW, "{}"),
-    "read_audit": (100.0, 5, None, None, None, MANY),
+    "read_audit": (100.0, 5, None, None, None, MANY, True),
     "read_dead": (0.0, -1, None, None, None, None, 20),
     "read_ended": (100.0, 5, NOW, MANY),
     "read_lines": (1.0, 1, ROWS - 1000, NOW, MANY),

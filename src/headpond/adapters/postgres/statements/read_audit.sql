@@ -1,7 +1,7 @@
 SELECT jobs.seq, finished_at, record, requests.body, responses.body
 FROM jobs
-LEFT JOIN requests USING (seq)
-LEFT JOIN responses USING (seq)
+LEFT JOIN requests ON $7::boolean AND requests.seq = jobs.seq
+LEFT JOIN responses ON $7::boolean AND responses.seq = jobs.seq
 WHERE
     finished_at IS NOT NULL
     AND (finished_at, jobs.seq) > ($1::double precision, $2::bigint)
