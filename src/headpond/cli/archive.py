@@ -62,7 +62,7 @@ def verify(
         show_text(
             f"{checked.day}: {checked.ends} ends in the audit log, {checked.rows} rows; "
             f"{len(checked.missing)} missing, {len(checked.doubled)} doubled, "
-            f"{len(checked.gone)} of jobs that were redriven."
+            f"{len(checked.gone)} of deaths that another end followed."
         )
     if checked.missing or checked.doubled:
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     `missing` are in the log and not in the archive; redaction may have left them out. `doubled`
     are more than once in one format. `gone` are in the archive alone: their jobs had died and were
-    redriven.
+    redriven or discarded.
     """
 
     day: str

@@ -11,7 +11,7 @@ nothing out between them, even while some archivists have longer windows than ot
 
 An object that is there is never written again. It is whole, its rows are those of its plan, and a
 window's was written before the cursor passed it, so before retention could erase a body. Whoever
-does the window again may find less, where bodies were erased or a job was redriven, or write it
+does the window again may find less, where bodies were erased or a dead job went on, or write it
 differently, where redaction or the library of a format is another by now: the first one stands.
 
 Each day is looked at again a day later. What was late by more than the archivist was behind is
@@ -184,7 +184,7 @@ class Archivist:
                 missing[planned] -= 1
                 if not missing[planned]:
                     await self._put(planned, rows.pop(planned))
-        # What is missing has died and was redriven since: it ends again, later.
+        # What is missing had died, and was redriven or discarded since: it ends again, later.
         for planned, found in rows.items():
             await self._put(planned, found)
 
