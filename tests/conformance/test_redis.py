@@ -1,4 +1,4 @@
-"""The Redis adapters keep the contracts on a real server, over asyncio and inline."""
+"""The Redis adapters keep the contracts on real servers, over asyncio and inline."""
 
 from collections.abc import AsyncGenerator, Generator
 
@@ -28,17 +28,19 @@ from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from tests.model.redis_stages import stage
 from tests.model.sqlite_stages import database
-from tests.redis_server import Valkey, running_cluster
+from tests.redis_server import Daemon, running_cluster
 
 
-@pytest.fixture(params=["asyncio", "inline"])
-async def server(valkey: Valkey, request: pytest.FixtureRequest) -> AsyncGenerator[Server]:
-    if request.param == "inline":
-        inline = InlineServer(valkey.url)
+@pytest.fixture(params=["redis", "valkey", "valkey inline"])
+async def server(request: pytest.FixtureRequest) -> AsyncGenerator[Server]:
+    kind, _, inlined = request.param.partition(" ")
+    daemon: Daemon = request.getfixturevalue(kind)
+    if inlined:
+        inline = InlineServer(daemon.url)
         yield inline
         inline.close()
     else:
-        connected = RedisServer(valkey.url)
+        connected = RedisServer(daemon.url)
         yield connected
         await connected.close()
 
@@ -51,7 +53,7 @@ class TestRedisQueue(FairQueueSuite):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Valkey]]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Daemon]]:
     with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
         yield nodes
 
@@ -60,7 +62,7 @@ class TestRedisQueueInACluster(FairQueueSuite):
     @pytest.fixture
     @override
     async def queue(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, clock: ManualClock, cluster: list[Valkey]
+        self, clock: ManualClock, cluster: list[Daemon]
     ) -> AsyncGenerator[RedisQueue]:
         for node in cluster:
             node.empty()
@@ -94,7 +96,7 @@ class TestRedisTokenStreams(TokenStreamsSuite):
 
 
 @pytest.fixture
-async def inline(valkey: Valkey) -> AsyncGenerator[Server]:
+async def inline(valkey: Daemon) -> AsyncGenerator[Server]:
     server = InlineServer(valkey.url)
     yield server
     server.close()

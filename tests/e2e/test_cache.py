@@ -25,7 +25,7 @@ from headpond.wiring.gateways import open_gateway
 from headpond.wiring.stores import open_store
 from headpond.wiring.workers import open_worker
 from tests.chaos.processes import free_port
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 from tests.servers import serving
 
 ASKED: dict[str, Any] = {"prompt": "hello", "temperature": 0, "logprobs": True, "max_tokens": 12}
@@ -78,7 +78,7 @@ async def url(request: pytest.FixtureRequest) -> str:
     """Where answers are remembered."""
     if request.param == "sqlite":
         return "sqlite:///cache.db"
-    valkey: Valkey = request.getfixturevalue("valkey")
+    valkey: Daemon = request.getfixturevalue("valkey")
     return valkey.url
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.killing import every_job_ends_once
 from tests.emulators.google_emulators import firestore_emulator, pubsub_emulator
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -16,7 +16,7 @@ pytestmark = [
 
 
 async def test_every_job_ends_once_though_all_are_killed_on_redis(
-    tmp_path: Path, valkey: Valkey
+    tmp_path: Path, valkey: Daemon
 ) -> None:
     with firestore_emulator():
         places = {

@@ -26,7 +26,7 @@ from headpond.testing.engine_server import FakeEngine, Pace
 from headpond.wiring.gateways import open_gateway
 from headpond.wiring.stores import open_store
 from headpond.wiring.workers import open_worker
-from tests.redis_server import Valkey, running
+from tests.redis_server import Daemon, running
 from tests.servers import serving
 
 pytestmark = pytest.mark.timeout(120)
@@ -36,7 +36,7 @@ ANSWER = "one two three four five six seven eight"
 
 
 @pytest.fixture
-def own_valkey(tmp_path: Path) -> Generator[Valkey]:
+def own_valkey(tmp_path: Path) -> Generator[Daemon]:
     """A server that may be killed."""
     with running(tmp_path / "valkey") as server:
         yield server
@@ -50,7 +50,7 @@ async def engine() -> AsyncGenerator[FakeEngine]:
         yield fake
 
 
-def on_redis(home: Path, engine: FakeEngine, valkey: Valkey, limits: Limits) -> Settings:
+def on_redis(home: Path, engine: FakeEngine, valkey: Daemon, limits: Limits) -> Settings:
     pool = PoolSettings(
         engine=EngineSettings(url=engine.url), models=("model",), lease_s=1.5, max_in_flight=4
     )
@@ -101,7 +101,7 @@ async def assert_each_ended_once(settings: Settings, client: Client, job_ids: li
 
 
 async def test_a_redis_that_is_killed_and_comes_back_costs_nothing(
-    tmp_path: Path, engine: FakeEngine, own_valkey: Valkey
+    tmp_path: Path, engine: FakeEngine, own_valkey: Daemon
 ) -> None:
     settings = on_redis(tmp_path, engine, own_valkey, Limits())
     async with gateway(settings) as url, Client(url) as client:
@@ -115,7 +115,7 @@ async def test_a_redis_that_is_killed_and_comes_back_costs_nothing(
 
 
 async def test_what_a_redis_lost_is_sent_again(
-    tmp_path: Path, engine: FakeEngine, own_valkey: Valkey
+    tmp_path: Path, engine: FakeEngine, own_valkey: Daemon
 ) -> None:
     settings = on_redis(tmp_path, engine, own_valkey, Limits())
     async with gateway(settings) as url, Client(url) as client:
@@ -128,7 +128,7 @@ async def test_what_a_redis_lost_is_sent_again(
 
 
 async def test_a_chat_is_streamed_through_redis(
-    tmp_path: Path, engine: FakeEngine, valkey: Valkey
+    tmp_path: Path, engine: FakeEngine, valkey: Daemon
 ) -> None:
     settings = on_redis(tmp_path, engine, valkey, Limits())
     async with (
@@ -145,7 +145,7 @@ async def test_a_chat_is_streamed_through_redis(
 
 
 async def test_two_gateways_count_together(
-    tmp_path: Path, engine: FakeEngine, valkey: Valkey
+    tmp_path: Path, engine: FakeEngine, valkey: Daemon
 ) -> None:
     # SPEC G6
     settings = on_redis(tmp_path, engine, valkey, Limits(requests_per_minute=3))

@@ -20,7 +20,7 @@ from tests.emulators.kubernetes_server import Kubernetes, write_kubeconfig
 from tests.emulators.moto_server import credentials, moto_server
 from tests.emulators.serving import served
 from tests.postgres import PostgresServer
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 
 JOBS = 3
 RULES = ScalingRules(policy="queue-depth", messages_per_worker=2)
@@ -89,7 +89,7 @@ async def test_on_sqlite(tmp_path: Path) -> None:
     await jobs_wake_workers(tmp_path, "sqlite:///headpond.db")
 
 
-async def test_on_sqlite_with_the_queue_in_redis(tmp_path: Path, valkey: Valkey) -> None:
+async def test_on_sqlite_with_the_queue_in_redis(tmp_path: Path, valkey: Daemon) -> None:
     await jobs_wake_workers(tmp_path, "sqlite:///headpond.db", valkey.url)
 
 
@@ -100,7 +100,7 @@ async def test_on_postgresql(tmp_path: Path, postgres: PostgresServer) -> None:
 
 @pytest.mark.usefixtures("postgres_database")
 async def test_on_postgresql_with_the_queue_in_redis(
-    tmp_path: Path, postgres: PostgresServer, valkey: Valkey
+    tmp_path: Path, postgres: PostgresServer, valkey: Daemon
 ) -> None:
     await jobs_wake_workers(tmp_path, postgres.url, valkey.url)
 

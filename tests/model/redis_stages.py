@@ -19,11 +19,11 @@ from headpond.testing.delivery_histories import DeliveryHistories
 from headpond.testing.delivery_suite import Stage, two_steps
 from headpond.testing.queue_histories import QueueHistories
 from tests.model.sqlite_stages import database
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 
 
 @asynccontextmanager
-async def emptied(valkey: Valkey) -> AsyncGenerator[InlineServer]:
+async def emptied(valkey: Daemon) -> AsyncGenerator[InlineServer]:
     """A connection to the server, which has forgotten everything."""
     server = InlineServer(valkey.empty().url)
     yield server
@@ -36,7 +36,7 @@ def stage(jobs: JobStore, queue: Queue, audit: Audit, clock: ManualClock) -> Sta
     return Stage(delivery, jobs, queue, audit, clock)
 
 
-def queue_histories(valkey: Valkey) -> type[QueueHistories]:
+def queue_histories(valkey: Daemon) -> type[QueueHistories]:
     class RedisQueueHistories(QueueHistories):
         @override
         @asynccontextmanager
@@ -47,7 +47,7 @@ def queue_histories(valkey: Valkey) -> type[QueueHistories]:
     return RedisQueueHistories
 
 
-def memory_jobs_histories(valkey: Valkey) -> type[DeliveryHistories]:
+def memory_jobs_histories(valkey: Daemon) -> type[DeliveryHistories]:
     class MemoryJobsHistories(DeliveryHistories):
         @override
         @asynccontextmanager
@@ -59,7 +59,7 @@ def memory_jobs_histories(valkey: Valkey) -> type[DeliveryHistories]:
     return MemoryJobsHistories
 
 
-def sqlite_jobs_histories(valkey: Valkey) -> type[DeliveryHistories]:
+def sqlite_jobs_histories(valkey: Daemon) -> type[DeliveryHistories]:
     class SqliteJobsHistories(DeliveryHistories):
         @override
         @asynccontextmanager

@@ -11,17 +11,25 @@ from tests.model.redis_stages import (
     queue_histories,
     sqlite_jobs_histories,
 )
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 
 pytestmark = [pytest.mark.timeout(7200), pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize(
-    "histories", [queue_histories, memory_jobs_histories, sqlite_jobs_histories]
+    ("kind", "histories"),
+    [
+        ("redis", queue_histories),
+        ("valkey", queue_histories),
+        ("valkey", memory_jobs_histories),
+        ("valkey", sqlite_jobs_histories),
+    ],
 )
 def test_the_queue_on_redis_has_the_histories_of_the_model(
-    histories: Callable[[Valkey], type[RuleBasedStateMachine]], valkey: Valkey
+    request: pytest.FixtureRequest,
+    kind: str,
+    histories: Callable[[Daemon], type[RuleBasedStateMachine]],
 ) -> None:
     # A real server is asked for each step: a quarter of what the other stores get.
     fewer = settings(max_examples=settings().max_examples // 4)
-    run_state_machine_as_test(histories(valkey), settings=fewer)
+    run_state_machine_as_test(histories(request.getfixturevalue(kind)), settings=fewer)

@@ -11,10 +11,10 @@ from headpond.domain.job import Ticket
 from headpond.ports.clock import Clock
 from headpond.settings import PoolSettings
 from headpond.testing.simulation.stores import OpenStore, Store
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 
 
-def with_redis(valkey: Valkey, records: OpenStore) -> OpenStore:
+def with_redis(valkey: Daemon, records: OpenStore) -> OpenStore:
     """The store with an emptied Redis beside it, so that its delivery takes two steps."""
 
     @asynccontextmanager

@@ -49,7 +49,7 @@ def test_what_ended_is_archived_listed_and_verified(headpond: Headpond, tmp_path
     (tmp_path / "archive" / names[0]).unlink()
     broken = headpond("archive", "verify", "--day", day, **environ)
     assert broken.status == 1
-    assert "3 ends in the audit log, 2 rows; 1 missing, 0 doubled, 0 of jobs" in broken.out
+    assert "3 ends in the audit log, 2 rows; 1 missing, 0 doubled, 0 of deaths that" in broken.out
 
 
 def test_without_an_archive_there_is_nothing_to_do(headpond: Headpond) -> None:

@@ -10,17 +10,17 @@ from headpond.errors import Unavailable
 from headpond.testing.cache_suite import KEEP_S, a_name
 from headpond.testing.clocks import ManualClock
 from tests.chaos.processes import free_port
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 
 
 @pytest.fixture
-async def cache(valkey: Valkey) -> AsyncIterator[RedisAnswerCache]:
+async def cache(valkey: Daemon) -> AsyncIterator[RedisAnswerCache]:
     server = RedisServer(valkey.url)
     yield RedisAnswerCache(server, ManualClock())
     await server.close()
 
 
-async def test_the_server_forgets_by_itself(valkey: Valkey, cache: RedisAnswerCache) -> None:
+async def test_the_server_forgets_by_itself(valkey: Daemon, cache: RedisAnswerCache) -> None:
     await cache.put(a_name(1), b"answer", KEEP_S)
     await cache.put(a_name(2), b"answer", 0.0001)
     with valkey.client() as client:
@@ -30,7 +30,7 @@ async def test_the_server_forgets_by_itself(valkey: Valkey, cache: RedisAnswerCa
 
 
 async def test_what_somebody_else_wrote_there_is_not_there(
-    valkey: Valkey, cache: RedisAnswerCache
+    valkey: Daemon, cache: RedisAnswerCache
 ) -> None:
     with valkey.client() as client:
         client.set(f"headpond:answer:{a_name(1)}", b"\xff what")

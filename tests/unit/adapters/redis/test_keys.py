@@ -19,20 +19,20 @@ from headpond.testing.cache_suite import KEEP_S, a_name
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, OTHER_POOL, message
 from headpond.testing.streams_suite import HELLO, Stage
-from tests.redis_server import Valkey, running_cluster
+from tests.redis_server import Daemon, Kind, running_cluster
 
 LANES = (BATCH, INTERACTIVE, OTHER_POOL)
 
 
 @pytest.fixture
-async def server(valkey: Valkey) -> AsyncGenerator[RedisServer]:
+async def server(valkey: Daemon) -> AsyncGenerator[RedisServer]:
     connected = RedisServer(valkey.url)
     yield connected
     await connected.close()
 
 
 async def test_a_lane_that_was_worked_off_leaves_no_more_than_its_teams(
-    valkey: Valkey, server: RedisServer
+    valkey: Daemon, server: RedisServer
 ) -> None:
     clock = ManualClock()
     queue = RedisQueue(server, clock)
@@ -52,7 +52,7 @@ async def test_a_lane_that_was_worked_off_leaves_no_more_than_its_teams(
 
 
 async def test_a_stream_that_was_forgotten_leaves_nothing(
-    valkey: Valkey, server: RedisServer
+    valkey: Daemon, server: RedisServer
 ) -> None:
     jobs = MemoryJobStore(ManualClock())
     stage = Stage(RedisTokenStreams(server, jobs), jobs)
@@ -64,7 +64,7 @@ async def test_a_stream_that_was_forgotten_leaves_nothing(
     assert valkey.all_keys() == []
 
 
-async def test_a_bucket_goes_by_itself_once_it_is_full(valkey: Valkey, server: RedisServer) -> None:
+async def test_a_bucket_goes_by_itself_once_it_is_full(valkey: Daemon, server: RedisServer) -> None:
     buckets = RedisBuckets(server, ManualClock())
     await buckets.take("team", [Draw("requests", 10, 0)])
     assert valkey.all_keys() == []
@@ -75,13 +75,13 @@ async def test_a_bucket_goes_by_itself_once_it_is_full(valkey: Valkey, server: R
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Valkey]]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Daemon]]:
     """Three masters, each with a third of the slots."""
     with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
         yield nodes
 
 
-async def test_lanes_lie_apart_in_a_cluster_and_each_in_one_place(cluster: list[Valkey]) -> None:
+async def test_lanes_lie_apart_in_a_cluster_and_each_in_one_place(cluster: list[Daemon]) -> None:
     server = RedisClusterServer(cluster[0].url)
     queue = RedisQueue(server, ManualClock())
     lanes = [Lane(f"pool-{number}", priority) for number in range(9) for priority in Priority]
@@ -98,7 +98,7 @@ async def test_lanes_lie_apart_in_a_cluster_and_each_in_one_place(cluster: list[
     await server.close()
 
 
-async def test_answers_lie_all_over_a_cluster(cluster: list[Valkey]) -> None:
+async def test_answers_lie_all_over_a_cluster(cluster: list[Daemon]) -> None:
     server = RedisClusterServer(cluster[0].url)
     cache = RedisAnswerCache(server, ManualClock())
     for number in range(20):
@@ -111,7 +111,7 @@ async def test_answers_lie_all_over_a_cluster(cluster: list[Valkey]) -> None:
 
 
 async def test_a_receiver_hears_of_a_send_wherever_in_the_cluster(
-    cluster: list[Valkey], monkeypatch: pytest.MonkeyPatch
+    cluster: list[Daemon], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headpond.adapters.redis.queue.LOOK_AGAIN_S", 3600.0)
     sender, receiver = RedisClusterServer(cluster[0].url), RedisClusterServer(cluster[1].url)
@@ -128,8 +128,11 @@ async def test_a_receiver_hears_of_a_send_wherever_in_the_cluster(
     await receiver.close()
 
 
-async def test_what_was_acknowledged_outlives_a_crash_of_the_server(tmp_path: Path) -> None:
-    server = Valkey(tmp_path / "crashing").start()
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_what_was_acknowledged_outlives_a_crash_of_the_server(
+    tmp_path: Path, kind: Kind
+) -> None:
+    server = Daemon(tmp_path / "crashing", kind=kind).start()
     clock = ManualClock()
     try:
         before = RedisServer(server.url)

@@ -15,21 +15,21 @@ from headpond.adapters.redis.server import Call, Command, RedisServer
 from headpond.errors import SettingsError, Unavailable
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, message, names
-from tests.redis_server import Valkey, running
+from tests.redis_server import Daemon, running
 
 SOON_S = 10.0
 
 
-@pytest.fixture
-def own_valkey(tmp_path: Path) -> Generator[Valkey]:
+@pytest.fixture(params=["valkey", "redis"])
+def daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Daemon]:
     """A server that may be killed. It syncs before each answer."""
-    with running(tmp_path / "valkey") as server:
+    with running(tmp_path / "daemon", kind=request.param) as server:
         yield server
 
 
 @pytest.fixture
-async def server(own_valkey: Valkey) -> AsyncGenerator[RedisServer]:
-    connected = RedisServer(own_valkey.url)
+async def server(daemon: Daemon) -> AsyncGenerator[RedisServer]:
+    connected = RedisServer(daemon.url)
     yield connected
     await connected.close()
 
@@ -40,7 +40,7 @@ def queue(server: RedisServer) -> RedisQueue:
 
 
 async def test_nothing_that_was_acknowledged_is_lost_with_a_crash(
-    own_valkey: Valkey, queue: RedisQueue
+    daemon: Daemon, queue: RedisQueue
 ) -> None:
     # SPEC Q1
     sent = [message(f"job-{number}") for number in range(50)]
@@ -48,59 +48,59 @@ async def test_nothing_that_was_acknowledged_is_lost_with_a_crash(
     done = await queue.receive([BATCH], limit=10, lease_s=60)
     held = await queue.receive([BATCH], limit=10, lease_s=60)
     await queue.ack(done)
-    own_valkey.kill()
-    own_valkey.start()
+    daemon.kill()
+    daemon.start()
     assert await queue.extend([*done, *held], lease_s=60) == held
     rest = await queue.receive([BATCH], limit=50, lease_s=60)
     assert sorted(names([*done, *held, *rest])) == sorted(each.job_id for each in sent)
 
 
 async def test_a_server_that_is_gone_is_unavailable_and_used_again_once_it_is_back(
-    own_valkey: Valkey, queue: RedisQueue
+    daemon: Daemon, queue: RedisQueue
 ) -> None:
     await queue.send([message("a")])
-    own_valkey.kill()
+    daemon.kill()
     with pytest.raises(Unavailable):
         await queue.depth(BATCH)
-    own_valkey.start()
+    daemon.start()
     assert (await queue.depth(BATCH)).ready == 1
 
 
 async def test_a_waiting_receiver_is_woken_after_the_server_was_away(
-    own_valkey: Valkey, queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headpond.adapters.redis.queue.LOOK_AGAIN_S", 3600.0)
     monkeypatch.setattr("headpond.adapters.redis.news.AGAIN_S", 0.05)
     waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=10, wait_s=3600))
-    while not await heard(own_valkey):  # noqa: ASYNC110 - nothing tells of it
+    while not await heard(daemon):  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0.01)
-    own_valkey.kill()
-    own_valkey.start()
+    daemon.kill()
+    daemon.start()
     await queue.send([message("a")])
     async with asyncio.timeout(SOON_S):
         assert names(await waiting) == ["a"]
 
 
-async def heard(valkey: Valkey) -> bool:
+async def heard(valkey: Daemon) -> bool:
     """Whether somebody listens."""
     with valkey.client() as client:
         return bool(client.pubsub_channels())
 
 
 async def test_a_receiver_that_waits_in_vain_leaves_no_subscription(
-    own_valkey: Valkey, queue: RedisQueue
+    daemon: Daemon, queue: RedisQueue
 ) -> None:
     assert await queue.receive([BATCH], limit=1, lease_s=10, wait_s=0.05) == []
     async with asyncio.timeout(SOON_S):
-        while await heard(own_valkey):  # noqa: ASYNC110 - nothing tells of it
+        while await heard(daemon):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
 
 
-async def test_what_is_called_at_once_goes_out_together(own_valkey: Valkey) -> None:
-    server = RedisServer(own_valkey.url)
+async def test_what_is_called_at_once_goes_out_together(daemon: Daemon) -> None:
+    server = RedisServer(daemon.url)
     call = Call(script("lane", "depth"), [f"k{number}" for number in range(11)], [0.0])
     await asyncio.gather(*(server.run(call) for _ in range(100)))
-    with own_valkey.client() as client:
+    with daemon.client() as client:
         assert len(client.client_list()) == 2
     await server.close()
 
@@ -113,8 +113,8 @@ async def test_a_caller_that_gives_up_disturbs_nobody(server: RedisServer) -> No
     assert await patient is not None
 
 
-async def test_a_server_that_is_full_is_unavailable(own_valkey: Valkey, queue: RedisQueue) -> None:
-    with own_valkey.client() as client:
+async def test_a_server_that_is_full_is_unavailable(daemon: Daemon, queue: RedisQueue) -> None:
+    with daemon.client() as client:
         client.config_set("maxmemory", "1")
         with pytest.raises(Unavailable):
             await queue.send([message("a")])
@@ -123,21 +123,21 @@ async def test_a_server_that_is_full_is_unavailable(own_valkey: Valkey, queue: R
 
 
 async def test_a_server_that_throws_keys_away_is_refused(
-    own_valkey: Valkey, server: RedisServer
+    daemon: Daemon, server: RedisServer
 ) -> None:
     await server.refuse_eviction()
-    with own_valkey.client() as client:
+    with daemon.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(SettingsError, match="noeviction"):
         await server.refuse_eviction()
-    own_valkey.kill()
+    daemon.kill()
     await server.refuse_eviction()
 
 
-async def test_a_mistake_of_ours_is_told_as_it_is(own_valkey: Valkey, server: RedisServer) -> None:
+async def test_a_mistake_of_ours_is_told_as_it_is(daemon: Daemon, server: RedisServer) -> None:
     with pytest.raises(Exception, match="wrong number of arguments"):
         await server.run(Command(("GET",)))
-    inline = InlineServer(own_valkey.url)
+    inline = InlineServer(daemon.url)
     with pytest.raises(Exception, match="wrong number of arguments"):
         await inline.run(Command(("GET",)))
     inline.close()

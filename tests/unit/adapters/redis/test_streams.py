@@ -10,11 +10,11 @@ from headpond.adapters.redis.streams import RedisTokenStreams, TokensLostError
 from headpond.ports.streams import Entry
 from headpond.testing.clocks import ManualClock
 from headpond.testing.streams_suite import HELLO, WORLD, Stage
-from tests.redis_server import Valkey
+from tests.redis_server import Daemon
 
 
 @pytest.fixture
-async def stage(valkey: Valkey) -> AsyncGenerator[Stage]:
+async def stage(valkey: Daemon) -> AsyncGenerator[Stage]:
     server = InlineServer(valkey.url)
     jobs = MemoryJobStore(ManualClock())
     yield Stage(RedisTokenStreams(server, jobs), jobs)
@@ -23,7 +23,7 @@ async def stage(valkey: Valkey) -> AsyncGenerator[Stage]:
 
 @pytest.mark.parametrize("lost", ["all", "the last"])
 async def test_a_reader_is_told_that_what_it_has_is_void(
-    stage: Stage, valkey: Valkey, lost: str
+    stage: Stage, valkey: Daemon, lost: str
 ) -> None:
     job = await stage.running()
     entries = await stage.said(job, HELLO, WORLD, HELLO)

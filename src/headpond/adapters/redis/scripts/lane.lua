@@ -46,7 +46,8 @@ end
 
 -- Counts a message of a team in or out, and forgets what has come to nothing.
 local function count(message, by)
-  redis.call('HINCRBY', tokens, message.team, by * message.work_tokens)
+  -- Redis takes no -0, which a message without work would make of by.
+  redis.call('HINCRBY', tokens, message.team, by * message.work_tokens + 0)
   if redis.call('HINCRBY', jobs, message.team, by) == 0 then
     redis.call('HDEL', jobs, message.team)
     redis.call('HDEL', tokens, message.team)
