@@ -77,6 +77,9 @@ class Pubsub:
     ) -> empty_pb2.Empty:
         await _found(self._topics, request.topic, context)
         del self._topics[request.topic]
+        for backlog in self._backlogs.values():
+            if backlog.settings.topic == request.topic:
+                backlog.settings.topic = "_deleted-topic_"
         return empty_pb2.Empty()
 
     async def publish(
@@ -109,6 +112,13 @@ class Pubsub:
         self, request: pubsub.GetSubscriptionRequest, context: Context
     ) -> pubsub.Subscription:
         return (await _found(self._backlogs, request.subscription, context)).settings
+
+    async def delete_subscription(
+        self, request: pubsub.DeleteSubscriptionRequest, context: Context
+    ) -> empty_pb2.Empty:
+        await _found(self._backlogs, request.subscription, context)
+        del self._backlogs[request.subscription]
+        return empty_pb2.Empty()
 
     async def pull(self, request: pubsub.PullRequest, context: Context) -> pubsub.PullResponse:
         backlog = await _found(self._backlogs, request.subscription, context)
@@ -244,6 +254,11 @@ async def pubsub_server(clock: ManualClock) -> AsyncGenerator[Pubsub]:
                         served.get_subscription,
                         pubsub.GetSubscriptionRequest,
                         pubsub.Subscription,
+                    ),
+                    "DeleteSubscription": (
+                        served.delete_subscription,
+                        pubsub.DeleteSubscriptionRequest,
+                        nothing,
                     ),
                     "Pull": (served.pull, pubsub.PullRequest, pubsub.PullResponse),
                     "Acknowledge": (served.acknowledge, pubsub.AcknowledgeRequest, nothing),

@@ -21,7 +21,7 @@ import asyncio
 import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, ClassVar, TypeVar
 
 import grpc
@@ -61,6 +61,9 @@ KEEP_S = int(PUBSUB.keep_s)
 EMULATED_KEEP_S = 7 * 86_400
 """The longest that Google's emulator of it has."""
 
+NO_TOPIC = "_deleted-topic_"
+"""Of a subscription whose topic was deleted."""
+
 PULL_S = 8.0
 ONCE: Mapping[str, Any] = {"retry": None, "timeout": 10.0}
 """For all calls: who calls comes again."""
@@ -71,6 +74,7 @@ PAUSE_S = 0.25
 T = TypeVar("T")
 
 _routing: Any = routing_header
+_untyped: Any = exceptions
 
 _FAILURES = (exceptions.GoogleAPIError, grpc.RpcError, auth_exceptions.GoogleAuthError)
 
@@ -138,14 +142,16 @@ class PubsubQueue(HandleQueue):
             pubsub.PubsubMessage(data=encode_body(Body(message, not_before)))
             for message in messages
         ]
-        await _answer(self._publisher.publish(topic=self._topic(lane), messages=bodies, **ONCE))
+        await self._call(
+            lane, self._publisher.publish(topic=self._topic(lane), messages=bodies, **ONCE)
+        )
 
     @override
     async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
         await self._make(lane)
         began, loop = self._clock.now(), asyncio.get_running_loop()
         began_s = loop.time()
-        received = await self._pull(lane, limit, wait=wait_s > 0)
+        received = await self._call(lane, self._pull(lane, limit, wait=wait_s > 0))
         if not received:
             if wait_s > 0:
                 await asyncio.sleep(max(0.0, PAUSE_S - (loop.time() - began_s)))
@@ -166,12 +172,13 @@ class PubsubQueue(HandleQueue):
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
         for lane, some in self._calls(leases, lane_of):
-            await _answer(
+            await self._call(
+                lane,
                 self._subscriber.acknowledge(
                     subscription=self._subscription(lane),
                     ack_ids=[lease.token for lease in some],
                     **ONCE,
-                )
+                ),
             )
 
     async def _pull(
@@ -191,41 +198,69 @@ class PubsubQueue(HandleQueue):
                 request, timeout=PULL_S, metadata=(routing,)
             )
         except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and wait:  # pyright: ignore[reportAttributeAccessIssue]
+            failure: Exception = _untyped.from_grpc_error(error)
+            if isinstance(failure, exceptions.DeadlineExceeded) and wait:
                 return []
-            raise _unavailable(error) from error
+            raise failure from error
         return answer.received_messages
 
     async def _hide_handles(self, lane: Lane, handles: Sequence[str], for_s: float) -> None:
-        await _answer(
+        await self._call(
+            lane,
             self._subscriber.modify_ack_deadline(
                 subscription=self._subscription(lane),
                 ack_ids=handles,
                 ack_deadline_seconds=math.ceil(min(for_s, MAX_HIDE_S)),
                 **ONCE,
-            )
+            ),
         )
+
+    async def _call(self, lane: Lane, call: Awaitable[T]) -> T:
+        """The answer; a lane that is not there any more is made again by the next call."""
+        try:
+            return await call
+        except _FAILURES as error:
+            if isinstance(error, exceptions.NotFound):
+                self._made.discard(lane)
+            raise _unavailable(error) from error
 
     async def _make(self, lane: Lane) -> None:
         """Topic and subscription, if they are not there."""
         if lane in self._made:
             return
         try:
-            await self._subscriber.get_subscription(subscription=self._subscription(lane), **ONCE)
-        except exceptions.NotFound:
-            await _made(self._publisher.create_topic(name=self._topic(lane), **ONCE))
-            keep_s = EMULATED_KEEP_S if "PUBSUB_EMULATOR_HOST" in os.environ else KEEP_S
-            subscription = pubsub.Subscription(
-                name=self._subscription(lane),
-                topic=self._topic(lane),
-                ack_deadline_seconds=RECEIVED_S,
-                message_retention_duration={"seconds": keep_s},
-                expiration_policy=pubsub.ExpirationPolicy(),
-            )
-            await _made(self._subscriber.create_subscription(subscription, **ONCE))
+            if not await self._is_there(lane):
+                await self._create(lane)
         except _FAILURES as error:
             raise _unavailable(error) from error
         self._made.add(lane)
+
+    async def _is_there(self, lane: Lane) -> bool:
+        """A subscription outlives its topic and never gets another, so it is removed then.
+
+        What waits in it is lost.
+        """
+        subscription = self._subscription(lane)
+        with suppress(exceptions.NotFound):
+            found = await self._subscriber.get_subscription(subscription=subscription, **ONCE)
+            if found.topic != NO_TOPIC:
+                return True
+            await self._subscriber.delete_subscription(subscription=subscription, **ONCE)
+        return False
+
+    async def _create(self, lane: Lane) -> None:
+        keep_s = EMULATED_KEEP_S if "PUBSUB_EMULATOR_HOST" in os.environ else KEEP_S
+        subscription = pubsub.Subscription(
+            name=self._subscription(lane),
+            topic=self._topic(lane),
+            ack_deadline_seconds=RECEIVED_S,
+            message_retention_duration={"seconds": keep_s},
+            expiration_policy=pubsub.ExpirationPolicy(),
+        )
+        with suppress(exceptions.AlreadyExists):
+            await self._publisher.create_topic(name=self._topic(lane), **ONCE)
+        with suppress(exceptions.AlreadyExists):
+            await self._subscriber.create_subscription(subscription, **ONCE)
 
     def _name(self, lane: Lane) -> str:
         return f"{self._place.prefix}-{lane.pool}-{lane.priority}"
@@ -235,21 +270,6 @@ class PubsubQueue(HandleQueue):
 
     def _subscription(self, lane: Lane) -> str:
         return f"projects/{self._place.project}/subscriptions/{self._name(lane)}"
-
-
-async def _made(call: Awaitable[object]) -> None:
-    try:
-        await _answer(call)
-    except Unavailable as error:
-        if not isinstance(error.__cause__, exceptions.AlreadyExists):
-            raise
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except _FAILURES as error:
-        raise _unavailable(error) from error
 
 
 def _unavailable(error: Exception) -> Unavailable:

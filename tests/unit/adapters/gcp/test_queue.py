@@ -187,12 +187,43 @@ async def test_a_count_that_is_not_known_is_not_zero(queue: PubsubQueue) -> None
         await queue._counts.of('"')
 
 
-async def test_a_lane_that_is_gone_is_unavailable(queue: PubsubQueue) -> None:
+@pytest.mark.parametrize("server", [pubsub_server, googles])
+async def test_a_lane_whose_topic_was_deleted_is_made_again(
+    server: Callable[[ManualClock], AbstractAsyncContextManager[object]], clock: ManualClock
+) -> None:
+    place = Place("test-project", next(_prefixes))
+    async with server(clock):
+        async with open_queue(place, clock) as queue:
+            await queue.send([message("a")])
+            await queue._publisher.delete_topic(topic=queue._topic(BATCH))
+            with pytest.raises(Unavailable) as raised:
+                await queue.send([message("b")])
+            assert raised.value.code == "pubsub_unavailable"
+            await queue.send([message("c")])
+            assert names(await queue.receive([BATCH], limit=9, lease_s=30, wait_s=10)) == ["c"]
+            await queue._publisher.delete_topic(topic=queue._topic(BATCH))
+        async with open_queue(place, clock) as queue:
+            await queue.send([message("d")])
+            assert names(await queue.receive([BATCH], limit=9, lease_s=30, wait_s=10)) == ["d"]
+
+
+async def test_a_lane_whose_subscription_was_deleted_is_made_again(queue: PubsubQueue) -> None:
     await queue.send([message("a")])
-    await queue._publisher.delete_topic(topic=queue._topic(BATCH))
-    with pytest.raises(Unavailable) as raised:
-        await queue.send([message("b")])
-    assert raised.value.code == "pubsub_unavailable"
+    gone = queue._subscription(BATCH)
+    await queue._subscriber.delete_subscription(subscription=gone)
+    with pytest.raises(Unavailable, match="not found"):
+        await queue.receive([BATCH], limit=1, lease_s=10)
+    assert await queue.receive([BATCH], limit=1, lease_s=10) == []
+    await queue.send([message("b")])
+    assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["b"]
+
+
+async def test_a_lane_that_somebody_else_makes_meanwhile_is_made_once(
+    queue: PubsubQueue, clock: ManualClock
+) -> None:
+    async with open_queue(queue._place, clock) as other:
+        await asyncio.gather(queue.send([message("a")]), other.send([message("b")]))
+        await other._create(BATCH)
 
 
 async def test_names_that_pubsub_does_not_take_are_unavailable(clock: ManualClock) -> None:
