@@ -195,6 +195,8 @@ class SqsQueue(HandleQueue):
         try:
             return await self._service.call(operation, QueueUrl=url, **parameters)
         except Refused as error:
+            if _is_missing(error):
+                self._urls.pop(lane, None)  # The next call makes it again.
             raise Unavailable(f"SQS {operation}: {error}", code="sqs_unavailable") from error
 
     async def _find_or_make(self, lane: Lane) -> str:
@@ -202,7 +204,7 @@ class SqsQueue(HandleQueue):
         try:
             found = await self._service.call("GetQueueUrl", QueueName=name)
         except Refused as error:
-            if "NonExistentQueue" not in error.code and "QueueDoesNotExist" not in error.code:
+            if not _is_missing(error):
                 raise Unavailable(f"SQS, {name}: {error}", code="sqs_unavailable") from error
             found = await self._make(name)
         return self._urls.setdefault(lane, found["QueueUrl"])
@@ -227,6 +229,11 @@ def _entry(
         "MessageGroupId": _group(message.team),
         "DelaySeconds": min(_whole(delay_s), int(SQS.delay_s)),
     }
+
+
+def _is_missing(error: Refused) -> bool:
+    """Whether there is no such queue, in the words of one protocol of SQS or the other."""
+    return "NonExistentQueue" in error.code or "QueueDoesNotExist" in error.code
 
 
 def _is_lost(code: str) -> bool:

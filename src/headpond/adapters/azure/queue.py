@@ -19,12 +19,13 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import ClassVar
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.servicebus.exceptions import MessagingEntityNotFoundError
 from azure.servicebus.management import QueueProperties
 from typing_extensions import override
 
@@ -47,9 +48,12 @@ from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Power
 
 log = logging.getLogger(__name__)
 
-MAX_LOCK_S = int(SERVICE_BUS.lease_s)
+LONGEST_LOCK = timedelta(seconds=SERVICE_BUS.lease_s)
 NO_LIMIT = int(SERVICE_BUS.deliveries)
 """The most that Service Bus has, each."""
+
+MISSING = (MessagingEntityNotFoundError, ResourceNotFoundError)
+"""What the SDK says of a queue that is not there, by AMQP and by HTTP."""
 
 UNSEEN_S = 7 * 86_400
 """A queue that was made beforehand may end its messages, those made here do not."""
@@ -104,10 +108,11 @@ class ServiceBusQueue(HandleQueue):
     async def depth(self, lane: Lane) -> Depth:
         await self._make(lane)
         name = self._name(lane)
-        try:
-            counts = await self._namespace.administration.get_queue_runtime_properties(name)
-        except FAILURES as error:
-            raise unavailable(error) from error
+        with self._looked_for(lane):
+            try:
+                counts = await self._namespace.administration.get_queue_runtime_properties(name)
+            except FAILURES as error:
+                raise unavailable(error) from error
         self._tell_dead(lane, counts.dead_letter_message_count or 0)
         return Depth(
             ready=counts.active_message_count or 0,
@@ -122,13 +127,15 @@ class ServiceBusQueue(HandleQueue):
         await self._make(lane)
         due = self._clock.now() + delay_s if delay_s > 0 else None
         bodies = [encode_body(Body(message, not_before)) for message in messages]
-        await self._sender(lane).send(bodies, due)
+        with self._looked_for(lane):
+            await self._sender(lane).send(bodies, due)
 
     @override
     async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
-        await self._make(lane, timedelta(seconds=min(math.ceil(lease_s), MAX_LOCK_S)))
+        await self._make(lane, min(timedelta(seconds=math.ceil(lease_s)), LONGEST_LOCK))
         began = self._clock.now()
-        received = await self._receiver(lane).poll(limit, min(wait_s, POLL_S))
+        with self._looked_for(lane):
+            received = await self._receiver(lane).poll(limit, min(wait_s, POLL_S))
         self._received |= {LeaseToken(each.token): each for each in received}
         bodies = [(each.token, each.body) for each in received]
         leases = await self._leased(lane, bodies, began, began + lease_s)
@@ -200,13 +207,24 @@ class ServiceBusQueue(HandleQueue):
             raise unavailable(error) from error
         self._made[lane] = lock or self._made.get(lane)
 
+    @contextmanager
+    def _looked_for(self, lane: Lane) -> Generator[None]:
+        """Where the queue is not there any more, the next call makes it again."""
+        try:
+            yield
+        except Unavailable as error:
+            if isinstance(error.__cause__, MISSING):
+                self._made.pop(lane, None)
+            raise
+
     async def _found_or_made(self, lane: Lane, lock: timedelta | None) -> QueueProperties:
+        """Who only sends makes the longest locks, as others may receive without a look at them."""
         name, administration = self._name(lane), self._namespace.administration
         with contextlib.suppress(ResourceNotFoundError):
             return await administration.get_queue(name)
         with contextlib.suppress(ResourceExistsError):
             return await administration.create_queue(
-                name, lock_duration=lock, max_delivery_count=NO_LIMIT
+                name, lock_duration=lock or LONGEST_LOCK, max_delivery_count=NO_LIMIT
             )
         return await administration.get_queue(name)
 

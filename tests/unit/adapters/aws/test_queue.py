@@ -108,12 +108,14 @@ async def test_what_waits_is_anybodys_and_its_work_is_reckoned(queue: SqsQueue) 
     assert 10 < backlog[ANYBODY].work_tokens < 500
 
 
-async def test_a_queue_that_is_gone_is_unavailable(queue: SqsQueue) -> None:
+async def test_a_queue_that_was_deleted_is_made_again(queue: SqsQueue) -> None:
     await queue.send([message("a", team="ü team " * 40)])
     await queue._service.call("DeleteQueue", QueueUrl=queue._urls[BATCH])
     with pytest.raises(Unavailable) as raised:
         await queue.depth(BATCH)
     assert raised.value.code == "sqs_unavailable"
+    await queue.send([message("b")])
+    assert names(await queue.receive([BATCH], limit=9, lease_s=10)) == ["b"]
 
 
 async def test_a_lane_that_may_not_be_made_is_unavailable_and_says_what_to_do(
