@@ -42,7 +42,9 @@ BATCH = 10
 MAX_WAIT_S = 20
 """The longest that SQS has."""
 
-READ_S = MAX_WAIT_S + 10.0
+READ_S, POLL_READ_S = 5.0, MAX_WAIT_S + 10.0
+"""Polls alone may take long: who renews leases comes again before they lapse."""
+
 GROUP_CHARS = 128
 
 MAX_LEASE_S = int(SQS.lease_s) - 1
@@ -63,8 +65,11 @@ ATTRIBUTES = {
 @asynccontextmanager
 async def open_queue(place: Place, clock: Clock) -> AsyncGenerator["SqsQueue"]:
     """The queues of a prefix; a lane's is made when it is first used, if need be."""
-    async with connect("sqs", place, read_s=READ_S, attempts=1) as service:
-        queue = SqsQueue(service, place.prefix, clock)
+    async with (
+        connect("sqs", place, read_s=READ_S, attempts=1) as service,
+        connect("sqs", place, read_s=POLL_READ_S, attempts=1) as polls,
+    ):
+        queue = SqsQueue(service, polls, place.prefix, clock)
         try:
             yield queue
         finally:
@@ -85,9 +90,10 @@ class SqsQueue(HandleQueue):
     limits: ClassVar[Limits] = SQS
     unseen_s: ClassVar[float | None] = SQS.keep_s / 2
 
-    def __init__(self, service: Service, prefix: str, clock: Clock) -> None:
+    def __init__(self, service: Service, polls: Service, prefix: str, clock: Clock) -> None:
         super().__init__(clock, most=BATCH, max_lease_s=MAX_LEASE_S, max_delay_s=SQS.delay_s)
         self._service = service
+        self._polls = polls
         self._prefix = prefix
         self._urls: dict[Lane, str] = {}
 
@@ -118,6 +124,7 @@ class SqsQueue(HandleQueue):
         answer = await self._call(
             "ReceiveMessage",
             lane,
+            by=self._polls,
             MaxNumberOfMessages=limit,
             VisibilityTimeout=_whole(lease_s),
             WaitTimeSeconds=math.ceil(min(wait_s, MAX_WAIT_S)),
@@ -190,10 +197,12 @@ class SqsQueue(HandleQueue):
         answer = await self._call("GetQueueAttributes", lane, AttributeNames=names)
         return {name: int(answer["Attributes"][name]) for name in names}
 
-    async def _call(self, operation: str, lane: Lane, **parameters: object) -> Answer:
+    async def _call(
+        self, operation: str, lane: Lane, *, by: Service | None = None, **parameters: object
+    ) -> Answer:
         url = self._urls.get(lane) or await self._find_or_make(lane)
         try:
-            return await self._service.call(operation, QueueUrl=url, **parameters)
+            return await (by or self._service).call(operation, QueueUrl=url, **parameters)
         except Refused as error:
             if _is_missing(error):
                 self._urls.pop(lane, None)  # The next call makes it again.

@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from headpond.adapters.aws.calls import Answer, Place
+from headpond.adapters.aws import queue as aws_queue
+from headpond.adapters.aws.calls import CONNECT_S, Answer, Place
 from headpond.adapters.aws.queue import BATCH as CALL
 from headpond.adapters.aws.queue import MAX_LEASE_S, SqsQueue, open_queue
 from headpond.domain.lane import Lane
 from headpond.domain.quote import ANYBODY
 from headpond.errors import Unavailable
 from headpond.ports.queue import Lease, LeaseToken
+from headpond.settings import PoolSettings
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
 from tests.emulators.moto_server import Moto
+from tests.emulators.serving import served
 
 LONG_S = 4 * 3_600.0
 
@@ -67,7 +71,7 @@ async def test_a_poll_that_nobody_waits_for_gives_back_what_it_catches(queue: Sq
     waiting = asyncio.create_task(
         queue.receive([INTERACTIVE, BATCH], limit=1, lease_s=1_000, wait_s=5)
     )
-    while not queue._service.calls["ReceiveMessage"] >= 4:  # noqa: ASYNC110 - sent in some later turn
+    while not queue._polls.calls["ReceiveMessage"] >= 4:  # noqa: ASYNC110 - sent in some later turn
         await asyncio.sleep(0)
     await queue.send([message("a", INTERACTIVE)])
     assert names(await waiting) == ["a"]
@@ -80,7 +84,7 @@ async def test_a_poll_that_nobody_waits_for_gives_back_what_it_catches(queue: Sq
 async def test_a_receiver_that_is_cut_off_leaves_its_message_to_others(queue: SqsQueue) -> None:
     await queue.depth(BATCH)
     waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=1_000, wait_s=5))
-    while not queue._service.calls["ReceiveMessage"] >= 2:  # noqa: ASYNC110 - likewise
+    while not queue._polls.calls["ReceiveMessage"] >= 2:  # noqa: ASYNC110 - likewise
         await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -116,6 +120,32 @@ async def test_a_queue_that_was_deleted_is_made_again(queue: SqsQueue) -> None:
     assert raised.value.code == "sqs_unavailable"
     await queue.send([message("b")])
     assert names(await queue.receive([BATCH], limit=9, lease_s=10)) == ["b"]
+
+
+async def test_a_call_that_stalls_does_not_hold_up_who_renews_leases(
+    place: Place, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PoolSettings().lease_s / 3 > aws_queue.READ_S + CONNECT_S
+    monkeypatch.setattr(aws_queue, "READ_S", 0.2)
+    silence = asyncio.Event()
+
+    async def silent(_: web.Request) -> web.Response:
+        await silence.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", silent)
+    async with served(app) as url, open_queue(Place(place.region, "p", url), clock) as queue:
+        queue._urls[BATCH] = f"{url}/123456789012/p"
+        lease = Lease(message("a"), LeaseToken("handle"))
+        queue._leases.begin(lease, clock.now(), clock.now() + 30)
+        polling = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=30))
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="Read timeout"):
+                await queue.extend([lease], lease_s=30)
+        assert not polling.done()
+        silence.set()
+        assert await polling == []
 
 
 async def test_a_lane_that_may_not_be_made_is_unavailable_and_says_what_to_do(
