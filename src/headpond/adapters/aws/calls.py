@@ -6,7 +6,7 @@ of the instance. Time-outs and retries are set here and not inherited.
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -18,11 +18,12 @@ from botocore import xform_name  # pyright: ignore[reportUnknownVariableType]
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     NoCredentialsError,
     ParamValidationError,
 )
 
-from headpond.errors import Unavailable
+from headpond.errors import SettingsError, Unavailable
 
 CONNECT_S = 3.0
 MAX_CONNECTIONS = 64
@@ -114,7 +115,10 @@ def _session() -> Any:
 async def connect(
     name: str, place: Place, *, read_s: float, attempts: int
 ) -> AsyncGenerator[Service]:
-    """An interface; each of up to `attempts` tries of a call may take `read_s` seconds."""
+    """An interface; each of up to `attempts` tries of a call may take `read_s` seconds.
+
+    Raises SettingsError, and Unavailable where who we are cannot be asked for now.
+    """
     config = AioConfig(
         connect_timeout=CONNECT_S,
         read_timeout=read_s,
@@ -124,5 +128,14 @@ async def connect(
     created = _session().create_client(
         name, region_name=place.region, endpoint_url=place.endpoint, config=config
     )
-    async with created as client:
+    async with AsyncExitStack() as opened:
+        try:
+            client = await opened.enter_async_context(created)
+        except CredentialRetrievalError as error:
+            raise Unavailable(f"{name}: {error}", code=f"{name}_unavailable") from error
+        except (BotoCoreError, ValueError) as error:
+            raise SettingsError(
+                f"AWS's {name} cannot be used ({error}): correct the region or the endpoint in its "
+                "URL, or what AWS_PROFILE and the other variables and files of AWS's SDK say."
+            ) from error
         yield Service(name, client)

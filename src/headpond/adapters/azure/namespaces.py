@@ -16,6 +16,8 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.aio.management import ServiceBusAdministrationClient
 
+from headpond.errors import SettingsError
+
 CALL_S = 10.0
 """For each call: who calls comes again."""
 
@@ -56,28 +58,40 @@ def place_of(url: str) -> Place:
 
 @asynccontextmanager
 async def open_namespace(place: Place) -> AsyncGenerator[Namespace]:
-    """Clients that try nothing again by themselves."""
+    """Clients that try nothing again by themselves. Raises SettingsError."""
+    async with AsyncExitStack() as opened:
+        try:
+            namespace = await _clients(place, opened)
+        except ValueError as error:
+            raise SettingsError(
+                f"queue: Service Bus cannot be used ({error}): correct what the URL has of "
+                "servicebus://NAME:KEY@NAMESPACE/PREFIX?emulator=HOST:PORT."
+            ) from error
+        await opened.enter_async_context(namespace.messages)
+        await opened.enter_async_context(namespace.administration)
+        yield namespace
+
+
+async def _clients(place: Place, opened: AsyncExitStack) -> Namespace:
     once: dict[str, Any] = {"retry_total": 0}
     if trusted := os.environ.get("SSL_CERT_FILE"):
         once["connection_verify"] = trusted
     messages: dict[str, Any] = {**once, "try_timeout": CALL_S}
     http: dict[str, Any] = {**once, "connection_timeout": CALL_S, "read_timeout": CALL_S}
-    async with AsyncExitStack() as opened:
-        if place.key:
-            client = ServiceBusClient.from_connection_string(
+    if place.key:
+        return Namespace(
+            ServiceBusClient.from_connection_string(
                 _connection(place, place.namespace), **messages
-            )
-            administration = ServiceBusAdministrationClient.from_connection_string(
+            ),
+            ServiceBusAdministrationClient.from_connection_string(
                 _connection(place, place.emulator or place.namespace), **http
-            )
-        else:
-            credential = await opened.enter_async_context(DefaultAzureCredential())
-            client = ServiceBusClient(place.namespace, credential, **messages)
-            administration = ServiceBusAdministrationClient(place.namespace, credential, **http)
-        yield Namespace(
-            await opened.enter_async_context(client),
-            await opened.enter_async_context(administration),
+            ),
         )
+    credential = await opened.enter_async_context(DefaultAzureCredential())
+    return Namespace(
+        ServiceBusClient(place.namespace, credential, **messages),
+        ServiceBusAdministrationClient(place.namespace, credential, **http),
+    )
 
 
 def _connection(place: Place, host: str) -> str:

@@ -120,6 +120,42 @@ async def test_nobody_has_no_table(place: Place, monkeypatch: pytest.MonkeyPatch
     calls._session.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (Place("-eu-", "p"), "region_name '-eu-' doesn't match"),
+        (Place("eu-central-1", "p", "nonsense"), "Invalid endpoint: nonsense"),
+    ],
+)
+async def test_a_place_that_cannot_be_is_told(wrong: Place, words: str) -> None:
+    with pytest.raises(SettingsError, match=f"dynamodb cannot be used .*{words}.*in its URL"):
+        async with open_table(wrong):
+            pass
+
+
+async def test_a_profile_that_is_not_there_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "typo")
+    calls._session.cache_clear()
+    with pytest.raises(SettingsError, match=r"profile \(typo\) could not be found.*AWS_PROFILE"):
+        async with open_table(place):
+            pass
+    calls._session.cache_clear()
+
+
+async def test_a_role_that_cannot_be_asked_for_now_is_unavailable(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/")
+    calls._session.cache_clear()
+    with pytest.raises(Unavailable, match="dynamodb: Error when retrieving credentials"):
+        async with open_table(place):
+            pass
+    calls._session.cache_clear()
+
+
 async def test_two_that_make_the_table_at_once_share_it(place: Place) -> None:
     async def make() -> None:
         async with open_table(place) as table:

@@ -10,11 +10,11 @@ from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from headpond.adapters.azure import links
 from headpond.adapters.azure.links import AT_ONCE, Received, ReceivingLinks
-from headpond.adapters.azure.namespaces import Place, place_of
+from headpond.adapters.azure.namespaces import Place, open_namespace, place_of
 from headpond.adapters.azure.queue import NO_LIMIT, POLL_S, ServiceBusQueue, open_queue
 from headpond.domain.lane import Priority
 from headpond.domain.quote import ANYBODY
-from headpond.errors import Unavailable
+from headpond.errors import SettingsError, Unavailable
 from headpond.ports.queue import Depth, Lease, LeaseToken
 from headpond.services.worker.pulling import WAIT_S
 from headpond.testing.clocks import ManualClock
@@ -428,3 +428,17 @@ def test_a_place_is_a_namespace_a_prefix_and_who_we_are() -> None:
 def test_what_names_no_place_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="is not of the form"):
         place_of(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("servicebus://a:b@pond/x?emulator=[", "Invalid IPv6 URL"),
+        ("servicebus://secret@pond/x", "both SharedAccessKeyName"),
+    ],
+)
+async def test_a_namespace_that_cannot_be_is_told(url: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=f"Service Bus cannot be used .*{words}") as raised:
+        async with open_namespace(place_of(url)):
+            pass
+    assert "secret" not in str(raised.value)
