@@ -200,9 +200,10 @@ async def test_what_the_api_server_refuses_is_told(
         await pods.members()
 
 
-async def test_a_deployment_that_is_not_there_is_told(pods: KubernetesFleet) -> None:
-    pods._cluster._deployment = Deployment(WORKERS.namespace, "other")
-    with pytest.raises(SettingsError, match=r'deployments\.apps "other" not found'):
+@pytest.mark.parametrize("name", ["other", "headpods"])
+async def test_a_deployment_that_is_not_there_is_told(pods: KubernetesFleet, name: str) -> None:
+    pods._cluster._deployment = Deployment(WORKERS.namespace, name)
+    with pytest.raises(SettingsError, match=f'deployments.apps "{name}" not found'):
         await pods.begin(drain_s=25)
 
 

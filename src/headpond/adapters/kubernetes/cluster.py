@@ -23,7 +23,8 @@ MERGE = "application/merge-patch+json"
 GRACE_S = 30.0
 """Of pods that say nothing."""
 
-DENIED = frozenset({401, 403, 404, 422})
+GONE = 404
+DENIED = frozenset({401, 403, GONE, 422})
 """What nobody but the operator can put right."""
 
 
@@ -80,8 +81,9 @@ class Cluster:
         body = {"metadata": {"annotations": {annotation: value}}}
         try:
             await self._patch(self._core.patch_namespaced_pod, pod, body)
-        except _Gone:
-            return
+        except SettingsError as error:
+            if getattr(error.__cause__, "status", None) != GONE:
+                raise
 
     async def autoscalers(self) -> list[str]:
         """The names of autoscalers that scale this Deployment; KEDA makes one, too."""
@@ -118,18 +120,12 @@ class Cluster:
             why = str(msgspec.json.decode(error.body or "{}")["message"])
         except (msgspec.DecodeError, KeyError, TypeError):
             why = str(error.reason)
-        if error.status == 404 and "pods" in why:  # noqa: PLR2004
-            return _Gone(why)
         if error.status in DENIED:
             return SettingsError(
                 f"The fleet kubernetes://{self._deployment} cannot be scaled: {why}. "
                 "docs/scaling.md has the role that it takes."
             )
         return _away(why)
-
-
-class _Gone(Exception):
-    """The pod is not there any more."""
 
 
 def _away(why: str) -> Unavailable:
