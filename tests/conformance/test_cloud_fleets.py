@@ -302,13 +302,20 @@ async def test_nobody_goes_while_somebody_busy_cannot_be_protected(
     assert ecs.desired == 2
 
 
-@pytest.mark.parametrize("containers", [[{}], [{"stopTimeout": 25}, {"stopTimeout": 30}]])
+@pytest.mark.parametrize(
+    ("worker", "beside"),
+    [
+        ({}, {"stopTimeout": 120}),
+        ({}, {"stopTimeout": 120, "essential": False}),
+        ({"stopTimeout": 30, "essential": True}, {"stopTimeout": 2, "essential": False}),
+    ],
+)
 async def test_tasks_have_to_have_the_time_to_drain(
-    tasks: EcsFleet, ecs: Ecs, containers: list[dict[str, int]]
+    tasks: EcsFleet, ecs: Ecs, worker: dict[str, object], beside: dict[str, object]
 ) -> None:
-    ecs.containers = [{"name": "worker"} | each for each in containers]
+    ecs.containers = [{"name": "beside"} | beside, {"name": "worker"} | worker]
     await tasks.begin(drain_s=29)
-    with pytest.raises(SettingsError, match=r"are killed after 30 s .* drain for up to 30 s"):
+    with pytest.raises(SettingsError, match=r"after 30 s .*'worker'.* drain for up to 30 s"):
         await tasks.begin(drain_s=30)
 
 

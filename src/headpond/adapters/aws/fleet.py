@@ -61,11 +61,14 @@ class EcsFleet(Fleet):
         service = await self._described()
         # Where somebody else deploys, each set of tasks has a definition of its own.
         definition = service.get("taskDefinition")
-        if definition is not None and (stop_s := await self._stop_s(definition)) <= drain_s:
+        if definition is None:
+            return
+        container, stop_s = await self._first_killed(definition)
+        if stop_s <= drain_s:
             raise SettingsError(
-                f"The tasks of {self._service} are killed after {stop_s} s (stopTimeout, "
-                f"{STOP_S} unless it is set), while workers drain for up to {drain_s:g} s "
-                "(worker.drain_s). Give the worker's container more time than the worker."
+                f"The tasks of {self._service} are killed after {stop_s} s (stopTimeout of the "
+                f"container {container!r}, {STOP_S} unless it is set), while workers drain for up "
+                f"to {drain_s:g} s (worker.drain_s). Give each essential container more time."
             )
 
     @override
@@ -94,11 +97,19 @@ class EcsFleet(Fleet):
                 return service
         raise SettingsError(f"fleet: there is no active service ecs://{self._service}.")
 
-    async def _stop_s(self, definition: str) -> int:
-        """The longest that a container has to end: which is the worker's, nobody says."""
+    async def _first_killed(self, definition: str) -> tuple[str, int]:
+        """Of the essential containers, which has the least time to end, and how many seconds.
+
+        Which of them is the worker's, nobody says; a sidecar is not essential.
+        """
         answer = await self._answer("DescribeTaskDefinition", taskDefinition=definition)
         containers = answer["taskDefinition"]["containerDefinitions"]
-        return max(container.get("stopTimeout", STOP_S) for container in containers)
+        times = {
+            container["name"]: container.get("stopTimeout", STOP_S)
+            for container in containers
+            if container.get("essential", True)
+        }
+        return min(times.items(), key=lambda each: each[1])
 
     async def _tasks(self, desired_status: str) -> list[dict[str, Any]]:
         arns: list[str] = []
