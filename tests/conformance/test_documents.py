@@ -5,6 +5,8 @@ DynamoDB is moto and Cosmos DB an emulator of ours, over HTTP; Firestore is Goog
 
 from collections.abc import AsyncIterator, Generator
 from itertools import count
+from operator import attrgetter
+from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -24,27 +26,29 @@ from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.keys import DocumentKeyStore
 from headpond.adapters.documents.open_jobs import DocumentOpenJobs
 from headpond.adapters.documents.outbox import DocumentOutbox
+from headpond.adapters.documents.records import agenda_of
 from headpond.adapters.documents.retention import DocumentRetention
 from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
-from headpond.adapters.documents.table import Key, Table
+from headpond.adapters.documents.table import SHARDS, Key, Table
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
-from headpond.domain.job import Usage
+from headpond.domain.job import Ticket, Usage
 from headpond.errors import TooLarge
+from headpond.ports.audit import AuditQuery
 from headpond.ports.jobs import Bodies, NewJob
 from headpond.services.counted_queue import CountedQueue
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
-from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
+from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage, a_dead_job
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
-from headpond.testing.records import a_job
+from headpond.testing.records import a_job, new_job
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
@@ -162,6 +166,57 @@ class TestDocumentOpenJobs(OpenJobsSuite):
         monkeypatch.setattr("headpond.adapters.documents.open_jobs.agenda", lagging)
         assert await stage.open_jobs.page(None, limit=2) == [queued]
         assert await stage.open_jobs.page(queued.id, limit=2) == []
+
+
+async def stays_behind(table: Table, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """From now on the agenda has also what it has of this kind now, whatever becomes of it."""
+    look, partitions = table.look, [agenda_of(kind, shard) for shard in range(SHARDS)]
+    old = {name: await up_to(look("agenda", name), None) for name in partitions}
+
+    async def lagging(
+        index: str, partition: str, *, after: str = "", before: str = "", **how: Any
+    ) -> AsyncIterator[Key]:
+        keys = set(await up_to(look(index, partition, after=after, before=before, **how), None))
+        keys |= {
+            key for key in old.get(partition, ()) if after < key.sort < (before or "\U0010ffff")
+        }
+        for key in sorted(keys, key=attrgetter("sort")):
+            yield key
+
+    monkeypatch.setattr(table, "look", lagging)
+
+
+async def test_a_job_that_moves_while_lists_are_read_counts_once(
+    table: Table, jobs: DocumentJobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = a_job(deadline=1_000_060.0)
+    await jobs.add(new_job(accepted))
+    await stays_behind(table, monkeypatch, "accepted")
+    queued = accepted.enqueued(1_000_001.0)
+    assert await jobs.swap(queued)
+    assert await jobs.due(now=1_000_060.0, accepted_before=0.0, limit=9) == [queued]
+    (due,) = await DocumentWorkload(table).due(queued.pool)
+    assert due.work.jobs == 1
+
+
+@pytest.mark.parametrize("later_s", [0.0, 60.0])
+async def test_a_dead_job_that_ends_again_while_the_audit_log_is_read_is_told_of_once(
+    table: Table,
+    jobs: DocumentJobStore,
+    bodies: DocumentBodies,
+    monkeypatch: pytest.MonkeyPatch,
+    later_s: float,
+) -> None:
+    dead, between = a_dead_job(1_000_001.0), a_job().cancelled(1_000_002.0)
+    redriven = a_dead_job(1_000_003.0)
+    for job in (dead, between, redriven):
+        await jobs.add(new_job(job))
+    await stays_behind(table, monkeypatch, "dead")
+    again = dead.discarded(1_000_001.0 + later_s)
+    assert await jobs.swap(again)
+    assert await jobs.swap(redriven.redriven(Ticket("again")))
+    read = [job async for job in DocumentAudit(table, bodies).jobs(AuditQuery())]
+    assert sorted(read, key=attrgetter("id")) == [again, between]
 
 
 class TestDocumentDeadLetters(DeadLettersSuite):

@@ -44,7 +44,13 @@ class DocumentAudit(Audit):
         after = "" if query.since is None else at(query.since)
         ended = agenda(self._table, *records.ENDS, after=after, before=before)
         while (left is None or left > 0) and (keys := await up_to(ended, AT_ONCE)):
-            jobs = [job for job in await jobs_at(self._table, keys) if query.covers(job)]
+            # The index may lag behind: who ended again since then is told of there.
+            places = {key.sort for key in keys}
+            jobs = [
+                job
+                for job in await jobs_at(self._table, keys)
+                if at(job.finished_at or 0.0, job.id) in places and query.covers(job)
+            ]
             yield jobs[:left]
             left = None if left is None else left - len(jobs)
 

@@ -107,8 +107,11 @@ class DocumentJobStore(JobStore):
     async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
         waiting = await self._jobs_until("deadline", now, limit)
         accepted = await self._jobs_until("accepted", now, None)
-        overdue = [job for job in [*waiting, *accepted] if job.overdue(now)]
-        overdue.sort(key=lambda job: job.deadline or now)
+        # One that has just moved may be in both.
+        found = {job.id: job for job in [*waiting, *accepted]}.values()
+        overdue = sorted(
+            (job for job in found if job.overdue(now)), key=lambda job: job.deadline or now
+        )
         unqueued = [
             job
             for job in accepted
