@@ -26,12 +26,12 @@ from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.keys import DocumentKeyStore
 from headpond.adapters.documents.open_jobs import DocumentOpenJobs
 from headpond.adapters.documents.outbox import DocumentOutbox
-from headpond.adapters.documents.records import agenda_of
+from headpond.adapters.documents.records import agenda_of, key_of
 from headpond.adapters.documents.retention import DocumentRetention
 from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
-from headpond.adapters.documents.table import SHARDS, Key, Table
+from headpond.adapters.documents.table import SHARDS, Change, Key, Table
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
@@ -41,6 +41,7 @@ from headpond.errors import TooLarge
 from headpond.ports.audit import AuditQuery
 from headpond.ports.jobs import Bodies, NewJob
 from headpond.services.counted_queue import CountedQueue
+from headpond.settings import PoolSettings
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage, a_dead_job
@@ -54,8 +55,10 @@ from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
+from headpond.testing.unreadable_suite import UnreadableStage, UnreadableSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
+from headpond.wiring.stores import two_steps
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.google_emulators import firestore_emulator
 from tests.emulators.moto_server import Moto, moto_server
@@ -301,6 +304,38 @@ class TestDocumentBatches(BatchSuite):
         self, table: Table, jobs: DocumentJobStore, bodies: DocumentBodies
     ) -> BatchStage:  # pyright: ignore[reportIncompatibleMethodOverride]
         return BatchStage(DocumentBatchStore(table), DocumentBatchLines(table, bodies), jobs)
+
+
+class TestUnreadableDocuments(UnreadableSuite):
+    @pytest.fixture
+    @override
+    async def stage(
+        self, table: Table, jobs: DocumentJobStore, bodies: DocumentBodies, clock: ManualClock
+    ) -> UnreadableStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        batches, lines = DocumentBatchStore(table), DocumentBatchLines(table, bodies)
+        queue = MemoryQueue(clock)
+
+        async def damage(key: Key) -> None:
+            item = await table.get(key)
+            assert item is not None
+            version = int(item["version"])
+            to = {"record": b"{}", "version": version + 1}
+            await table.write(Change(key, to, {"version": version}))
+
+        return UnreadableStage(
+            clock=clock,
+            jobs=jobs,
+            queue=queue,
+            delivery=two_steps(jobs, queue, clock)(PoolSettings()),
+            open_jobs=DocumentOpenJobs(table),
+            dead=DocumentDeadLetters(table),
+            retention=DocumentRetention(table, jobs, batches, lines),
+            batches=batches,
+            lines=lines,
+            streams=DocumentTokenStreams(table, clock),
+            damage=lambda job_id: damage(key_of(job_id)),
+            damage_batch=lambda batch_id: damage(Key(f"batch#{batch_id}")),
+        )
 
 
 def a_body(size: int) -> bytes:

@@ -21,11 +21,11 @@ from typing import assert_never
 
 from typing_extensions import override
 
-from headpond.domain.claim import Begin, Drop, End, Sweep, judge
+from headpond.domain.claim import ASIDE_S, Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
-from headpond.errors import Unavailable
+from headpond.errors import Unavailable, Unreadable
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Bodies, Existing, JobStore, NewJob
@@ -142,7 +142,12 @@ class TwoStepDelivery(Delivery):
     ) -> Claim | None:
         message = lease.message
         while True:
-            job = await self._jobs.get(message.job_id)
+            try:
+                job = await self._jobs.get(message.job_id)
+            except Unreadable:
+                log.exception("the message of %s is set aside", message.job_id)
+                await self._queue.give_back([lease], delay_s=ASIDE_S)
+                return None
             verdict = judge(
                 job,
                 message.ticket,
@@ -185,5 +190,8 @@ class TwoStepDelivery(Delivery):
             raise Unavailable(message, code="bodies_unavailable")
 
     async def _stands(self, job_id: JobId, version: int) -> bool:
-        job = await self._jobs.get(job_id)
+        try:
+            job = await self._jobs.get(job_id)
+        except Unreadable:
+            return False
         return job is not None and job.version == version

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from headpond.adapters.documents import records
-from headpond.adapters.documents.table import SHARDS, Key, Table
+from headpond.adapters.documents.table import SHARDS, Item, Key, Table
 from headpond.domain.job import Job
 
 
@@ -61,7 +61,13 @@ async def jobs_behind(
 
 
 async def jobs_at(table: Table, keys: Sequence[Key]) -> list[Job]:
-    """The records that are there, in the order of the keys; one that moved has two, and is one."""
+    """The records that are there and can be read, in the order of the keys."""
+    items = await items_at(table, keys)
+    return [job for item in items if (job := records.readable(item)) is not None]
+
+
+async def items_at(table: Table, keys: Sequence[Key]) -> list[Item]:
+    """What is there, in the order of the keys. What moved may have two of them, and is one."""
     places = {key.pk: key for key in keys}
     items = await table.get_many(list(places.values()))
-    return [records.job_of(items[pk]) for pk in places if pk in items]
+    return [items[pk] for pk in places if pk in items]
