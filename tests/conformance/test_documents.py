@@ -3,6 +3,7 @@
 DynamoDB is moto and Cosmos DB an emulator of ours, over HTTP; Firestore is Google's own, over gRPC.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Generator
 from itertools import count
 from operator import attrgetter
@@ -15,7 +16,7 @@ from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.table import open_table as open_dynamodb
 from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
-from headpond.adapters.documents.agenda import agenda, up_to
+from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
 from headpond.adapters.documents.bodies import DocumentBodies
@@ -36,7 +37,7 @@ from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
-from headpond.domain.job import Ticket, Usage
+from headpond.domain.job import Job, Ticket, Usage
 from headpond.errors import TooLarge
 from headpond.ports.audit import AuditQuery
 from headpond.ports.jobs import Bodies, NewJob
@@ -134,6 +135,24 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+async def stays_behind(table: Table, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """From now on the agenda has also what it has of this kind now, whatever becomes of it."""
+    look, partitions = table.look, [agenda_of(kind, shard) for shard in range(SHARDS)]
+    old = {name: await up_to(look("agenda", name), None) for name in partitions}
+
+    async def lagging(
+        index: str, partition: str, *, after: str = "", before: str = "", **how: Any
+    ) -> AsyncIterator[Key]:
+        keys = set(await up_to(look(index, partition, after=after, before=before, **how), None))
+        keys |= {
+            key for key in old.get(partition, ()) if after < key.sort < (before or "\U0010ffff")
+        }
+        for key in sorted(keys, key=attrgetter("sort")):
+            yield key
+
+    monkeypatch.setattr(table, "look", lagging)
+
+
 class TestDocumentJobStore(JobStoreSuite):
     @pytest.fixture
     @override
@@ -156,37 +175,37 @@ class TestDocumentOpenJobs(OpenJobsSuite):
     ) -> None:
         *ended, queued = (a_job().enqueued(1.0) for _ in range(6))
         await self.add(stage, *ended, queued)
-        listed = await up_to(agenda(table, "open"), None)
+        await stays_behind(table, monkeypatch, "open")
         for job in ended:
             assert await stage.jobs.swap(job.cancelled(2.0))
-
-        async def lagging(table: Table, kind: str, *, after: str = "") -> AsyncIterator[Key]:
-            del table
-            for key in listed if kind == "open" else ():
-                if key.sort > after:
-                    yield key
-
-        monkeypatch.setattr("headpond.adapters.documents.open_jobs.agenda", lagging)
         assert await stage.open_jobs.page(None, limit=2) == [queued]
         assert await stage.open_jobs.page(queued.id, limit=2) == []
 
+    async def test_a_look_at_all_reads_each_entry_of_the_index_about_once(
+        self, stage: OpenStage, table: Table, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deadlines = (9.0, None, 7.0, 8.0, None, 6.0, None, 5.0)
+        jobs = [a_job(deadline=deadline).enqueued(1.0) for deadline in deadlines]
+        await self.add(stage, *jobs)
+        read, look = Counter[str](), table.look
 
-async def stays_behind(table: Table, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """From now on the agenda has also what it has of this kind now, whatever becomes of it."""
-    look, partitions = table.look, [agenda_of(kind, shard) for shard in range(SHARDS)]
-    old = {name: await up_to(look("agenda", name), None) for name in partitions}
+        async def counted(
+            index: str, partition: str, *, at_once: int | None = None, **how: Any
+        ) -> AsyncIterator[Key]:
+            kind = partition.partition("#")[0]
+            assert kind == "deadline" or at_once == 1
+            async for key in look(index, partition, at_once=at_once, **how):
+                read[kind] += 1
+                yield key
 
-    async def lagging(
-        index: str, partition: str, *, after: str = "", before: str = "", **how: Any
-    ) -> AsyncIterator[Key]:
-        keys = set(await up_to(look(index, partition, after=after, before=before, **how), None))
-        keys |= {
-            key for key in old.get(partition, ()) if after < key.sort < (before or "\U0010ffff")
-        }
-        for key in sorted(keys, key=attrgetter("sort")):
-            yield key
-
-    monkeypatch.setattr(table, "look", lagging)
+        monkeypatch.setattr(table, "look", counted)
+        for _ in range(2):
+            read.clear()
+            found: list[Job] = []
+            while page := await stage.open_jobs.page(found[-1].id if found else None, limit=3):
+                found += page
+            assert found == jobs
+            assert read["deadline"] == 5
 
 
 async def test_a_job_that_moves_while_lists_are_read_counts_once(
