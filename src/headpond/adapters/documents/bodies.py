@@ -135,11 +135,11 @@ class DocumentBodies(Leftovers):
             await self._forsake(Key(key.pk, key.sk))
         going = await up_to(agenda(self._table, "going", before=just_after(now)), limit)
         finishing = [self._finish(self._objects, Key(key.pk, key.sk)) for key in going]
-        # One that cannot be removed holds up no other.
-        for done in await asyncio.gather(*finishing, return_exceptions=True):
-            if isinstance(done, BaseException):
-                raise done
-        return len(going)
+        done = await asyncio.gather(*finishing, return_exceptions=True)
+        failures = [each for each in done if isinstance(each, BaseException)]
+        if failures and len(failures) == len(done):
+            raise failures[0]
+        return len(done) - len(failures)
 
     async def _object(self, objects: ObjectStore, job_id: JobId, kind: Kind, body: bytes) -> Change:
         key = Key(f"job#{job_id}", f"{kind}#{secrets.token_hex(16)}")
@@ -158,8 +158,12 @@ class DocumentBodies(Leftovers):
         await self._table.write(self._moved(key, "coming", "going"))
 
     async def _finish(self, objects: ObjectStore, key: Key) -> None:
-        """The object first: until the place is gone it leads here again."""
-        await objects.delete(_name(key))
+        """The object first: until the place is gone it leads here again, behind all others."""
+        try:
+            await objects.delete(_name(key))
+        except Exception:
+            await self._table.write(self._moved(key, "going", "going"))
+            raise
         await self._table.write(Delete(key))
 
     async def _piece(self, item: Item) -> bytes | None:
