@@ -32,7 +32,7 @@ from headpond.adapters.documents.retention import DocumentRetention
 from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
-from headpond.adapters.documents.table import SHARDS, Change, Key, Table
+from headpond.adapters.documents.table import SHARDS, Change, Delete, Key, Table, Write, raw
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
@@ -364,7 +364,10 @@ def a_body(size: int) -> bytes:
 
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 async def test_a_body_of_which_there_is_never_room_is_refused_for_good(
-    table: Table, jobs: DocumentJobStore
+    table: Table,
+    jobs: DocumentJobStore,
+    bodies: DocumentBodies,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     most = table.body_bytes
     if most is None:
@@ -384,5 +387,21 @@ async def test_a_body_of_which_there_is_never_room_is_refused_for_good(
     assert await jobs.get(job.id) == running
     assert await jobs.swap(done, fits)
     assert await jobs.bodies(job.id) == Bodies(fits, fits)
+    sizes = {
+        (item["pk"], item["sk"]): len(raw(item, "body"))
+        for item in await table.under(f"job#{job.id}", sk="re")
+    }
+    write, removed = table.write, list[int]()
+
+    async def measured(*writes: Write) -> frozenset[int]:
+        keys = [each.key for each in writes if isinstance(each, Delete)]
+        removed.append(sum(sizes.get((key.pk, key.sk), 0) for key in keys))
+        return await write(*writes)
+
+    monkeypatch.setattr(table, "write", measured)
     assert await jobs.erase(done.erased(1_000_003.0))
     assert await jobs.bodies(job.id) is None
+    await bodies.remove(limit=9)
+    assert len(await table.under(f"job#{job.id}")) == 1
+    assert max(removed) <= most
+    assert sum(removed) == 2 * len(fits)
