@@ -205,7 +205,7 @@ class TestUnreadableOnPostgres(UnreadableSuite):
 
         async def damage(statement: str, name: str) -> None:
             await postgres_database.transaction(
-                lambda connection: connection.execute(statement, name)
+                lambda connection: connection.fetch(statement, name)
             )
 
         return UnreadableStage(
