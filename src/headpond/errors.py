@@ -11,6 +11,7 @@ HeadpondError
 ├── TryLater                  the same call may work     (HTTP 429, 503)
 │   ├── RateLimited               429
 │   └── Unavailable               503
+├── Unreadable                a newer release wrote the record, or it is damaged
 ├── SettingsError             fix headpond.yaml, the environment or a command's options
 └── MissingExtra              install the named extra
 """
@@ -124,6 +125,10 @@ class RateLimited(TryLater):
 
 class Unavailable(TryLater):
     """A store, queue or engine that the call needs does not answer."""
+
+
+class Unreadable(HeadpondError):
+    """A record that a newer release wrote, or a damaged one: it is to be left as it is."""
 
 
 class SettingsError(HeadpondError):

@@ -3,8 +3,11 @@
 DynamoDB is moto and Cosmos DB an emulator of ours, over HTTP; Firestore is Google's own, over gRPC.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Generator
 from itertools import count
+from operator import attrgetter
+from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -13,7 +16,7 @@ from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.table import open_table as open_dynamodb
 from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
-from headpond.adapters.documents.agenda import agenda, up_to
+from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
 from headpond.adapters.documents.bodies import DocumentBodies
@@ -24,34 +27,39 @@ from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.keys import DocumentKeyStore
 from headpond.adapters.documents.open_jobs import DocumentOpenJobs
 from headpond.adapters.documents.outbox import DocumentOutbox
+from headpond.adapters.documents.records import agenda_of, key_of
 from headpond.adapters.documents.retention import DocumentRetention
 from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
-from headpond.adapters.documents.table import Key, Table
+from headpond.adapters.documents.table import SHARDS, Change, Delete, Key, Table, Write, raw
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
-from headpond.domain.job import Usage
+from headpond.domain.job import Job, Ticket, Usage
 from headpond.errors import TooLarge
+from headpond.ports.audit import AuditQuery
 from headpond.ports.jobs import Bodies, NewJob
 from headpond.services.counted_queue import CountedQueue
+from headpond.settings import PoolSettings
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
-from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage
+from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage, a_dead_job
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
-from headpond.testing.records import a_job
+from headpond.testing.records import a_job, new_job
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
+from headpond.testing.unreadable_suite import UnreadableStage, UnreadableSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
+from headpond.wiring.stores import two_steps
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.google_emulators import firestore_emulator
 from tests.emulators.moto_server import Moto, moto_server
@@ -127,6 +135,24 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+async def stays_behind(table: Table, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """From now on the agenda has also what it has of this kind now, whatever becomes of it."""
+    look, partitions = table.look, [agenda_of(kind, shard) for shard in range(SHARDS)]
+    old = {name: await up_to(look("agenda", name), None) for name in partitions}
+
+    async def lagging(
+        index: str, partition: str, *, after: str = "", before: str = "", **how: Any
+    ) -> AsyncIterator[Key]:
+        keys = set(await up_to(look(index, partition, after=after, before=before, **how), None))
+        keys |= {
+            key for key in old.get(partition, ()) if after < key.sort < (before or "\U0010ffff")
+        }
+        for key in sorted(keys, key=attrgetter("sort")):
+            yield key
+
+    monkeypatch.setattr(table, "look", lagging)
+
+
 class TestDocumentJobStore(JobStoreSuite):
     @pytest.fixture
     @override
@@ -149,19 +175,70 @@ class TestDocumentOpenJobs(OpenJobsSuite):
     ) -> None:
         *ended, queued = (a_job().enqueued(1.0) for _ in range(6))
         await self.add(stage, *ended, queued)
-        listed = await up_to(agenda(table, "open"), None)
+        await stays_behind(table, monkeypatch, "open")
         for job in ended:
             assert await stage.jobs.swap(job.cancelled(2.0))
-
-        async def lagging(table: Table, kind: str, *, after: str = "") -> AsyncIterator[Key]:
-            del table
-            for key in listed if kind == "open" else ():
-                if key.sort > after:
-                    yield key
-
-        monkeypatch.setattr("headpond.adapters.documents.open_jobs.agenda", lagging)
         assert await stage.open_jobs.page(None, limit=2) == [queued]
         assert await stage.open_jobs.page(queued.id, limit=2) == []
+
+    async def test_a_look_at_all_reads_each_entry_of_the_index_about_once(
+        self, stage: OpenStage, table: Table, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deadlines = (9.0, None, 7.0, 8.0, None, 6.0, None, 5.0)
+        jobs = [a_job(deadline=deadline).enqueued(1.0) for deadline in deadlines]
+        await self.add(stage, *jobs)
+        read, look = Counter[str](), table.look
+
+        async def counted(
+            index: str, partition: str, *, at_once: int | None = None, **how: Any
+        ) -> AsyncIterator[Key]:
+            kind = partition.partition("#")[0]
+            assert kind == "deadline" or at_once == 1
+            async for key in look(index, partition, at_once=at_once, **how):
+                read[kind] += 1
+                yield key
+
+        monkeypatch.setattr(table, "look", counted)
+        for _ in range(2):
+            read.clear()
+            found: list[Job] = []
+            while page := await stage.open_jobs.page(found[-1].id if found else None, limit=3):
+                found += page
+            assert found == jobs
+            assert read["deadline"] == 5
+
+
+async def test_a_job_that_moves_while_lists_are_read_counts_once(
+    table: Table, jobs: DocumentJobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = a_job(deadline=1_000_060.0)
+    await jobs.add(new_job(accepted))
+    await stays_behind(table, monkeypatch, "accepted")
+    queued = accepted.enqueued(1_000_001.0)
+    assert await jobs.swap(queued)
+    assert await jobs.due(now=1_000_060.0, accepted_before=0.0, limit=9) == [queued]
+    (due,) = await DocumentWorkload(table).due(queued.pool)
+    assert due.work.jobs == 1
+
+
+@pytest.mark.parametrize("later_s", [0.0, 60.0])
+async def test_a_dead_job_that_ends_again_while_the_audit_log_is_read_is_told_of_once(
+    table: Table,
+    jobs: DocumentJobStore,
+    bodies: DocumentBodies,
+    monkeypatch: pytest.MonkeyPatch,
+    later_s: float,
+) -> None:
+    dead, between = a_dead_job(1_000_001.0), a_job().cancelled(1_000_002.0)
+    redriven = a_dead_job(1_000_003.0)
+    for job in (dead, between, redriven):
+        await jobs.add(new_job(job))
+    await stays_behind(table, monkeypatch, "dead")
+    again = dead.discarded(1_000_001.0 + later_s)
+    assert await jobs.swap(again)
+    assert await jobs.swap(redriven.redriven(Ticket("again")))
+    read = [job async for job in DocumentAudit(table, bodies).jobs(AuditQuery())]
+    assert sorted(read, key=attrgetter("id")) == [again, between]
 
 
 class TestDocumentDeadLetters(DeadLettersSuite):
@@ -248,6 +325,38 @@ class TestDocumentBatches(BatchSuite):
         return BatchStage(DocumentBatchStore(table), DocumentBatchLines(table, bodies), jobs)
 
 
+class TestUnreadableDocuments(UnreadableSuite):
+    @pytest.fixture
+    @override
+    async def stage(
+        self, table: Table, jobs: DocumentJobStore, bodies: DocumentBodies, clock: ManualClock
+    ) -> UnreadableStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        batches, lines = DocumentBatchStore(table), DocumentBatchLines(table, bodies)
+        queue = MemoryQueue(clock)
+
+        async def damage(key: Key) -> None:
+            item = await table.get(key)
+            assert item is not None
+            version = int(item["version"])
+            to = {"record": b"{}", "version": version + 1}
+            await table.write(Change(key, to, {"version": version}))
+
+        return UnreadableStage(
+            clock=clock,
+            jobs=jobs,
+            queue=queue,
+            delivery=two_steps(jobs, queue, clock)(PoolSettings()),
+            open_jobs=DocumentOpenJobs(table),
+            dead=DocumentDeadLetters(table),
+            retention=DocumentRetention(table, jobs, batches, lines),
+            batches=batches,
+            lines=lines,
+            streams=DocumentTokenStreams(table, clock),
+            damage=lambda job_id: damage(key_of(job_id)),
+            damage_batch=lambda batch_id: damage(Key(f"batch#{batch_id}")),
+        )
+
+
 def a_body(size: int) -> bytes:
     """JSON of that length."""
     return b'{"a":"%s"}' % (b"x" * (size - 8))
@@ -255,7 +364,10 @@ def a_body(size: int) -> bytes:
 
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 async def test_a_body_of_which_there_is_never_room_is_refused_for_good(
-    table: Table, jobs: DocumentJobStore
+    table: Table,
+    jobs: DocumentJobStore,
+    bodies: DocumentBodies,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     most = table.body_bytes
     if most is None:
@@ -275,5 +387,21 @@ async def test_a_body_of_which_there_is_never_room_is_refused_for_good(
     assert await jobs.get(job.id) == running
     assert await jobs.swap(done, fits)
     assert await jobs.bodies(job.id) == Bodies(fits, fits)
+    sizes = {
+        (item["pk"], item["sk"]): len(raw(item, "body"))
+        for item in await table.under(f"job#{job.id}", sk="re")
+    }
+    write, removed = table.write, list[int]()
+
+    async def measured(*writes: Write) -> frozenset[int]:
+        keys = [each.key for each in writes if isinstance(each, Delete)]
+        removed.append(sum(sizes.get((key.pk, key.sk), 0) for key in keys))
+        return await write(*writes)
+
+    monkeypatch.setattr(table, "write", measured)
     assert await jobs.erase(done.erased(1_000_003.0))
     assert await jobs.bodies(job.id) is None
+    await bodies.remove(limit=9)
+    assert len(await table.under(f"job#{job.id}")) == 1
+    assert max(removed) <= most
+    assert sum(removed) == 2 * len(fits)

@@ -30,6 +30,7 @@ from headpond.ports.jobs import Bodies, NewJob
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.clocks import ManualClock
 from headpond.testing.records import a_job
+from headpond.wiring.gateways import _sweep_all
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.moto_server import moto_server
 
@@ -198,14 +199,32 @@ async def test_of_two_results_the_one_that_came_first_stays(stage: Stage) -> Non
 async def test_an_object_that_cannot_be_deleted_holds_up_no_other(stage: Stage) -> None:
     done = await stage.done()
     assert await stage.jobs.erase(done.erased(stage.clock.now()))
-    stage.bucket.held, _ = [name async for name in stage.bucket.names("bodies/")]
+    stage.bucket.held = min([name async for name in stage.bucket.names("bodies/")])
+    stage.clock.advance(1)
     with pytest.raises(Unavailable):
-        await stage.bodies.remove(limit=9)
+        await stage.bodies.remove(limit=1)
+    assert await stage.bodies.remove(limit=1) == 1
     assert [name async for name in stage.bucket.names("bodies/")] == [stage.bucket.held]
+    with pytest.raises(Unavailable):
+        await _sweep_all(stage.bodies)
     stage.bucket.held = ""
     assert await stage.bodies.remove(limit=9) == 1
     assert await stage.bucket.lying() == 0
     assert len(await stage.table.under(f"job#{done.id}")) == 1
+
+
+async def test_a_sweep_goes_on_behind_what_cannot_be_deleted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headpond.wiring.gateways.SWEPT_AT_ONCE", 2)
+    for _ in range(2):
+        done = await stage.done()
+        assert await stage.jobs.erase(done.erased(stage.clock.now()))
+    stage.bucket.held = min([name async for name in stage.bucket.names("bodies/")])
+    stage.clock.advance(1)
+    with pytest.raises(Unavailable):
+        await _sweep_all(stage.bodies)
+    assert await stage.bucket.lying() == 1
 
 
 async def test_an_object_that_is_not_taken_leaves_no_place(stage: Stage) -> None:

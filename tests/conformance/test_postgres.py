@@ -45,8 +45,12 @@ from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
+from headpond.testing.unreadable_suite import UnreadableStage, UnreadableSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
+
+DAMAGE_JOB = "UPDATE jobs SET record = '{}', version = version + 1 WHERE id = $1"
+DAMAGE_BATCH = "UPDATE batches SET record = '{}', version = version + 1 WHERE id = $1"
 
 
 class TestPostgresQueue(FairQueueSuite):
@@ -190,6 +194,39 @@ class TestPostgresDelivery(DeliverySuite):
             PostgresQueue(postgres_database, clock),
             PostgresAudit(postgres_database),
             clock,
+        )
+
+
+class TestUnreadableOnPostgres(UnreadableSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, postgres_database: Database) -> UnreadableStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        clock, tickets = ManualClock(), count()
+
+        async def damage(statement: str, name: str) -> None:
+            await postgres_database.transaction(
+                lambda connection: connection.fetch(statement, name)
+            )
+
+        return UnreadableStage(
+            clock=clock,
+            jobs=PostgresJobStore(postgres_database, clock),
+            queue=PostgresQueue(postgres_database, clock),
+            delivery=PostgresDelivery(
+                postgres_database,
+                clock=clock,
+                new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
+                lease_s=LEASE_S,
+                max_lost_leases=MAX_LOST_LEASES,
+            ),
+            open_jobs=PostgresOpenJobs(postgres_database),
+            dead=PostgresDeadLetters(postgres_database),
+            retention=PostgresRetention(postgres_database),
+            batches=PostgresBatchStore(postgres_database),
+            lines=PostgresBatchLines(postgres_database),
+            streams=PostgresTokenStreams(postgres_database),
+            damage=lambda job_id: damage(DAMAGE_JOB, job_id),
+            damage_batch=lambda batch_id: damage(DAMAGE_BATCH, batch_id),
         )
 
 

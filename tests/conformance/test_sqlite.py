@@ -47,8 +47,12 @@ from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
+from headpond.testing.unreadable_suite import UnreadableStage, UnreadableSuite
 from headpond.testing.webhooks_suite import Stores, WebhookSuite
 from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
+
+DAMAGE_JOB = "UPDATE jobs SET record = '{}', version = version + 1 WHERE id = ?"
+DAMAGE_BATCH = "UPDATE batches SET record = '{}', version = version + 1 WHERE id = ?"
 
 
 @pytest.fixture(params=["threads", "inline"])
@@ -191,6 +195,37 @@ class TestTwoStepDeliveryOnSqlite(DeliverySuite):
         jobs, queue = SqliteJobStore(database, clock), SqliteQueue(database, clock)
         delivery = two_steps(jobs, queue, clock)
         return Stage(delivery, jobs, queue, SqliteAudit(database), clock)
+
+
+class TestUnreadableOnSqlite(UnreadableSuite):
+    @pytest.fixture
+    @override
+    async def stage(self, database: Database) -> UnreadableStage:  # pyright: ignore[reportIncompatibleMethodOverride]
+        clock, tickets = ManualClock(), count()
+
+        async def damage(statement: str, name: str) -> None:
+            await database.write(lambda connection: connection.execute(statement, (name,)))
+
+        return UnreadableStage(
+            clock=clock,
+            jobs=SqliteJobStore(database, clock),
+            queue=SqliteQueue(database, clock),
+            delivery=SqliteDelivery(
+                database,
+                clock=clock,
+                new_ticket=lambda: Ticket(f"new-{next(tickets)}"),
+                lease_s=LEASE_S,
+                max_lost_leases=MAX_LOST_LEASES,
+            ),
+            open_jobs=SqliteOpenJobs(database),
+            dead=SqliteDeadLetters(database),
+            retention=SqliteRetention(database),
+            batches=SqliteBatchStore(database),
+            lines=SqliteBatchLines(database),
+            streams=SqliteTokenStreams(database),
+            damage=lambda job_id: damage(DAMAGE_JOB, job_id),
+            damage_batch=lambda batch_id: damage(DAMAGE_BATCH, batch_id),
+        )
 
 
 class TestSqliteAnswerCache(AnswerCacheSuite):

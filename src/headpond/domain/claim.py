@@ -6,6 +6,9 @@ import msgspec
 
 from headpond.domain.job import Job, JobError, JobState, Ticket
 
+ASIDE_S = 600.0
+"""How long the message of a record that cannot be read stays hidden."""
+
 REFUNDED = 256
 """Messages that came to nothing, of one claim, for which no team pays. It bounds how long the claim
 takes as well."""

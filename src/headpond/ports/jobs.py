@@ -98,7 +98,10 @@ class JobStore(Protocol):
         ...
 
     async def get(self, job_id: JobId) -> Job | None:
-        """The record as it stands, None if there is none."""
+        """The record as it stands, None if there is none. Raises Unreadable.
+
+        Lists leave out what cannot be read.
+        """
         ...
 
     async def bodies(self, job_id: JobId) -> Bodies | None:

@@ -7,5 +7,8 @@ class Leftovers(Protocol):
     """Of a store that keeps one thing in two places. Any number may remove them at once."""
 
     async def remove(self, *, limit: int) -> int:
-        """Remove up to `limit` of a kind that nobody names any more; returns how many."""
+        """Remove up to `limit` of a kind that nobody names any more; returns how many.
+
+        One that cannot be removed comes last the next time. Raises why if that is so of all.
+        """
         ...

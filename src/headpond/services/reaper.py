@@ -1,13 +1,12 @@
 """The reaper: finds what was left lying and sees it to its end."""
 
-import asyncio
-
 from headpond.domain.facts import Reaped
 from headpond.domain.job import Job
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.ports.jobs import JobStore
+from headpond.services.side_by_side import side_by_side
 
 BATCH = 256
 """Records of one look; the rest comes in the next pass of the same tick."""
@@ -43,8 +42,7 @@ class Reaper:
             due = await self._jobs.due(
                 now=now, accepted_before=now - self._accepted_grace_s, limit=BATCH
             )
-            # Side by side: a store may commit them together.
-            acted = await asyncio.gather(*(self._act(job, now) for job in due))
+            acted = await side_by_side(self._act(job, now) for job in due)
             changed += sum(acted)
             if len(due) < BATCH or not any(acted):
                 break

@@ -1,12 +1,12 @@
 """Sending jobs again whose messages are taken for lost, for the duties that find them."""
 
-import asyncio
 from collections.abc import Iterable
 
 from headpond.domain.facts import Reaped
 from headpond.domain.job import Job
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
+from headpond.services.side_by_side import side_by_side
 
 
 async def send_again(jobs: Iterable[Job], delivery: Delivery, listener: Listener) -> int:
@@ -18,5 +18,4 @@ async def send_again(jobs: Iterable[Job], delivery: Delivery, listener: Listener
             listener.hear(Reaped(job, "reissued"))
         return reissued
 
-    # Side by side: stores and queues share commits among those who call at once.
-    return sum(await asyncio.gather(*(again(job) for job in jobs)))
+    return sum(await side_by_side(again(job) for job in jobs))

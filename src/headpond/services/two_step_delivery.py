@@ -16,22 +16,21 @@ lost, reads again and judges again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import TypeVar, assert_never, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import assert_never
 
 from typing_extensions import override
 
-from headpond.domain.claim import Begin, Drop, End, Sweep, judge
+from headpond.domain.claim import ASIDE_S, Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
-from headpond.errors import Unavailable
+from headpond.errors import Unavailable, Unreadable
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Bodies, Existing, JobStore, NewJob
 from headpond.ports.queue import Lease, Queue, message_of
-
-T = TypeVar("T")
+from headpond.services.side_by_side import raise_first, side_by_side
 
 READ_PART = 1 / 3
 """Of a lease: so long may it take to read what a job asks for."""
@@ -83,7 +82,7 @@ class TwoStepDelivery(Delivery):
                 found = await asyncio.gather(*claiming, return_exceptions=True)
                 begun = [claim for claim in found if isinstance(claim, Claim)]
                 claims += begun
-                _raise_first(found)
+                raise_first(found)
                 sweep = sweep.then(len(leases), len(begun))
         except Exception as error:
             # What began is running by its record: if nobody ran it, it would lose its lease.
@@ -98,7 +97,7 @@ class TwoStepDelivery(Delivery):
         kept = await self._queue.extend(leases, lease_s=self._lease_s)
         tokens = {lease.token for lease in kept}
         held = [claim for claim in claims if claim.lease.token in tokens]
-        stand = await _side_by_side(self._stands(c.job.id, c.job.version) for c in held)
+        stand = await side_by_side(self._stands(c.job.id, c.job.version) for c in held)
         return [claim for claim, stands in zip(held, stand, strict=True) if stands]
 
     @override
@@ -143,7 +142,12 @@ class TwoStepDelivery(Delivery):
     ) -> Claim | None:
         message = lease.message
         while True:
-            job = await self._jobs.get(message.job_id)
+            try:
+                job = await self._jobs.get(message.job_id)
+            except Unreadable:
+                log.exception("the message of %s is set aside", message.job_id)
+                await self._queue.give_back([lease], delay_s=ASIDE_S)
+                return None
             verdict = judge(
                 job,
                 message.ticket,
@@ -186,21 +190,8 @@ class TwoStepDelivery(Delivery):
             raise Unavailable(message, code="bodies_unavailable")
 
     async def _stands(self, job_id: JobId, version: int) -> bool:
-        job = await self._jobs.get(job_id)
+        try:
+            job = await self._jobs.get(job_id)
+        except Unreadable:
+            return False
         return job is not None and job.version == version
-
-
-async def _side_by_side(steps: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """What each returns. Stores share commits and waits among those who call at once.
-
-    All are seen to their end before the first error is raised: none goes on behind the caller.
-    """
-    done = await asyncio.gather(*steps, return_exceptions=True)
-    _raise_first(done)
-    return cast("list[T]", done)
-
-
-def _raise_first(done: Iterable[object]) -> None:
-    for each in done:
-        if isinstance(each, BaseException):
-            raise each

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from headpond.adapters.documents import records
-from headpond.adapters.documents.table import SHARDS, Key, Table
+from headpond.adapters.documents.table import SHARDS, Item, Key, Table
 from headpond.domain.job import Job
 
 
@@ -22,15 +22,18 @@ def agenda(table: Table, *kinds: str, after: str = "", before: str = "") -> Asyn
 async def merged(
     lists: Sequence[AsyncIterator[Key]], *, reverse: bool = False
 ) -> AsyncIterator[Key]:
-    """The keys of lists that are in the order of `sort`, all together in that order."""
+    """The keys of lists that are in the order of `sort`, all together in that order, each once."""
     choose = max if reverse else min
     first = await asyncio.gather(*(anext(each, None) for each in lists))
     heads = [(key, each) for key, each in zip(first, lists, strict=True) if key is not None]
+    last: Key | None = None
     while heads:
         head = choose(heads, key=lambda entry: entry[0].sort)
         heads.remove(head)
         key, rest = head
-        yield key
+        if key != last:
+            yield key
+        last = key
         following = await anext(rest, None)
         if following is not None:
             heads.append((following, rest))
@@ -58,6 +61,13 @@ async def jobs_behind(
 
 
 async def jobs_at(table: Table, keys: Sequence[Key]) -> list[Job]:
-    """The records that are there, in the order of the keys."""
-    items = await table.get_many(keys)
-    return [records.job_of(items[key.pk]) for key in keys if key.pk in items]
+    """The records that are there and can be read, in the order of the keys."""
+    items = await items_at(table, keys)
+    return [job for item in items if (job := records.readable(item)) is not None]
+
+
+async def items_at(table: Table, keys: Sequence[Key]) -> list[Item]:
+    """What is there, in the order of the keys. What moved may have two of them, and is one."""
+    places = {key.pk: key for key in keys}
+    items = await table.get_many(list(places.values()))
+    return [items[pk] for pk in places if pk in items]

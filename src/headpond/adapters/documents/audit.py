@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing_extensions import override
 
 from headpond.adapters.documents import records
-from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
+from headpond.adapters.documents.agenda import agenda, items_at, up_to
 from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.table import Table, at
 from headpond.domain.job import Job
@@ -44,7 +44,14 @@ class DocumentAudit(Audit):
         after = "" if query.since is None else at(query.since)
         ended = agenda(self._table, *records.ENDS, after=after, before=before)
         while (left is None or left > 0) and (keys := await up_to(ended, AT_ONCE)):
-            jobs = [job for job in await jobs_at(self._table, keys) if query.covers(job)]
+            # The index may lag behind: who ended again since then is told of there.
+            places = {key.sort for key in keys}
+            ended_there = map(records.job_of, await items_at(self._table, keys))
+            jobs = [
+                job
+                for job in ended_there
+                if at(job.finished_at or 0.0, job.id) in places and query.covers(job)
+            ]
             yield jobs[:left]
             left = None if left is None else left - len(jobs)
 

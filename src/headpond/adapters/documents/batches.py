@@ -8,12 +8,13 @@ import msgspec
 from typing_extensions import override
 
 from headpond.adapters.documents import dispatches, records
-from headpond.adapters.documents.agenda import jobs_at, merged, up_to
+from headpond.adapters.documents.agenda import items_at, jobs_at, merged, up_to
 from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.table import SHARDS, Change, Item, Key, Put, Table, Value, at, raw
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
 from headpond.domain.job import TERMINAL, BatchId, Job, JobId, JobState
+from headpond.domain.stored import readable_batch
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 
 AT_ONCE = 32
@@ -79,8 +80,8 @@ class DocumentBatchStore(BatchStore):
         return [batch for batch in batches if not batch.status.ended]
 
     async def _read(self, keys: Sequence[Key]) -> list[Batch]:
-        items = await self._table.get_many(keys)
-        return [_batch_of(items[key.pk]) for key in keys if key.pk in items]
+        found = map(raw, await items_at(self._table, keys))
+        return [batch for record in found if (batch := readable_batch(record)) is not None]
 
 
 class DocumentBatchLines(BatchLines):

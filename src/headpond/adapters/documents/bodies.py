@@ -13,12 +13,16 @@ the object store:
 Who fails before 3 takes the place from `coming` to `going`; for who dies there, the sweep does it,
 once `FORSAKEN_S` have passed. Who slept in the meantime and comes to 3 finds the place changed:
 nothing is written. So no record names an object that is not there.
+
+Request and response in the table may be more than one transaction takes. Then erasing removes the
+request with the transaction that writes the record, and leaves a place for the rest.
 """
 
 import asyncio
 import contextlib
 import secrets
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Literal, TypeAlias
 
 from typing_extensions import override
@@ -48,7 +52,7 @@ from headpond.ports.leftovers import Leftovers
 from headpond.ports.objects import ObjectStore
 
 Kind: TypeAlias = Literal["request", "response"]
-Stage: TypeAlias = Literal["coming", "here", "going"]
+Stage: TypeAlias = Literal["coming", "here", "going", "rest"]
 
 PIECE = 300_000
 """Bytes of a body in one item, which may have 400 KB."""
@@ -58,6 +62,9 @@ INLINE = 100_000
 
 FORSAKEN_S = 3_600.0
 """An object on its way is somebody's who is still writing, or nobody's after this long."""
+
+REST: Stage = "rest"
+"""A place that leads to pieces in the table for which erasing had no room in its transaction."""
 
 TOO_LARGE = {"request": "body_too_large", "response": "response_too_large"}
 
@@ -121,25 +128,39 @@ class DocumentBodies(Leftovers):
     async def erasing(self, job_id: JobId) -> Sequence[Write]:
         """What is to be written with the record that says that they are erased."""
         items = await self._items(job_id)
-        pieces = [Delete(_key(item)) for item in items if "body" in item]
-        places = [item for item in items if item.get("stage") == "here"]
-        return [*pieces, *(self._moved(_key(item), "here", "going") for item in places)]
+        pieces = [item for item in items if "body" in item]
+        moved = [
+            self._moved(_key(item), "here", "going")
+            for item in items
+            if item.get("stage") == "here"
+        ]
+        if sum(len(raw(piece, "body")) for piece in pieces) <= (self._table.body_bytes or inf):
+            return [*(Delete(_key(piece)) for piece in pieces), *moved]
+        # One transaction takes no more than the request, and without it there is no body. The
+        # sweep takes the rest.
+        requests = [Delete(_key(piece)) for piece in pieces if _kind(piece) == "request"]
+        rest = Key(f"job#{job_id}", REST)
+        return [*requests, *moved, Put({"pk": rest.pk, "sk": rest.sk, **self._listed(rest, REST)})]
 
     @override
     async def remove(self, *, limit: int) -> int:
-        if self._objects is None:
-            return 0
+        rest = await up_to(agenda(self._table, REST), limit)
+        await asyncio.gather(*(self._finish_pieces(Key(key.pk, key.sk)) for key in rest))
+        gone = 0 if self._objects is None else await self._remove_objects(self._objects, limit)
+        return len(rest) + gone
+
+    async def _remove_objects(self, objects: ObjectStore, limit: int) -> int:
         now = self._clock.now()
         coming = agenda(self._table, "coming", before=just_after(now - FORSAKEN_S))
         for key in await up_to(coming, limit):
             await self._forsake(Key(key.pk, key.sk))
         going = await up_to(agenda(self._table, "going", before=just_after(now)), limit)
-        finishing = [self._finish(self._objects, Key(key.pk, key.sk)) for key in going]
-        # One that cannot be removed holds up no other.
-        for done in await asyncio.gather(*finishing, return_exceptions=True):
-            if isinstance(done, BaseException):
-                raise done
-        return len(going)
+        finishing = [self._finish(objects, Key(key.pk, key.sk)) for key in going]
+        done = await asyncio.gather(*finishing, return_exceptions=True)
+        failures = [each for each in done if isinstance(each, BaseException)]
+        if failures and len(failures) == len(done):
+            raise failures[0]
+        return len(done) - len(failures)
 
     async def _object(self, objects: ObjectStore, job_id: JobId, kind: Kind, body: bytes) -> Change:
         key = Key(f"job#{job_id}", f"{kind}#{secrets.token_hex(16)}")
@@ -158,9 +179,18 @@ class DocumentBodies(Leftovers):
         await self._table.write(self._moved(key, "coming", "going"))
 
     async def _finish(self, objects: ObjectStore, key: Key) -> None:
-        """The object first: until the place is gone it leads here again."""
-        await objects.delete(_name(key))
+        """The object first: until the place is gone it leads here again, behind all others."""
+        try:
+            await objects.delete(_name(key))
+        except Exception:
+            await self._table.write(self._moved(key, "going", "going"))
+            raise
         await self._table.write(Delete(key))
+
+    async def _finish_pieces(self, rest: Key) -> None:
+        items = await self._items(JobId(rest.pk.removeprefix("job#")))
+        await self._table.delete_many([_key(item) for item in items if "body" in item])
+        await self._table.write(Delete(rest))
 
     async def _piece(self, item: Item) -> bytes | None:
         if "body" in item:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from headpond.adapters.documents.records import agenda_of, job_of, key_of
+from headpond.adapters.documents.records import agenda_of, job_of, key_of, readable
 from headpond.adapters.documents.table import (
     Change,
     Delete,
@@ -101,13 +101,18 @@ async def forget_keys(table: Table, keys: list[Key], now: float) -> int:
     for item in items.values():
         key = Key(str(item["pk"]))
         job = jobs.get(key_of(JobId(str(item["job"]))).pk)
-        if job is None or job_of(job).state.terminal:
+        if job is None or _ended(job):
             await table.write(Delete(key))
             forgotten += 1
         else:
             held_on = {"at": at(now + HELD_ON_S, key.pk)}
             await table.write(Change(key, held_on, {"at": item["at"]}))
     return forgotten
+
+
+def _ended(item: Item) -> bool:
+    job = readable(item)
+    return job is not None and job.state.terminal
 
 
 def _pk(team: str, key: str) -> str:

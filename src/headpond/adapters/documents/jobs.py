@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from typing_extensions import override
 
 from headpond.adapters.documents import dispatches, idempotency, records
-from headpond.adapters.documents.agenda import agenda, jobs_at, jobs_behind, merged, up_to
+from headpond.adapters.documents.agenda import agenda, items_at, jobs_at, jobs_behind, merged, up_to
 from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.changes import Changes
 from headpond.adapters.documents.table import SHARDS, Key, Put, Table, Write, just_after
@@ -107,8 +107,11 @@ class DocumentJobStore(JobStore):
     async def due(self, *, now: float, accepted_before: float, limit: int) -> list[Job]:
         waiting = await self._jobs_until("deadline", now, limit)
         accepted = await self._jobs_until("accepted", now, None)
-        overdue = [job for job in [*waiting, *accepted] if job.overdue(now)]
-        overdue.sort(key=lambda job: job.deadline or now)
+        # One that has just moved may be in both.
+        found = {job.id: job for job in [*waiting, *accepted]}.values()
+        overdue = sorted(
+            (job for job in found if job.overdue(now)), key=lambda job: job.deadline or now
+        )
         unqueued = [
             job
             for job in accepted
@@ -179,8 +182,9 @@ class DocumentJobStore(JobStore):
 
     async def _newest_first(self, query: JobQuery) -> AsyncIterator[Job]:
         if query.team is None:
-            everything = [records.job_of(item) for item in await self._table.everything("job")]
-            for job in sorted(everything, key=lambda job: job.id, reverse=True):
+            everything = map(records.readable, await self._table.everything("job"))
+            found = [job for job in everything if job is not None]
+            for job in sorted(found, key=lambda job: job.id, reverse=True):
                 if query.after is None or job.id < query.after:
                     yield job
             return
@@ -205,5 +209,5 @@ class DocumentJobStore(JobStore):
         return await jobs_at(self._table, await self._until(kind, now, limit))
 
     async def _versions(self, job_ids: Sequence[JobId]) -> dict[JobId, int]:
-        jobs = await jobs_at(self._table, [records.key_of(job_id) for job_id in job_ids])
-        return {job.id: job.version for job in jobs}
+        items = await items_at(self._table, [records.key_of(job_id) for job_id in job_ids])
+        return {JobId(str(item["pk"]).removeprefix("job#")): int(item["version"]) for item in items}

@@ -12,13 +12,13 @@ from headpond.adapters.documents.table import (
     raw,
     shard_of,
 )
+from headpond.domain import stored
 from headpond.domain.job import BatchId, Job, JobId, JobState
 
 ENDS = ("ended", "dead")
 """Where the agenda has jobs that ended, by the time of it."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Job).decode
 
 
 def key_of(job_id: JobId) -> Key:
@@ -27,8 +27,13 @@ def key_of(job_id: JobId) -> Key:
 
 
 def job_of(item: Item) -> Job:
-    """The record."""
-    return _decode(raw(item))
+    """The record. Raises Unreadable."""
+    return stored.job_of(raw(item))
+
+
+def readable(item: Item) -> Job | None:
+    """The record, None if it cannot be read."""
+    return stored.readable(raw(item), str(item["pk"]).removeprefix("job#"))
 
 
 def new_record(job: Job) -> Put:

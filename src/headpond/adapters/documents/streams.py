@@ -9,7 +9,7 @@ import asyncio
 from typing_extensions import override
 
 from headpond.adapters.documents import records
-from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
+from headpond.adapters.documents.agenda import agenda, up_to
 from headpond.adapters.documents.table import Check, Item, Key, Put, Table, at, raw, shard_of
 from headpond.domain.job import JobId
 from headpond.ports.clock import Clock
@@ -66,11 +66,10 @@ class DocumentTokenStreams(TokenStreams):
         forgotten = 0
         while some := await up_to(begun_before, FORGET_AT_ONCE):
             names = [JobId(key.pk.removeprefix("stream#")) for key in some]
-            found = await jobs_at(self._table, [records.key_of(name) for name in names])
-            jobs = {job.id: job for job in found}
+            jobs = await self._table.get_many([records.key_of(name) for name in names])
             for name in names:
-                job = jobs.get(name)
-                if job is None or (job.state.terminal and (job.finished_at or 0.0) < ended_before):
+                job = jobs.get(records.key_of(name).pk)
+                if job is None or _ended_before(ended_before, job):
                     await self._forget(name)
                     forgotten += 1
             if forgotten:
@@ -99,6 +98,11 @@ class DocumentTokenStreams(TokenStreams):
             "agenda": records.agenda_of("stream", shard_of(job_id)),
             "at": at(self._clock.now(), job_id),
         }
+
+
+def _ended_before(time: float, item: Item) -> bool:
+    job = records.readable(item)
+    return job is not None and job.state.terminal and (job.finished_at or 0.0) < time
 
 
 def _pk(job_id: JobId) -> str:

@@ -6,6 +6,7 @@ An item is found by `pk` and `sk`; what changes together lies under one `pk` or 
     job#ID                job               a record: JSON, its version, what indexes need
                           request#0000 …    the request in pieces of 300 KB; then response#0000 …
                           request#NAME      or where it lies in the object store; then response#NAME
+                          rest              that it has pieces left though it is erased
     key#[TEAM,KEY]        -                 an idempotency key, and the job that it stands for
     try#FINGERPRINT       ID                the job of an SDK's try, and how often it was tried
     endpoints#TEAM        ID                an endpoint of a team
@@ -27,7 +28,8 @@ change of an item that moves in no index costs no index anything.
     agenda   (agenda, at)    what waits for a time, or is read in the order of time:
                              accepted, deadline, open, ended, dead (a job is in one of these),
                              key, try, stream, file, batch, batch-ended, dispatch, told,
-                             step, coming, going (objects that no record names)
+                             step, coming, going (objects that no record names),
+                             rest (pieces of erased bodies)
     family   (family, name)  lists: a team's jobs, batches, files; an endpoint's dispatches
     lines    (line_of, line) a batch's jobs by state
 

@@ -42,8 +42,9 @@ class DocumentWorkload(Workload):
     @override
     async def due(self, pool: str) -> list[Due]:
         keys = agenda(self._table, "accepted", "deadline")
-        waiting = [job async for job in jobs_behind(self._table, keys) if _waits(job, pool)]
-        return by_minutes(waiting)
+        # One that has just moved may be in both.
+        waiting = {job.id: job async for job in jobs_behind(self._table, keys) if _waits(job, pool)}
+        return by_minutes(waiting.values())
 
     async def _counted(self, lane: Lane) -> Backlog | None:
         item = await self._table.get(Key(PARTITION, str(lane)))

@@ -1,6 +1,5 @@
 """Batches in a PostgreSQL database, and the jobs that are their lines."""
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
@@ -13,12 +12,10 @@ from headpond.adapters.postgres.database import Database
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
 from headpond.domain.job import BatchId, Job, JobId, JobState
-from headpond.domain.stored import job_of, readable
+from headpond.domain.stored import job_of, readable, readable_batch
 from headpond.domain.webhook_event import batch_event
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 from headpond.ports.jobs import Bodies
-
-log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Batch).decode
@@ -115,13 +112,4 @@ async def _swap(connection: Connection, after: Batch) -> bool:
 
 
 def _batches(rows: Iterable[Row]) -> list[Batch]:
-    return [batch for (record,) in rows if (batch := _readable(record)) is not None]
-
-
-def _readable(record: str) -> Batch | None:
-    """The record, None for one of a newer release or a damaged one: others are not to suffer."""
-    try:
-        return _decode(record)
-    except msgspec.MsgspecError:
-        log.exception("the record of a batch cannot be read: %s", record[:200])
-        return None
+    return [batch for (record,) in rows if (batch := readable_batch(record)) is not None]

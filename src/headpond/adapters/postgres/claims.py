@@ -9,15 +9,12 @@ from headpond.adapters.postgres.database import Database
 from headpond.adapters.postgres.jobs import swap
 from headpond.adapters.postgres.lanes import Received, held
 from headpond.adapters.postgres.queue import give_back
-from headpond.domain.claim import Begin, Drop, End, judge
+from headpond.domain.claim import ASIDE_S, Begin, Drop, End, judge
 from headpond.domain.job import JobId
 from headpond.domain.stored import readable, record_of
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.queue import Lease
-
-ASIDE_S = 600.0
-"""How long the message of a record that cannot be read stays hidden."""
 
 LOOKS = 5
 """How often a record is read that changes while it is claimed. Then its lease is left to lapse."""

@@ -1,7 +1,6 @@
 """Batches in a SQLite file, and the jobs that are their lines."""
 
 import json
-import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -15,12 +14,10 @@ from headpond.adapters.sqlite.database import Database
 from headpond.domain.batch import Batch, RunnerName
 from headpond.domain.file import FileId
 from headpond.domain.job import BatchId, Job, JobId, JobState
-from headpond.domain.stored import job_of, readable
+from headpond.domain.stored import job_of, readable, readable_batch
 from headpond.domain.webhook_event import batch_event
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 from headpond.ports.jobs import Bodies
-
-log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Batch).decode
@@ -132,13 +129,4 @@ def _swap(connection: sqlite3.Connection, after: Batch) -> bool:
 
 
 def _batches(cursor: sqlite3.Cursor) -> list[Batch]:
-    return [batch for (record,) in cursor if (batch := _readable(record)) is not None]
-
-
-def _readable(record: str) -> Batch | None:
-    """The record, None for one of a newer release or a damaged one: others are not to suffer."""
-    try:
-        return _decode(record)
-    except msgspec.MsgspecError:
-        log.exception("the record of a batch cannot be read: %s", record[:200])
-        return None
+    return [batch for (record,) in cursor if (batch := readable_batch(record)) is not None]

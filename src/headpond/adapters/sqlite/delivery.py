@@ -15,7 +15,7 @@ from headpond.adapters.sqlite import lanes as messages
 from headpond.adapters.sqlite import records
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.queue import once_ready
-from headpond.domain.claim import Begin, Drop, End, Sweep, judge
+from headpond.domain.claim import ASIDE_S, Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
@@ -25,9 +25,6 @@ from headpond.ports.jobs import Added, Existing, NewJob
 from headpond.ports.queue import Lease, message_of
 
 NOTHING = records.Found(0, None, b"")
-
-ASIDE_S = 600.0
-"""How long the message of a record that cannot be read stays hidden."""
 
 
 class SqliteDelivery(Delivery):
