@@ -51,11 +51,3 @@ class MessageLookupSuite:
         await queue.ack([first])
         await queue.drop([second])
         assert len(await queue.missing([message("a"), message("b")])) == 2
-
-    async def test_of_two_messages_with_one_ticket_one_is_enough(
-        self, queue: SearchableQueue
-    ) -> None:
-        await queue.send([message("a")])
-        await queue.send([message("a")])
-        await queue.ack(await queue.receive([message("a").lane], limit=1, lease_s=10))
-        assert await queue.missing([message("a")]) == []

@@ -4,8 +4,8 @@ What this process calls while a call is under way goes out together in the next 
 connection serves many callers, and with `appendfsync always` they share an fsync.
 
 A call that finds its connection broken is made once more, as after a restart of the server. So a
-script may run twice, and each must bear that: of a message that was sent twice, the ticket tells
-the double; one that was handed out to nobody comes again when its lease lapses.
+script may run twice, and each must bear that: a message that is sent twice is one; what was handed
+out to nobody comes again when its lease lapses.
 """
 
 import asyncio

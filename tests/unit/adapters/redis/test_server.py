@@ -66,6 +66,16 @@ async def test_a_server_that_is_gone_is_unavailable_and_used_again_once_it_is_ba
     assert (await queue.depth(BATCH)).ready == 1
 
 
+async def test_a_message_whose_answer_was_lost_is_sent_again_and_is_one(queue: RedisQueue) -> None:
+    await queue.send([message("a"), message("b")])
+    (lease,) = await queue.receive([BATCH], limit=1, lease_s=10)
+    await queue.send([message("a"), message("b")])
+    depth = await queue.depth(BATCH)
+    assert (depth.ready, depth.leased) == (1, 1)
+    assert await queue.extend([lease], lease_s=10) == [lease]
+    assert names(await queue.receive([BATCH], limit=9, lease_s=10)) == ["b"]
+
+
 async def test_a_waiting_receiver_is_woken_after_the_server_was_away(
     daemon: Daemon, queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
