@@ -32,7 +32,7 @@ CANCELLED_GRACE_S = 5.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to wait for a connection, and for a statement. Seconds."""
+    """How long to connect, and to wait for a statement or for one's turn. Seconds."""
 
     connect_s: float = 5.0
     statement_s: float = 15.0
@@ -108,8 +108,14 @@ async def connect(url: str, limits: Limits, *, synced: bool = True) -> Connectio
         return cast("Connection", await with_settings)
     except REFUSED as error:
         raise SettingsError(f"store: the PostgreSQL server says: {error}.") from error
-    except (asyncpg.ClientConfigurationError, ValueError) as error:
+    except asyncpg.ClientConfigurationError as error:
         raise SettingsError(f"store: this URL cannot be used: {error}.") from error
+    except ValueError as error:  # whose words may have a piece of the password
+        message = (
+            "store: this URL cannot be used: write the port as a number, and what is special in "
+            "user and password by its code, such as %2F for /."
+        )
+        raise SettingsError(message) from error
     except FAILURES as error:
         raise translated(error) from error
 
@@ -173,16 +179,20 @@ class Pool:
     """Up to `size` connections, opened when they are needed; one that broke is never used again."""
 
     def __init__(
-        self, connect: "Callable[[], asyncio.Future[Connection] | Any]", size: int
+        self,
+        connect: "Callable[[], asyncio.Future[Connection] | Any]",
+        size: int,
+        wait_s: float,
     ) -> None:
         self._connect = connect
+        self._wait_s = wait_s
         self._free = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
         """One for the length of the context. Raises as `connect` does."""
-        async with self._free:
+        async with self._turn():
             connection = self._take() or await self._connect()
             try:
                 yield connection
@@ -194,6 +204,19 @@ class Pool:
                 raise
             else:
                 self._keep(connection, sound=True)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free.acquire()
+        except TimeoutError as error:
+            message = "The store does not answer: many wait for it already."
+            raise Unavailable(message, code="store_unavailable") from error
+        try:
+            yield
+        finally:
+            self._free.release()
 
     async def close(self) -> None:
         """Close those that are not in use."""

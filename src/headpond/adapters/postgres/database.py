@@ -50,8 +50,9 @@ class Database:
     def __init__(self, url: str, *, connections: int = 4, limits: Limits | None = None) -> None:
         self._url = url
         self._limits = limits or Limits()
-        self._synced = Pool(self._connect, connections)
-        self._quick = Pool(self._connect_unsynced, connections)
+        wait_s = self._limits.statement_s
+        self._synced = Pool(self._connect, connections, wait_s)
+        self._quick = Pool(self._connect_unsynced, connections, wait_s)
         self._groups = Groups(self._commit)
         self.bells = Bells(self._tell, self._connect_unsynced)
         self.vacuum = vacuum.Vacuum(self._connect_to_vacuum)

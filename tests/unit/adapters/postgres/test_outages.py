@@ -222,7 +222,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 @pytest.mark.parametrize(
     ("ending", "words"),
-    [("/nowhere", "nowhere"), ("/postgres?sslmode=nonsense", "cannot be used")],
+    [("/nowhere", "nowhere"), ("/postgres?sslmode=nonsense", "sslmode")],
 )
 async def test_a_url_that_cannot_work_is_a_setting_to_put_right(
     postgres: PostgresServer, ending: str, words: str
@@ -231,6 +231,37 @@ async def test_a_url_that_cannot_work_is_a_setting_to_put_right(
     with pytest.raises(SettingsError, match=words):
         await wrong.open()
     await wrong.close()
+
+
+async def test_a_password_that_is_not_quoted_is_told_to_nobody() -> None:
+    wrong = Database("postgresql://u:geheim#x@127.0.0.1/postgres")
+    with pytest.raises(SettingsError, match="by its code") as raised:
+        await wrong.open()
+    assert "geheim" not in str(raised.value)
+    await wrong.close()
+
+
+async def test_nobody_waits_for_long_behind_others(postgres: PostgresServer) -> None:
+    database = Database(postgres.url, connections=1, limits=Limits(statement_s=0.5))
+    await database.open()
+    held = asyncio.Event()
+
+    async def hold(connection: Connection) -> None:
+        del connection
+        await held.wait()
+
+    holding = asyncio.create_task(database.on_connection(hold))
+    await asyncio.sleep(0)
+    behind = await asyncio.gather(
+        *(database.on_connection(hold) for _ in range(9)), return_exceptions=True
+    )
+    assert {str(error) for error in behind} == {
+        "The store does not answer: many wait for it already."
+    }
+    held.set()
+    await holding
+    assert await database.read("get_job", "x") == []
+    await database.close()
 
 
 async def test_a_character_that_cannot_be_stored_is_the_requests_fault(database: Database) -> None:
