@@ -100,8 +100,8 @@ class Queue(Protocol):
 
         The module's page says which of a lane are chosen; the answer may hold them in any order.
         With nothing ready, waits up to `wait_s` seconds for the first. A message whose lease
-        lapsed, or whose delay has passed, is ready in its place in the order of sending. Once that
-        was seen it stays so, and ready is ready, even if the clock jumps back.
+        lapsed, or whose delay has passed, is ready in its place in the order of sending. Once a
+        receive has come upon that it stays so, and ready is ready, even if the clock jumps back.
         """
         ...
 
