@@ -1,6 +1,6 @@
-"""Delivery keeps its contract on Cosmos DB, and our emulator answers as another one does.
+"""Our emulator of Cosmos DB answers as another one does.
 
-The store's own suites run in `test_documents.py`. The other emulator, an npm package, knows neither
+The store's suites run in `test_documents.py`. The other emulator, an npm package, knows neither
 atomic batches nor their etags, and nothing of what is not there, so it shows the rest.
 """
 
@@ -11,59 +11,14 @@ from typing import Any
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from typing_extensions import override
 
 from headpond.adapters.azure import queries
-from headpond.adapters.azure.account import PARTITIONED_BY, POLICY, Place
+from headpond.adapters.azure.account import PARTITIONED_BY, POLICY
 from headpond.adapters.azure.container import Container, Refused, create
 from headpond.adapters.azure.documents import AFTER, Document, Json, read, written
-from headpond.adapters.azure.table import open_table
-from headpond.adapters.documents.audit import DocumentAudit
-from headpond.adapters.documents.bodies import DocumentBodies
-from headpond.adapters.documents.jobs import DocumentJobStore
-from headpond.adapters.documents.table import Key, Table
-from headpond.adapters.memory.queue import MemoryQueue
-from headpond.testing.clocks import ManualClock
-from headpond.testing.delivery_suite import DeliverySuite, Stage, two_steps
+from headpond.adapters.documents.table import Key
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.npm_cosmos import npm_cosmos
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def table() -> AsyncIterator[Table]:
-    async with (
-        cosmos_server(Cosmos()) as cosmos,
-        open_table(Place(cosmos.url, "tests", "pond", KEY)) as table,
-    ):
-        yield table
-
-
-@pytest.fixture
-async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:
-    store = DocumentJobStore(table, clock, DocumentBodies(table, clock))
-    yield store
-    await store.close()
-
-
-class TestTwoStepDeliveryOnCosmos(DeliverySuite):
-    @pytest.fixture
-    @override
-    async def stage(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, clock: ManualClock, table: Table, jobs: DocumentJobStore
-    ) -> Stage:
-        queue = MemoryQueue(clock)
-        return Stage(
-            two_steps(jobs, queue, clock),
-            jobs,
-            queue,
-            DocumentAudit(table, DocumentBodies(table, clock)),
-            clock,
-        )
 
 
 @pytest.fixture(params=["ours", "npm"])

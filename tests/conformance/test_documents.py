@@ -46,6 +46,8 @@ from headpond.settings import PoolSettings
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage, a_dead_job
+from headpond.testing.delivery_suite import DeliverySuite, Stage
+from headpond.testing.delivery_suite import two_steps as two_steps_on
 from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
@@ -151,6 +153,19 @@ async def stays_behind(table: Table, monkeypatch: pytest.MonkeyPatch, kind: str)
             yield key
 
     monkeypatch.setattr(table, "look", lagging)
+
+
+@pytest.mark.parametrize("table", ["firestore", "cosmos"], indirect=True)
+@pytest.mark.no_cover  # that of DynamoDB, with its own queue, covers what they share
+class TestTwoStepDeliveryOnDocuments(DeliverySuite):
+    @pytest.fixture
+    @override
+    async def stage(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, clock: ManualClock, table: Table, bodies: DocumentBodies, jobs: DocumentJobStore
+    ) -> Stage:
+        queue = MemoryQueue(clock)
+        audit = DocumentAudit(table, bodies)
+        return Stage(two_steps_on(jobs, queue, clock), jobs, queue, audit, clock)
 
 
 class TestDocumentJobStore(JobStoreSuite):
