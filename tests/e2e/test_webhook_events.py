@@ -71,7 +71,7 @@ class Pond:
         self._engine.fault = fault
 
     async def heard(self, *types: EventType) -> dict[EventType, tuple[Any, Exchange]]:
-        """Just these events, verified, in whichever order they come; there may be more of before."""
+        """These events, verified, in whichever order they come; some of before may come too."""
         self._known |= set(types)
         found: dict[EventType, tuple[Any, Exchange]] = {}
         while not found.keys() >= set(types):
