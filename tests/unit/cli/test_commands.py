@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,31 @@ def test_what_a_start_would_refuse_is_found_by_the_check(
     done = headpond("config", "check", "--config", str(file))
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith(f"error: {file}, {told}")
+
+
+@pytest.mark.parametrize(
+    ("module", "setting", "told"),
+    [
+        ("asyncpg", ("STORE", "postgresql://h/d"), "A store in PostgreSQL"),
+        ("redis", ("QUEUE", "redis+cluster://h"), "What the settings put in Redis"),
+        ("aiobotocore", ("QUEUE", "sqs://r/p"), "A queue on SQS"),
+        ("kubernetes_asyncio", ("POOLS__A__FLEET", "kubernetes://n/d"), "A fleet on Kubernetes"),
+        ("jwt", ("AUTH__JWT__JWKS", "https://x"), "Checking tokens of an identity provider"),
+        ("xllamacpp", ("HOME", "x"), "The embedded engine"),
+    ],
+)
+def test_an_extra_that_is_missing_is_found_by_the_check(
+    headpond: Headpond,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    setting: tuple[str, str],
+    told: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    variable, value = setting
+    done = headpond("config", "check", **{f"HEADPOND_{variable}": value})
+    assert done.status == 2
+    assert f": {told} needs an extra" in done.err
 
 
 def test_a_check_opens_nothing_and_tells_all_at_once(headpond: Headpond, tmp_path: Path) -> None:
