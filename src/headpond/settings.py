@@ -52,7 +52,12 @@ class PoolSettings(Section, frozen=True):
     engine: EngineSettings = EngineSettings()
     models: Annotated[
         tuple[str, ...],
-        Meta(description="Models that the pool serves; the first one is its default"),
+        Meta(
+            description="Models that the pool serves; the first one is its default. With none, it "
+            "takes jobs for any model, which wait for ever where the engine has none of that name; "
+            "`headpond up` asks the engine for its models. Without `engine.url` it is the file of "
+            "`engine.gguf` by its name, or else the example, beside which no other may be listed"
+        ),
     ] = ()
     model_version: Annotated[
         str | None,

@@ -106,6 +106,7 @@ async def _admit(settings: Settings) -> None:
 
     A store that is away is theirs to wait for.
     """
+    catalogue_of(settings)
     tokens = settings.auth.jwt is not None
     with contextlib.suppress(Unavailable):
         async with open_store(settings) as store:

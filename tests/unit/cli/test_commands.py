@@ -67,6 +67,7 @@ def test_settings_are_checked_and_shown(headpond: Headpond, tmp_path: Path) -> N
         ("archive: {redact: 'nomod:f'}", "line 1: archive.redact: cannot load 'nomod:f': "),
         ("batches: {files: 'ftp://x'}", "line 1: batches.files: 'ftp://x' cannot be used: "),
         ("auth: {jwt: {jwks: 'http://x'}}", "line 1: auth.jwt.jwks is 'http://x'; it must be a "),
+        ("pools:\n  a: {models: [m]}", "line 2: a pool with the models m needs engine.url or engi"),
         ("pools: {a: {engine: {gguf: /no}}}", "line 1: engine.gguf: cannot read /no: No such file"),
     ],
 )
@@ -244,6 +245,17 @@ def test_a_worker_that_cannot_run_says_why(
     done = headpond("worker", **environ)
     assert (done.status, done.out) == (2, "")
     assert told in done.err
+
+
+@pytest.mark.parametrize("process", ["up", "gateway", "worker"])
+def test_no_other_model_is_answered_by_the_example(headpond: Headpond, process: str) -> None:
+    port = () if process == "worker" else ("--port", "0")
+    done = headpond(process, *port, HEADPOND_POOLS__DEFAULT__MODELS="[product-categories, m]")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "error: a pool with the models product-categories, m needs engine.url or engine.gguf: "
+        "without them it serves the example, whose model is product-categories.\n"
+    )
 
 
 def test_options_of_up_need_the_pool_that_they_are_about(headpond: Headpond) -> None:
