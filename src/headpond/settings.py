@@ -54,7 +54,7 @@ class PoolSettings(Section, frozen=True):
         tuple[str, ...],
         Meta(
             description="Models that the pool serves; the first one is its default. With none, it "
-            "takes jobs for any model, which wait for ever where the engine has none of that name; "
+            "takes jobs for any model, which wait where the engine has none of that name; "
             "`headpond up` asks the engine for its models. Without `engine.url` it is the file of "
             "`engine.gguf` by its name, or else the example, beside which no other may be listed"
         ),

@@ -245,6 +245,11 @@ async def test_the_operators_fault_buries_nothing() -> None:
     async with working(pond.worker(engine)):
         jobs = await pond.ended(*ids)
     assert {(job.state, job.attempts) for job in jobs} == {(JobState.SUCCEEDED, 1)}
+    told = pond.ear.heard(DutyFailed)
+    assert {(fact.duty, fact.error) for fact in told} == {
+        ("engine", "Unavailable('scripted: HTTP 401')")
+    }
+    assert len(told) < 100, "once a minute"
 
 
 @virtually
