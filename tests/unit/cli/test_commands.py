@@ -14,7 +14,9 @@ from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.cli import command_line
+from headpond.cli.remote import client_of
 from headpond.domain.job import JobId
+from headpond.errors import Unauthenticated
 from headpond.testing.dead_letters_suite import a_dead_job
 from headpond.testing.records import new_job
 from tests.command_line import Headpond
@@ -190,6 +192,24 @@ def test_every_command_that_reads_the_settings_takes_a_home() -> None:
     ]
     assert len(reading) > 30
     assert [name for name, names in reading if "home" not in names] == []
+
+
+def test_more_than_is_listed_is_told(headpond: Headpond, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    asyncio.run(_bury(tmp_path / "home"))
+    headpond("dead", "discard", "--all")
+    ids = [job["id"] for job in json.loads(headpond("audit", "list", "--json").out)]
+    assert len(ids) > 1
+    first = headpond("audit", "list", "--limit", "1", "--json")
+    assert [job["id"] for job in json.loads(first.out)] == ids[:1]
+    assert first.err == "The oldest 1; there are more: --limit, --since.\n"
+    assert headpond("audit", "list", "--limit", str(len(ids))).err == ""
+
+
+async def test_who_sends_no_key_is_told_where_it_goes() -> None:
+    with pytest.raises(Unauthenticated, match=r"^Send it\. HEADPOND_API_KEY holds the key\.$"):
+        async with client_of("http://127.0.0.1:9"):
+            raise Unauthenticated("Send it", code="missing_api_key")
 
 
 def test_an_empty_audit_log_is_listed_and_exported(headpond: Headpond, tmp_path: Path) -> None:
