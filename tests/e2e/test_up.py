@@ -141,7 +141,7 @@ async def test_what_gateway_and_workers_lack_is_told_once(tmp_path: Path) -> Non
     )
     _, told = await process.communicate()
     assert process.returncode == 2
-    assert told.count(b"needs an extra") == len(told.splitlines()) == 1
+    assert told.count(b"needs the extra postgres") == len(told.splitlines()) == 1
 
 
 async def test_gateway_and_worker_run_on_their_own(engine: FakeEngine, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_an_extra_that_is_missing_is_found_by_the_check(
     variable, value = setting
     done = headpond("config", "check", **{f"HEADPOND_{variable}": value})
     assert done.status == 2
-    assert f": {told} needs an extra" in done.err
+    assert f": {told} needs the extra " in done.err
 
 
 def test_a_check_opens_nothing_and_tells_all_at_once(headpond: Headpond, tmp_path: Path) -> None:
