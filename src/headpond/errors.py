@@ -139,5 +139,8 @@ class MissingExtra(HeadpondError):
     """An optional dependency is not installed; the message holds the command that installs it."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs an extra: pip install 'headpond[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the extra {extra}. In the checkout of Headpond: "
+            f"pip install '.[{extra}]', or with uv: uv sync --extra {extra}"
+        )
         self.extra = extra

@@ -18,6 +18,8 @@ Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Weight = Annotated[float, Meta(ge=0.01, le=100)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+MaybeSecret = Annotated[str, Meta(extra={"secret": True})]
+"""Text that may be a key, so that none of its kind is shown."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +52,12 @@ class PoolSettings(Section, frozen=True):
     engine: EngineSettings = EngineSettings()
     models: Annotated[
         tuple[str, ...],
-        Meta(description="Models that the pool serves; the first one is its default"),
+        Meta(
+            description="Models that the pool serves; the first one is its default. With none, it "
+            "takes jobs for any model, which wait where the engine has none of that name; "
+            "`headpond up` asks the engine for its models. Without `engine.url` it is the file of "
+            "`engine.gguf` by its name, or else the example, beside which no other may be listed"
+        ),
     ] = ()
     model_version: Annotated[
         str | None,
@@ -269,8 +276,11 @@ class ArchiveSettings(Section, frozen=True):
     ] = None
     keep_s: Annotated[Keep, Meta(description="Seconds that days are kept; null for ever")] = None
     options: Annotated[
-        dict[str, str],
-        Meta(description="What else the object store has to know, as obstore names it"),
+        dict[str, MaybeSecret],
+        Meta(
+            description="What else the object store has to know, as obstore names it. A file holds "
+            "keys, secrets, tokens and passwords as references only; `config show` masks all values"
+        ),
     ] = {}
 
 
@@ -307,7 +317,8 @@ class BatchSettings(Section, frozen=True):
         ),
     ] = None
     options: Annotated[
-        dict[str, str], Meta(description="What else it has to know, as obstore names it")
+        dict[str, MaybeSecret],
+        Meta(description="What else it has to know; like `archive.options`"),
     ] = {}
     max_lines: Annotated[int, Meta(ge=1, le=100_000, description="Most requests of one batch")] = (
         50_000

@@ -23,12 +23,18 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def good_file(tmp_path: Path) -> Path:
+    path = tmp_path / "good.jsonl"
+    path.write_bytes(jsonl([chat_line("a")]))
+    return path
+
+
 async def test_a_batch_is_submitted_awaited_and_its_results_written(
     commands: Commands, file: Path, tmp_path: Path
 ) -> None:
     done = await commands("batch", "submit", str(file), "--wait")
-    assert done.status == 0
-    assert done.out.splitlines()[-1] == "2 of 3 completed, 1 failed"
+    assert (done.status, done.out.splitlines()[-1]) == (1, "2 of 3 completed, 1 failed")
     batch_id = done.err.split()[0]
     shown = json.loads((await commands("batch", "show", batch_id, "--json")).out)
     assert (shown["status"], shown["completion_window"]) == ("completed", "24h")
@@ -40,6 +46,13 @@ async def test_a_batch_is_submitted_awaited_and_its_results_written(
     assert batch_id in (await commands("batch", "list")).out
     (listed,) = json.loads((await commands("batch", "list", "--json")).out)
     assert listed == shown
+
+
+async def test_a_batch_whose_requests_all_succeed_ends_well(
+    commands: Commands, good_file: Path
+) -> None:
+    done = await commands("batch", "submit", str(good_file), "--wait")
+    assert (done.status, done.out.splitlines()[-1]) == (0, "1 of 1 completed, 0 failed")
 
 
 async def test_a_batch_is_cancelled(commands: Commands, file: Path, running: Running) -> None:

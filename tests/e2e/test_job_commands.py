@@ -37,7 +37,9 @@ async def test_a_prompt_is_submitted_and_its_answer_shown(commands: Commands) ->
     job_id = done.out.split()[0]
     shown = json.loads((await commands("get", job_id, "--json")).out)
     assert (shown["status"], shown["text"]) == ("succeeded", "echo: Echo.")
-    assert job_id in (await commands("jobs", "--state", "succeeded")).out
+    listed = await commands("jobs", "--state", "succeeded")
+    assert (job_id in listed.out, listed.err) == (True, "")
+    assert "The newest 1; there may be more" in (await commands("jobs", "--limit", "1")).err
 
 
 @asynccontextmanager

@@ -127,6 +127,21 @@ async def test_a_gateway_for_others_needs_keys(tmp_path: Path) -> None:
     assert done.status == 2
     assert "Create a key with `headpond keys create`" in done.err
     assert done.err.count("error:") == 1
+    assert len(done.err.splitlines()) == 1, "nothing was started"
+
+
+async def test_what_gateway_and_workers_lack_is_told_once(tmp_path: Path) -> None:
+    here = {"HEADPOND_STORE": "postgresql://localhost/x", "HEADPOND_HOME": str(tmp_path)}
+    program = "import sys; sys.modules['asyncpg'] = None; from headpond.cli import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", program, "up", "--port", "0", "--engine", "http://127.0.0.1:9"),
+        env=environment(here),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await process.communicate()
+    assert process.returncode == 2
+    assert told.count(b"needs the extra postgres") == len(told.splitlines()) == 1
 
 
 async def test_gateway_and_worker_run_on_their_own(engine: FakeEngine, tmp_path: Path) -> None:

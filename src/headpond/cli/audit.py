@@ -47,8 +47,10 @@ def list_entries(
     as_json: JsonOption = False,
 ) -> None:
     """List jobs that ended, in the order in which they did."""
-    query = _query(team, model, since, until, limit)
-    found = run(_listed(config, query))
+    found = run(_listed(config, _query(team, model, since, until, limit + 1)))
+    if len(found) > limit:
+        note(f"The oldest {limit}; there are more: --limit, --since.")
+        del found[limit:]
     if as_json:
         show_json(found)
         return

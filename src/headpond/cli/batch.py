@@ -164,7 +164,8 @@ def _show(batch: RemoteBatch, *, as_json: bool) -> None:
         show_json(batch)
     else:
         _describe(batch)
-    if batch.status.ended and batch.status is not BatchStatus.COMPLETED:
+    worked = batch.status is BatchStatus.COMPLETED and not batch.request_counts.failed
+    if batch.status.ended and not worked:
         raise typer.Exit(Exit.FAILED)
 
 

@@ -18,7 +18,8 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say whether the settings are right, and if not, what is wrong and where."""
     loaded = load_settings(config)
     complaints = [
-        f"{origin_of(loaded.written, place)}: {error}" for place, error in refusals(loaded.settings)
+        f"{origin_of(loaded.written, place) or 'default'}: {error}"
+        for place, error in refusals(loaded.settings)
     ]
     if complaints:
         raise SettingsError("\n".join(complaints))

@@ -97,6 +97,8 @@ def jobs(
 ) -> None:
     """List the newest jobs."""
     listed = run(_jobs(url, state, limit))
+    if len(listed) == limit:
+        note(f"The newest {limit}; there may be more: --limit, --state.")
     if as_json:
         show_json(listed)
         return

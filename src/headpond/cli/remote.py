@@ -9,7 +9,7 @@ import typer
 
 from headpond.client import Client
 from headpond.configuration.environment import API_KEY, URL
-from headpond.errors import Unavailable
+from headpond.errors import Unauthenticated, Unavailable
 from headpond.settings import GatewaySettings
 
 UrlOption = Annotated[
@@ -25,6 +25,9 @@ async def client_of(url: str) -> AsyncGenerator[Client]:
     async with Client(url, os.environ.get(API_KEY) or None) as client:
         try:
             yield client
+        except Unauthenticated as error:
+            message = f"{error.message.rstrip('.')}. {API_KEY} holds the key."
+            raise Unauthenticated(message, code=error.code) from error
         except Unavailable as error:
             if error.code != "gateway_unreachable":
                 raise

@@ -1,6 +1,7 @@
 """`headpond up`."""
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +14,12 @@ from headpond.cli.gateway import bound_to
 from headpond.cli.options import ColdStartOption, ConfigOption, JsonOption, load_settings
 from headpond.configuration.environment import API_KEY, CONFIG, variable_of
 from headpond.demo.files import EXAMPLE_MODEL, EXAMPLE_PROMPT
-from headpond.errors import SettingsError
+from headpond.errors import SettingsError, Unavailable
 from headpond.processes.child import Exit
 from headpond.processes.loop import run
 from headpond.processes.stopping import Stopping
 from headpond.processes.supervisor import Plan, Supervisor
+from headpond.services.authentication import require_safe_binding
 from headpond.settings import Settings
 from headpond.wiring.engines import catalogue_of, models_at
 from headpond.wiring.stores import open_store
@@ -83,6 +85,7 @@ async def _up(settings: Settings, options: dict[str, str], plan: Plan, *, as_jso
     options = options | await _discovered(settings)
     settings = load_settings(None, options).settings
     supervisor = Supervisor(settings, {**os.environ, **options}, plan)
+    await _admit(settings)
     async with supervisor.running(stopping) as refused:
         asked = asyncio.create_task(stopping.asked.wait())
         ready = asyncio.create_task(supervisor.ready())
@@ -96,6 +99,18 @@ async def _up(settings: Settings, options: dict[str, str], plan: Plan, *, as_jso
         ready.cancel()
         asked.cancel()
     return Exit.DONE if stopping.asked.is_set() else Exit.REFUSED
+
+
+async def _admit(settings: Settings) -> None:
+    """Raises what gateway and workers would refuse alike, or the gateway alone, before they start.
+
+    A store that is away is theirs to wait for.
+    """
+    catalogue_of(settings)
+    tokens = settings.auth.jwt is not None
+    with contextlib.suppress(Unavailable):
+        async with open_store(settings) as store:
+            await require_safe_binding(settings.gateway.host, store.keys, tokens=tokens)
 
 
 async def _discovered(settings: Settings) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from headpond.configuration.references import with_marks
 from headpond.configuration.rules import Complaint
-from headpond.configuration.written import Leaf, Table, find
+from headpond.configuration.written import Leaf, Path, Table, find
 
 MARK = "\0"
 """Stands for a reference; no text of YAML has it."""
@@ -17,13 +17,30 @@ KEYS = {
     ("store",): re.compile(r"cosmos://[^?]*\?(?:.*&)?key=(?P<key>[^&]*)"),
     ("queue",): re.compile(r"servicebus://[^:@]*:(?P<key>[^?#]*)@"),
 }
+WHOLE = re.compile(r"(?P<key>.*)", re.DOTALL)
+
+
+OPTIONS = (("archive", "options"), ("batches", "options"))
+SECRET = re.compile(r".*(key|secret|token|password)(_base64)?", re.IGNORECASE)
+"""Names of options that hold a secret: not `aws_access_key_id`, not a file with a token."""
 
 
 def literal_keys(table: Table) -> Iterator[Complaint]:
     """Every key that is no reference, whole; text around one may be a part of it."""
-    for path, form in KEYS.items():
+    for path, form in _places(table):
         written = find(table, path)
         if isinstance(written, Leaf) and isinstance(written.value, str):
             found = form.match(with_marks(written.value, MARK))
             if found and found["key"] != MARK:
                 yield path, "the key must be a reference, like ${KEY} or ${file:PATH}"
+
+
+def _places(table: Table) -> Iterator[tuple[Path, re.Pattern[str]]]:
+    """Where a key may stand, and in which form."""
+    yield from KEYS.items()
+    for path in OPTIONS:
+        options = find(table, path)
+        if isinstance(options, Table):
+            yield from (
+                ((*path, name), WHOLE) for name in options.entries if SECRET.fullmatch(name)
+            )

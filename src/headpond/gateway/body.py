@@ -77,7 +77,7 @@ class BodyReader:
         return b"".join(chunks)
 
     def _too_large(self) -> InvalidRequest:
-        message = f"The body is larger than {self._max_bytes} bytes."
+        message = f"The body is larger than {self._max_bytes} bytes (gateway.max_body_bytes)."
         return InvalidRequest(message, code="body_too_large", status=413)
 
     def decode(self, body: bytes, decoder: msgspec.json.Decoder[T]) -> T:

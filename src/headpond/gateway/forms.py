@@ -78,7 +78,7 @@ class Upload:
             raise InvalidRequest(message, code="request_timeout", status=408) from error
 
     def _too_large(self) -> InvalidRequest:
-        message = f"The file is larger than {self._max_file_bytes} bytes."
+        message = f"The file is larger than {self._max_file_bytes} bytes (batches.max_file_bytes)."
         return InvalidRequest(message, code="file_too_large", param="file", status=413)
 
 

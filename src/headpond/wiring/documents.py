@@ -21,7 +21,6 @@ from headpond.adapters.documents.table import Table
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.local.blobs import LocalBlobs
 from headpond.adapters.memory.buckets import MemoryBuckets
-from headpond.errors import MissingExtra
 from headpond.ports.clock import Clock
 from headpond.ports.objects import ObjectStore
 from headpond.ports.queue import Queue
@@ -33,15 +32,13 @@ from headpond.wiring.stores import Store, home_of, two_steps
 async def dynamodb_store(
     settings: Settings, clock: Clock, queue: Queue, objects: ObjectStore | None
 ) -> AsyncGenerator[Store]:
-    """A table of DynamoDB, for as long as the context lasts. Raises SettingsError, MissingExtra.
+    """A table of DynamoDB, for as long as the context lasts. Raises SettingsError.
 
     Large bodies go to `objects`.
     """
-    try:
-        from headpond.adapters.aws.calls import place_of
-        from headpond.adapters.aws.table import open_table
-    except ImportError as error:
-        raise MissingExtra("aws", "A store in DynamoDB") from error
+    from headpond.adapters.aws.calls import place_of
+    from headpond.adapters.aws.table import open_table
+
     async with (
         open_table(place_of(settings.store)) as table,
         _store(table, settings, clock, queue, objects) as store,
@@ -54,11 +51,9 @@ async def firestore_store(
     settings: Settings, clock: Clock, queue: Queue, objects: ObjectStore | None
 ) -> AsyncGenerator[Store]:
     """A collection of Firestore, likewise."""
-    try:
-        from headpond.adapters.gcp.places import place_of
-        from headpond.adapters.gcp.table import open_table
-    except ImportError as error:
-        raise MissingExtra("gcp", "A store in Firestore") from error
+    from headpond.adapters.gcp.places import place_of
+    from headpond.adapters.gcp.table import open_table
+
     async with (
         open_table(place_of(settings.store)) as table,
         _store(table, settings, clock, queue, objects) as store,
@@ -71,11 +66,9 @@ async def cosmos_store(
     settings: Settings, clock: Clock, queue: Queue, objects: ObjectStore | None
 ) -> AsyncGenerator[Store]:
     """A container of Cosmos DB, likewise."""
-    try:
-        from headpond.adapters.azure.account import place_of
-        from headpond.adapters.azure.table import open_table
-    except ImportError as error:
-        raise MissingExtra("azure", "A store in Cosmos DB") from error
+    from headpond.adapters.azure.account import place_of
+    from headpond.adapters.azure.table import open_table
+
     async with (
         open_table(place_of(settings.store)) as table,
         _store(table, settings, clock, queue, objects) as store,

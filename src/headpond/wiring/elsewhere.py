@@ -14,6 +14,7 @@ from headpond.ports.objects import ObjectStore
 from headpond.ports.queue import MessageLookup, Queue
 from headpond.ports.streams import TokenStreams
 from headpond.settings import Settings
+from headpond.wiring.extras import require_for
 
 if TYPE_CHECKING:
     from headpond.adapters.redis.server import RedisServer
@@ -42,17 +43,18 @@ class Elsewhere:
     async def queue(self) -> ApartQueue | None:
         """The queue, where it is not that of the store."""
         url = self._settings.queue
-        match (url or "").partition("://")[0]:
-            case "":
-                return None
+        if url is None:
+            return None
+        require_for(url)
+        match url.partition("://")[0]:
             case "sqs":
-                return ApartQueue(queue=await self._sqs(str(url)))
+                return ApartQueue(queue=await self._sqs(url))
             case "pubsub":
-                return ApartQueue(queue=await self._pubsub(str(url)))
+                return ApartQueue(queue=await self._pubsub(url))
             case "servicebus":
-                return ApartQueue(queue=await self._servicebus(str(url)))
+                return ApartQueue(queue=await self._servicebus(url))
             case _:
-                server = await self._server(str(url))
+                server = await self._server(url)
                 from headpond.adapters.redis.queue import RedisQueue
 
                 redis = RedisQueue(server, self._clock)
@@ -105,28 +107,22 @@ class Elsewhere:
         return RedisBuckets(server, self._clock)
 
     async def _sqs(self, url: str) -> Queue:
-        try:
-            from headpond.adapters.aws import calls, queue
-        except ImportError as error:
-            raise MissingExtra("aws", "A queue on SQS") from error
+        from headpond.adapters.aws import calls, queue
+
         return await self._stack.enter_async_context(
             queue.open_queue(calls.place_of(url), self._clock)
         )
 
     async def _pubsub(self, url: str) -> Queue:
-        try:
-            from headpond.adapters.gcp import places, queue
-        except ImportError as error:
-            raise MissingExtra("gcp", "A queue on Pub/Sub") from error
+        from headpond.adapters.gcp import places, queue
+
         return await self._stack.enter_async_context(
             queue.open_queue(places.place_of(url), self._clock)
         )
 
     async def _servicebus(self, url: str) -> Queue:
-        try:
-            from headpond.adapters.azure import namespaces, queue
-        except ImportError as error:
-            raise MissingExtra("azure", "A queue on Service Bus") from error
+        from headpond.adapters.azure import namespaces, queue
+
         return await self._stack.enter_async_context(
             queue.open_queue(namespaces.place_of(url), self._clock)
         )
@@ -142,11 +138,10 @@ class Elsewhere:
 
 def redis_at(url: str) -> "RedisServer":
     """What the URL names, not connected yet. Raises SettingsError, MissingExtra."""
-    try:
-        from headpond.adapters.redis.cluster import RedisClusterServer
-        from headpond.adapters.redis.server import RedisServer
-    except ImportError as error:
-        raise MissingExtra("redis", "What the settings put in Redis") from error
+    require_for(url)
+    from headpond.adapters.redis.cluster import RedisClusterServer
+    from headpond.adapters.redis.server import RedisServer
+
     scheme, _, place = url.partition("://")
     match scheme.partition("+"):
         case ("redis" | "rediss" as plain, _, "cluster"):

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from headpond.adapters.openai.engine import OpenAIEngine
 from headpond.demo.files import EXAMPLE_MODEL, model_file
 from headpond.domain.catalogue import Catalogue
+from headpond.errors import SettingsError
 from headpond.ports.engine import Engine
-from headpond.settings import PoolSettings, Settings
+from headpond.settings import EngineSettings, PoolSettings, Settings
 
 
 @asynccontextmanager
@@ -53,13 +54,23 @@ async def models_at(pool: PoolSettings) -> list[str]:
 
 
 def catalogue_of(settings: Settings) -> Catalogue:
-    """Which pool serves which model."""
+    """Which pool serves which model. Raises SettingsError."""
     return Catalogue({name: models_of(pool) for name, pool in settings.pools.items()})
 
 
 def models_of(pool: PoolSettings) -> tuple[str, ...]:
-    """The models of a pool: those listed, or what its embedded engine serves."""
+    """The models of a pool: those listed, or what its embedded engine serves.
+
+    Raises SettingsError where the example would answer under another model's name.
+    """
     match pool:
+        case PoolSettings(models=models, engine=EngineSettings(url=None, gguf=None)) if set(
+            models
+        ) - {EXAMPLE_MODEL}:
+            raise SettingsError(
+                f"a pool with the models {', '.join(models)} needs engine.url or engine.gguf: "
+                f"without them it serves the example, whose model is {EXAMPLE_MODEL}."
+            )
         case PoolSettings(models=models) if models:
             return models
         case PoolSettings(engine=engine) if engine.url is not None:

@@ -12,12 +12,12 @@ from headpond.adapters.metadata import google, service
 from headpond.adapters.metadata.azure import ScheduledEvents
 from headpond.adapters.metadata.ec2 import SpotNotices
 from headpond.adapters.metadata.ecs import URI_VARIABLE, task_id
-from headpond.errors import MissingExtra
 from headpond.ports.clock import Clock
 from headpond.ports.fleet import Fleet
 from headpond.ports.notices import Notices
 from headpond.services.mixed_fleet import MixedFleet
 from headpond.settings import PoolSettings, Settings
+from headpond.wiring.extras import require_for
 
 Launch = Callable[[str], Process]
 """The process of a worker that reports under a name."""
@@ -44,6 +44,7 @@ class Fleets:
         return MixedFleet(base, spot, on_demand=pool.scaling.on_demand)
 
     async def _named(self, url: str, prefix: str, launch: Launch) -> Fleet:
+        require_for(url)
         parts = urlsplit(url)
         match parts.scheme:
             case "kubernetes":
@@ -56,11 +57,9 @@ class Fleets:
                 return LocalFleet(prefix, launch, self._clock, cold_start_s=self._cold_start_s)
 
     async def _kubernetes(self, namespace: str, name: str) -> Fleet:
-        try:
-            from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
-            from headpond.adapters.kubernetes.fleet import KubernetesFleet
-        except ImportError as error:
-            raise MissingExtra("kubernetes", "A fleet on Kubernetes") from error
+        from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
+        from headpond.adapters.kubernetes.fleet import KubernetesFleet
+
         deployment = Deployment(namespace, name)
         cluster = await self._stack.enter_async_context(open_cluster(deployment))
         fleet = KubernetesFleet(cluster, deployment)
@@ -68,10 +67,8 @@ class Fleets:
         return fleet
 
     async def _ecs(self, region: str, cluster: str, name: str, endpoint: str | None) -> Fleet:
-        try:
-            from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
-        except ImportError as error:
-            raise MissingExtra("aws", "A fleet on ECS") from error
+        from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
+
         service = EcsService(region, cluster, name, endpoint)
         fleet = EcsFleet(await self._stack.enter_async_context(open_ecs(service)), service)
         await fleet.begin(self._drain_s)

@@ -11,9 +11,12 @@ from headpond.adapters.jwks.key_set import key_set_at
 from headpond.adapters.llamacpp.server import check_gguf
 from headpond.adapters.local.clock import SystemClock
 from headpond.errors import MissingExtra, SettingsError
+from headpond.services.tokens import Tokens
 from headpond.settings import Settings
 from headpond.wiring.archives import formats_of, objects_of, redact_of
 from headpond.wiring.elsewhere import Elsewhere
+from headpond.wiring.engines import models_of
+from headpond.wiring.extras import require, require_for
 
 Place = tuple[str, ...]
 """The path of a setting."""
@@ -29,6 +32,7 @@ def refusals(settings: Settings) -> Iterator[tuple[Place, SettingsError | Missin
 
 
 def _attempts(settings: Settings) -> Iterator[tuple[Place, Callable[[], object]]]:
+    yield from _extras(settings)
     archive, files, jwt = settings.archive, settings.batches.files, settings.auth.jwt
     if archive.url is not None:
         yield ("archive", "formats"), lambda: formats_of(archive)
@@ -39,11 +43,30 @@ def _attempts(settings: Settings) -> Iterator[tuple[Place, Callable[[], object]]
         elsewhere = Elsewhere(settings, SystemClock(), AsyncExitStack())
         yield ("batches", "files"), elsewhere.blobs
     if jwt is not None:
-        yield ("auth", "jwt", "jwks"), lambda: key_set_at(jwt.jwks)
+        yield ("auth", "jwt", "jwks"), lambda: Tokens(jwt, key_set_at(jwt.jwks), SystemClock())
     for name, pool in settings.pools.items():
+        yield ("pools", name, "models"), lambda pool=pool: models_of(pool)
         if pool.engine.gguf is not None:
             gguf = Path(pool.engine.gguf)
             yield ("pools", name, "engine", "gguf"), lambda gguf=gguf: check_gguf(gguf)
+
+
+def _extras(settings: Settings) -> Iterator[tuple[Place, Callable[[], None]]]:
+    urls: dict[Place, str | None] = {
+        ("store",): settings.store,
+        ("queue",): settings.queue,
+        ("streams",): settings.streams,
+        ("limits", "shared"): settings.limits.shared,
+        ("cache", "url"): settings.cache.url,
+    }
+    for name, pool in settings.pools.items():
+        urls["pools", name, "fleet"] = pool.fleet
+        urls["pools", name, "spot_fleet"] = pool.spot_fleet
+        if pool.engine.url is None:
+            yield ("pools", name, "engine"), lambda: require("llamacpp", "The embedded engine")
+    for place, url in urls.items():
+        if url is not None:
+            yield place, lambda url=url: require_for(url)
 
 
 def _is_folder(url: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headpond.adapters.local.clock import SystemClock
-from headpond.errors import MissingExtra, SettingsError
+from headpond.errors import SettingsError
 from headpond.ports.audit import Audit
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.blobs import Blobs
@@ -31,6 +31,7 @@ from headpond.services.counted_queue import CountedQueue
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.settings import PoolSettings, Settings
 from headpond.wiring.elsewhere import ApartQueue, Elsewhere
+from headpond.wiring.extras import require_for
 from headpond.wiring.tickets import tickets
 
 
@@ -108,16 +109,14 @@ def _open(
 
     One of documents puts large bodies into `objects`.
     """
+    require_for(settings.store)
     match settings.store.partition("://")[0]:
         case "sqlite":
             from headpond.wiring.sqlite import sqlite_store
 
             return sqlite_store(settings, clock)
         case "postgresql":
-            try:
-                from headpond.wiring.postgres import postgres_store
-            except ImportError as error:
-                raise MissingExtra("postgres", "A store in PostgreSQL") from error
+            from headpond.wiring.postgres import postgres_store
 
             return postgres_store(settings, clock)
         case "dynamodb" if apart is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.cli import command_line
+from headpond.cli.remote import client_of
 from headpond.domain.job import JobId
+from headpond.errors import Unauthenticated
 from headpond.testing.dead_letters_suite import a_dead_job
 from headpond.testing.records import new_job
 from tests.command_line import Headpond
@@ -66,6 +69,7 @@ def test_settings_are_checked_and_shown(headpond: Headpond, tmp_path: Path) -> N
         ("archive: {redact: 'nomod:f'}", "line 1: archive.redact: cannot load 'nomod:f': "),
         ("batches: {files: 'ftp://x'}", "line 1: batches.files: 'ftp://x' cannot be used: "),
         ("auth: {jwt: {jwks: 'http://x'}}", "line 1: auth.jwt.jwks is 'http://x'; it must be a "),
+        ("pools:\n  a: {models: [m]}", "line 2: a pool with the models m needs engine.url or engi"),
         ("pools: {a: {engine: {gguf: /no}}}", "line 1: engine.gguf: cannot read /no: No such file"),
     ],
 )
@@ -77,6 +81,31 @@ def test_what_a_start_would_refuse_is_found_by_the_check(
     done = headpond("config", "check", "--config", str(file))
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith(f"error: {file}, {told}")
+
+
+@pytest.mark.parametrize(
+    ("module", "setting", "told"),
+    [
+        ("asyncpg", ("STORE", "postgresql://h/d"), "A store in PostgreSQL"),
+        ("redis", ("QUEUE", "redis+cluster://h"), "What the settings put in Redis"),
+        ("aiobotocore", ("QUEUE", "sqs://r/p"), "A queue on SQS"),
+        ("kubernetes_asyncio", ("POOLS__A__FLEET", "kubernetes://n/d"), "A fleet on Kubernetes"),
+        ("jwt", ("AUTH__JWT__JWKS", "https://x"), "Checking tokens of an identity provider"),
+        ("xllamacpp", ("HOME", "x"), "The embedded engine"),
+    ],
+)
+def test_an_extra_that_is_missing_is_found_by_the_check(
+    headpond: Headpond,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    setting: tuple[str, str],
+    told: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    variable, value = setting
+    done = headpond("config", "check", **{f"HEADPOND_{variable}": value})
+    assert done.status == 2
+    assert f": {told} needs the extra " in done.err
 
 
 def test_a_check_opens_nothing_and_tells_all_at_once(headpond: Headpond, tmp_path: Path) -> None:
@@ -165,6 +194,24 @@ def test_every_command_that_reads_the_settings_takes_a_home() -> None:
     assert [name for name, names in reading if "home" not in names] == []
 
 
+def test_more_than_is_listed_is_told(headpond: Headpond, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    asyncio.run(_bury(tmp_path / "home"))
+    headpond("dead", "discard", "--all")
+    ids = [job["id"] for job in json.loads(headpond("audit", "list", "--json").out)]
+    assert len(ids) > 1
+    first = headpond("audit", "list", "--limit", "1", "--json")
+    assert [job["id"] for job in json.loads(first.out)] == ids[:1]
+    assert first.err == "The oldest 1; there are more: --limit, --since.\n"
+    assert headpond("audit", "list", "--limit", str(len(ids))).err == ""
+
+
+async def test_who_sends_no_key_is_told_where_it_goes() -> None:
+    with pytest.raises(Unauthenticated, match=r"^Send it\. HEADPOND_API_KEY holds the key\.$"):
+        async with client_of("http://127.0.0.1:9"):
+            raise Unauthenticated("Send it", code="missing_api_key")
+
+
 def test_an_empty_audit_log_is_listed_and_exported(headpond: Headpond, tmp_path: Path) -> None:
     headpond("keys", "create", "--team", "a")
     assert json.loads(headpond("audit", "list", "--json", "--until", "2030-01-31").out) == []
@@ -218,6 +265,17 @@ def test_a_worker_that_cannot_run_says_why(
     done = headpond("worker", **environ)
     assert (done.status, done.out) == (2, "")
     assert told in done.err
+
+
+@pytest.mark.parametrize("process", ["up", "gateway", "worker"])
+def test_no_other_model_is_answered_by_the_example(headpond: Headpond, process: str) -> None:
+    port = () if process == "worker" else ("--port", "0")
+    done = headpond(process, *port, HEADPOND_POOLS__DEFAULT__MODELS="[product-categories, m]")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "error: a pool with the models product-categories, m needs engine.url or engine.gguf: "
+        "without them it serves the example, whose model is product-categories.\n"
+    )
 
 
 def test_options_of_up_need_the_pool_that_they_are_about(headpond: Headpond) -> None:

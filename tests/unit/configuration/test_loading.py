@@ -335,6 +335,24 @@ def test_a_key_of_a_cloud_may_stand_in_a_variable(file: Path) -> None:
     assert load(environ, str(file)).settings.queue == environ["HEADPOND_QUEUE"]
 
 
+@pytest.mark.parametrize("section", ["archive", "batches"])
+@pytest.mark.parametrize(
+    "name",
+    ["aws_secret_access_key", "AWS_SESSION_TOKEN", "client_secret", "proxy_password"],
+)
+def test_a_key_of_an_object_store_comes_by_reference(file: Path, section: str, name: str) -> None:
+    told = refusal(file, f"{section}:\n  options: {{{name}: hunter2}}")
+    assert told.startswith(
+        f"headpond.yaml, line 2: {section}.options.{name}: the key must be a ref"
+    )
+    plain = "aws_access_key_id: A, aws_region: r, azure_federated_token_file: /f"
+    file.write_text(f"{section}: {{options: {{{name}: '${{K}}', {plain}}}}}")
+    shown_values = {line.setting: line.value for line in shown(load({"K": "k"}, str(file)))}
+    assert shown_values[f"{section}.options.{name}"] == "${K}"
+    assert shown_values[f"{section}.options.aws_access_key_id"] == "****"
+    load({f"HEADPOND_{section.upper()}__OPTIONS__{name.upper()}": "hunter2"}, os.devnull)
+
+
 @pytest.mark.parametrize(
     "text",
     [

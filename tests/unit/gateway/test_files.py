@@ -147,6 +147,7 @@ async def test_a_file_that_says_that_it_is_too_large_is_refused_unread(stage: St
     )
     assert reply.status == 413
     assert reply.error["code"] == "file_too_large"
+    assert "(batches.max_file_bytes)" in reply.error["message"]
 
 
 async def test_a_file_that_becomes_too_large_leaves_nothing(stage: Stage) -> None:

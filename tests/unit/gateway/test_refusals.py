@@ -203,6 +203,7 @@ async def test_a_body_is_not_read_beyond_its_limit() -> None:
         stage.recorder.facts.clear()
         error = await refused(stage, body, 413)
         assert error["code"] == "body_too_large"
+        assert "(gateway.max_body_bytes)" in error["message"]
 
 
 async def test_a_body_that_is_announced_too_large_is_not_read() -> None:

@@ -295,5 +295,5 @@ async def test_without_the_extra_the_command_is_named(
     published: Published, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
-    with pytest.raises(MissingExtra, match=r"headpond\[jwt\]"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[jwt\]'"):
         Tokens(SETTINGS, published, clock)

@@ -14,6 +14,7 @@ Nothing is retried here: a retry is the queue's business, where it is seen and c
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from typing import TypeAlias
@@ -23,6 +24,7 @@ from typing_extensions import override
 
 from headpond.adapters.openai.chunks import StreamedAnswer, streamed
 from headpond.adapters.openai.gauges import read_gauges
+from headpond.adapters.openai.silence import Silence
 from headpond.adapters.openai.wire import read_models, read_response, with_model
 from headpond.domain.outcome import Broke, Died, NotNow, Outcome
 from headpond.ports.engine import Engine, Gauges, Tell
@@ -71,6 +73,10 @@ class OpenAIEngine(Engine):
         self._max_connections = max_connections
         self._open_session: aiohttp.ClientSession | None = None
         self._told_missing_kv = False
+        # Without what may be a password in it.
+        self._silence = Silence(name, re.sub(r"//[^/]*@", "//", self._root))
+        self._why = ""
+        """Why there was no answer, the last time that there was none."""
 
     @property
     @override
@@ -100,7 +106,11 @@ class OpenAIEngine(Engine):
         status, _ = await self._get("/health")
         if status in (404, 405):  # not every server has one; all list their models
             status, _ = await self._get("/v1/models")
-        return status == 200  # noqa: PLR2004
+        if status == 200:  # noqa: PLR2004
+            self._silence.broken()
+            return True
+        self._silence.lasts(self._why if status is None else f"it answers HTTP {status}")
+        return False
 
     @override
     async def models(self) -> list[str]:
@@ -167,7 +177,8 @@ class OpenAIEngine(Engine):
                 self._session.get(self._root + path, allow_redirects=False) as response,
             ):
                 return response.status, await _read(response)
-        except (_TooLarge, TimeoutError, aiohttp.ClientError):
+        except (_TooLarge, TimeoutError, aiohttp.ClientError) as error:
+            self._why = _reason(error)
             return None, b""
 
     def _tell_missing_kv(self, page: bytes) -> None:

@@ -34,6 +34,9 @@ OPERATORS_FAULT = frozenset({401, 402, 403, 404, 405})
 _CANNOT_TAKE = re.compile(r"(image|audio|video) input is not supported - hint: .*")
 """What llama.cpp says with HTTP 500 to parts that its model cannot take."""
 
+_NO_ROOM = "exceeds the available context size"
+"""What it says of a prompt that is too long."""
+
 
 class _Token(msgspec.Struct):
     logprob: float
@@ -102,6 +105,8 @@ def read_response(status: int, headers: Mapping[str, str], body: bytes) -> Outco
     if status in OPERATORS_FAULT:
         return Misconfigured(f"HTTP {status}: {message}")
     cannot_take = status == 500 and _CANNOT_TAKE.fullmatch(message)  # noqa: PLR2004 - llama.cpp's
+    if _NO_ROOM in message:
+        message += " (engine.context_tokens, if the engine is the embedded one)"
     if cannot_take or 400 <= status < 500:  # noqa: PLR2004 - the client errors of HTTP
         return Refused(message, code or "engine_refused")
     return Broke(f"HTTP {status}: {message}")

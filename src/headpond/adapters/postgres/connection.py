@@ -159,7 +159,7 @@ def translated(error: BaseException) -> BaseException:
             | asyncpg.InternalClientError()  # its connection was cut off between two messages
             | OSError()
         ):
-            message = f"The store does not answer: {error}."
+            message = f"The store does not answer: {str(error).rstrip('.')}."
         case _:
             return error
     return Unavailable(message, code="store_unavailable")

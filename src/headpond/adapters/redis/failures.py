@@ -19,6 +19,7 @@ def translated(error: Exception) -> Exception:
         return error
     if not isinstance(error, FAILURES):
         return error
-    unavailable = Unavailable(f"Redis does not answer: {error}.", code="redis_unavailable")
+    why = str(error).rstrip(".")
+    unavailable = Unavailable(f"Redis does not answer: {why}.", code="redis_unavailable")
     unavailable.__cause__ = error
     return unavailable

@@ -23,8 +23,10 @@ from headpond.domain.outcome import (
     pause_s,
 )
 from headpond.domain.retry import backoff_s
+from headpond.errors import Unavailable
 from headpond.ports.engine import Engine
 from headpond.ports.events import Listener
+from headpond.services.complaints import Complaints
 from headpond.settings import PoolSettings
 
 HEALTH_EVERY_S = 0.5
@@ -56,6 +58,7 @@ class Gate:
         self._was_healthy: bool | None = None
         self._starting_told = False
         self._breaker = HEALTHY
+        self._misconfigured = Complaints("engine", listener)
 
     def start(self) -> None:
         """The engine's time to become healthy begins."""
@@ -109,11 +112,14 @@ class Gate:
         match outcome:
             case NotNow():
                 self.close(pause_s(outcome, self._settings.retry))
-            case Misconfigured():
+            case Misconfigured(reason):
+                told = f"{self._engine.name}: {reason}"
+                self._misconfigured.failed(Unavailable(told, code="engine_misconfigured"))
                 self.close(self._settings.retry.not_now_s)
             case Died() | Broke():
                 self.close()
             case Answered():
+                self._misconfigured.went_well()
                 if self._breaker is not HEALTHY:
                     self._breaker = self._breaker.answered(self._settings.max_in_flight)
                     self._note_health(healthy=True)

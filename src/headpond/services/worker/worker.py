@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 
-from headpond.domain.facts import DutyFailed, EngineLoad
+from headpond.domain.facts import EngineLoad
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Outcome, Settlement, settle
 from headpond.ports.clock import Clock
@@ -19,6 +19,7 @@ from headpond.ports.engine import Engine
 from headpond.ports.events import Listener
 from headpond.ports.streams import TokenStreams
 from headpond.services.answers import Answers
+from headpond.services.complaints import Complaints
 from headpond.services.duty import Duty
 from headpond.services.worker.alarm import Alarm
 from headpond.services.worker.gate import Gate
@@ -181,11 +182,13 @@ class Worker:
         )
 
     async def _work(self) -> None:
+        complaints = Complaints("pull", self._listener)
         while not self._alarm.stopping and not self.gave_up.is_set():
             try:
                 await self._step()
+                complaints.went_well()
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on
-                self._listener.hear(DutyFailed("pull", repr(error)))
+                complaints.failed(error)
                 await self._alarm.pause(STORE_AGAIN_S)
 
     async def _step(self) -> None:

@@ -188,7 +188,7 @@ async def test_without_xllamacpp_the_way_to_get_it_is_named(
         return None
 
     monkeypatch.setattr(importlib.util, "find_spec", find_nothing)
-    with pytest.raises(MissingExtra, match=r"pip install 'headpond\[llamacpp\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[llamacpp\]'"):
         await server.start()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from headpond.adapters.openai import engine as engine_module
 from headpond.adapters.openai.engine import OpenAIEngine
+from headpond.adapters.openai.silence import TELL_AFTER_S
 from headpond.domain.outcome import Answered, Broke, Died, Misconfigured, NotNow, Outcome, Refused
 from headpond.ports.engine import Gauges
 from headpond.testing.engine_server import (
@@ -251,6 +252,23 @@ async def test_a_missing_cache_gauge_is_said_loudly_and_once(caplog: pytest.LogC
             assert await engine.gauges() == Gauges(running=1)
             assert await engine.gauges() == Gauges(running=1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_a_silent_engine_is_told_with_its_url_and_the_reason(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    engine = OpenAIEngine("one", "http://me:hunter2@127.0.0.1:1/v1")
+    assert not await engine.healthy()
+    assert caplog.records == [], "not in the first seconds"
+    now = asyncio.get_running_loop().time
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now() + TELL_AFTER_S)
+    for _ in range(2):
+        assert not await engine.healthy()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    told = record.getMessage()
+    assert told.startswith("engine one at http://127.0.0.1:1 has not been healthy for 5 s: Client")
+    await engine.close()
 
 
 async def test_llama_cpp_has_no_cache_gauge_to_miss(caplog: pytest.LogCaptureFixture):

@@ -91,6 +91,13 @@ def test_a_body_that_is_no_completion_is_the_engines_failure(body: bytes):
             Refused("'messages' must be an array"),
         ),
         (b'{"object":"error","message":"Flat.","code":400}', Refused("Flat.")),
+        (
+            b'{"error":"request (9 tokens) exceeds the available context size (8 tokens)"}',
+            Refused(
+                "request (9 tokens) exceeds the available context size (8 tokens) "
+                "(engine.context_tokens, if the engine is the embedded one)"
+            ),
+        ),
         (b'{"error":"As a string."}', Refused("As a string.")),
         (
             b'{"detail":[{"loc":["body"],"msg":"missing"}]}',

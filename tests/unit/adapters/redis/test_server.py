@@ -153,6 +153,7 @@ async def test_a_mistake_of_ours_is_told_as_it_is(daemon: Daemon, server: RedisS
     inline.close()
     error = KeyError("ours")
     assert translated(error) is error
+    assert str(translated(OSError("gone."))) == "Redis does not answer: gone."
 
 
 async def test_a_signal_that_was_given_before_the_wait_is_not_missed() -> None:

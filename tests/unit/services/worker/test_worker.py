@@ -245,6 +245,11 @@ async def test_the_operators_fault_buries_nothing() -> None:
     async with working(pond.worker(engine)):
         jobs = await pond.ended(*ids)
     assert {(job.state, job.attempts) for job in jobs} == {(JobState.SUCCEEDED, 1)}
+    told = pond.ear.heard(DutyFailed)
+    assert {(fact.duty, fact.error) for fact in told} == {
+        ("engine", "Unavailable('scripted: HTTP 401')")
+    }
+    assert len(told) < 100, "once a minute"
 
 
 @virtually
@@ -584,7 +589,7 @@ async def test_a_settlement_that_raises_loses_no_job(monkeypatch: pytest.MonkeyP
 
 
 @virtually
-async def test_a_claim_that_fails_is_told_and_tried_again(
+async def test_claims_that_fail_alike_are_told_once_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pond = Pond()
@@ -599,7 +604,7 @@ async def test_a_claim_that_fails_is_told_and_tried_again(
     monkeypatch.setattr(pond.queue, "receive", failing)
     async with working(pond.worker(ScriptedEngine())):
         await pond.ended(await pond.submit())
-    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["pull", "pull"]
+    assert [fact.duty for fact in pond.ear.heard(DutyFailed)] == ["pull"]
 
 
 @virtually
