@@ -114,7 +114,7 @@ def _queue(settings: Settings) -> Iterator[Complaint]:
 def _lanes(path: Path, scheme: str, url: str, pool: str) -> Iterator[Complaint]:
     """What the queues of a pool are called there may be longer than its parts."""
     chars, words = LONGEST_NAMES.get(scheme, (math.inf, ""))
-    prefix = url.partition("?")[0].rstrip("/").rpartition("/")[2]
+    prefix = url.partition("?")[0].rpartition("/")[2]
     longest = max((f"{prefix}-{lane.pool}-{lane.priority}" for lane in lanes_of(pool)), key=len)
     if len(longest) > chars:
         words = (
