@@ -88,6 +88,11 @@ class Archivist:
         cursor = await self._cursor()
         return 0.0 if cursor is None else cursor.until
 
+    async def checked(self) -> float:
+        """The days before then were looked at again; 0 before the first. Raises Unavailable."""
+        cursor = await self._cursor()
+        return 0.0 if cursor is None else cursor.checked
+
     async def tick(self) -> int:
         """Archive all that is due, and remove what is too old; returns how many windows it wrote.
 
