@@ -151,7 +151,7 @@ class GatewayPart:
             yield Duty("lost messages", lost.tick, every_s=LOOK_EVERY_S, listener=listener)
         archivist = None
         if self._plan.archive:
-            archivist = archivist_on(ports.audit, ports.objects, clock)
+            archivist = archivist_on(ports.audit, ports.jobs, ports.objects, clock)
             yield Duty("archive", archivist.tick, every_s=ARCHIVE_EVERY_S, listener=listener)
         if self._plan.keep_s is not None:
             eraser = BodyEraser(ports.retention, rules(self._plan.keep_s, {}), clock, archivist)
