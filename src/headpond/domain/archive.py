@@ -20,7 +20,9 @@ ObjectName = NewType("ObjectName", str)
 
 DAY_S = 86_400.0
 PART = 2_000
-"""Most rows of one object, and of what is held in memory."""
+PART_BYTES = 8 * 1_048_576
+"""Most rows of one object, and most bytes of their bodies unless a single row has more: so much is
+held in memory, and goes up at once."""
 
 CURSOR = ObjectName("cursor.json")
 PLANS = "plans"
@@ -79,6 +81,14 @@ class End(NamedTuple):
 
     at: float
     job: JobId
+
+
+class Measured(NamedTuple):
+    """An end, where its row lies, and the bytes of its bodies."""
+
+    place: Place
+    end: End
+    size: int
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -154,11 +164,11 @@ def place_of(job: Job) -> Place:
     return Place(day_of(job.finished_at or 0.0), job.team, job.model)
 
 
-def plan_of(jobs: Iterable[Job], since: float, until: float, name: str) -> Plan:
-    """The jobs of a span in objects named `name` and a number, none with more than `PART` rows."""
-    ends: defaultdict[Place, list[End]] = defaultdict(list)
-    for job in jobs:
-        ends[place_of(job)].append(end_of(job))
+def plan_of(ended: Iterable[Measured], since: float, until: float, name: str) -> Plan:
+    """The ends of a span in objects named `name` and a number, each as small as it has to be."""
+    ends: defaultdict[Place, list[tuple[End, int]]] = defaultdict(list)
+    for place, end, size in ended:
+        ends[place].append((end, size))
     objects = [
         Planned(place, f"{name}-{number}", some)
         for place in sorted(ends)
@@ -172,9 +182,21 @@ def end_of(job: Job) -> End:
     return End(job.finished_at or 0.0, job.id)
 
 
-def _parts(ends: list[End]) -> Iterator[tuple[End, ...]]:
-    for first in range(0, len(ends), PART):
-        yield tuple(ends[first : first + PART])
+def measured(job: Job, size: int) -> Measured:
+    """The end of a job whose bodies have so many bytes."""
+    return Measured(place_of(job), end_of(job), size)
+
+
+def _parts(ends: list[tuple[End, int]]) -> Iterator[tuple[End, ...]]:
+    part: list[End] = []
+    held = 0
+    for end, size in ends:
+        if part and (len(part) == PART or held + size > PART_BYTES):
+            yield tuple(part)
+            part, held = [], 0
+        part.append(end)
+        held += size
+    yield tuple(part)
 
 
 def name_of_window(since: float) -> str:

@@ -3,25 +3,39 @@
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from headpond.domain.job import Job, JobState
+
+AGAIN_S = 86_400.0
+"""How much later ends are looked at again, for what was not there at the first look."""
 
 
 class Rule(msgspec.Struct, frozen=True):
     """Bodies of `team`, or of every team but `others`, go `after_s` seconds after the end.
 
     The line of a batch is read again when the batch writes its results, so its time begins when its
-    batch has ended too.
+    batch has ended too. `again` is true of a second look, which has a mark of its own.
     """
 
     after_s: float
     team: str | None = None
     others: tuple[str, ...] = ()
+    again: bool = False
 
     @property
     def name(self) -> str:
-        """The same for rules that cover the same teams."""
-        return msgspec.json.encode([self.team, *self.others]).decode()
+        """The same for rules that cover the same teams, but for a second look."""
+        teams = [self.team, *self.others]
+        return msgspec.json.encode({"again": teams} if self.again else teams).decode()
+
+    def looking_again(self) -> "Rule":
+        """The second look: at the same ends, `AGAIN_S` later."""
+        return replace(self, after_s=self.after_s + AGAIN_S, again=True)
+
+    def waiting(self, until: float, now: float) -> "Rule":
+        """The same, now, but for whatever ended after `until`."""
+        return replace(self, after_s=max(self.after_s, now - until))
 
     def covers(self, job: Job) -> bool:
         """Whether this rule decides about the job; a dead letter waits for an operator."""

@@ -14,11 +14,16 @@ window's was written before the cursor passed it, so before retention could eras
 does the window again may find less, where bodies were erased or a dead job went on, or write it
 differently, where redaction or the library of a format is another by now: the first one stands.
 
+Bodies are read twice: once to measure them, since the plan says which rows go into an object and
+an object must be small enough to be held and sent, and once to write them, object by object. No
+more bodies than those of one object, and of a few jobs on their way, are held at a time.
+
 Each day is looked at again a day later. What was late by more than the archivist was behind is
 planned and written then.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 import msgspec
@@ -31,11 +36,13 @@ from headpond.domain.archive import (
     PLANS,
     Cursor,
     End,
+    Measured,
     Plan,
     Planned,
     day_in,
     day_of,
     end_of,
+    measured,
     name_of_window,
     plan_name,
     plan_of,
@@ -43,8 +50,10 @@ from headpond.domain.archive import (
     row_of,
     window_of,
 )
+from headpond.domain.job import Job, JobState
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 from headpond.ports.clock import Clock
+from headpond.ports.jobs import JobStore
 from headpond.ports.objects import ObjectStore
 from headpond.ports.rows import Fields, Format
 
@@ -53,6 +62,9 @@ Redact = Callable[[dict[str, object]], Fields | None]
 
 LATE = "late"
 """The name of what the second look at a day finds."""
+
+AT_ONCE = 8
+"""Jobs whose bodies are read side by side."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_cursor = msgspec.json.Decoder(Cursor).decode
@@ -65,6 +77,7 @@ class Archivist:
     def __init__(
         self,
         audit: Audit,
+        jobs: JobStore,
         objects: ObjectStore,
         formats: Sequence[Format],
         *,
@@ -75,6 +88,7 @@ class Archivist:
         clock: Clock,
     ) -> None:
         self._audit = audit
+        self._jobs = jobs
         self._objects = objects
         self._formats = formats
         self._redact = redact
@@ -87,6 +101,11 @@ class Archivist:
         """All that ended before then is archived; 0 before the first. Raises Unavailable."""
         cursor = await self._cursor()
         return 0.0 if cursor is None else cursor.until
+
+    async def checked(self) -> float:
+        """The days before then were looked at again; 0 before the first. Raises Unavailable."""
+        cursor = await self._cursor()
+        return 0.0 if cursor is None else cursor.checked
 
     async def tick(self) -> int:
         """Archive all that is due, and remove what is too old; returns how many windows it wrote.
@@ -142,8 +161,8 @@ class Archivist:
             return await self._plan(name, Plan(since, begins, ()))
         if settled < ends:
             return None
-        jobs = [job async for job in self._audit.jobs(AuditQuery(since=since, until=ends))]
-        return await self._plan(name, plan_of(jobs, since, ends, name))
+        ended = await self._measured(self._audit.jobs(AuditQuery(since=since, until=ends)))
+        return await self._plan(name, plan_of(ended, since, ends, name))
 
     async def _first_end(self, since: float, until: float) -> float | None:
         query = AuditQuery(since=since, until=until, limit=1)
@@ -159,7 +178,7 @@ class Archivist:
                 stored = await self._objects.get(name)
                 planned.update(_ends(_decode_plan(stored or b"").objects))
         jobs = self._audit.jobs(AuditQuery(since=day, until=day + DAY_S))
-        late = [job async for job in jobs if end_of(job) not in planned]
+        late = await self._measured(job async for job in jobs if end_of(job) not in planned)
         if late:
             await self._write(await self._plan(LATE, plan_of(late, day, day + DAY_S, LATE)))
 
@@ -171,27 +190,38 @@ class Archivist:
         return _decode_plan(await self._objects.get(where) or b"")
 
     async def _write(self, plan: Plan) -> None:
-        """Every object of the plan, each as soon as its last row was read."""
-        objects = {end: planned for planned in plan.objects for end in planned.ends}
-        missing = {planned: len(planned.ends) for planned in plan.objects}
-        rows: dict[Planned, dict[End, Fields | None]] = {planned: {} for planned in plan.objects}
-        query = AuditQuery(since=plan.since, until=plan.until)
-        async for entry in self._audit.read(query):
-            end = end_of(entry.job)
-            planned = objects.get(end)
-            if planned is not None:
-                rows[planned][end] = self._row(entry)
-                missing[planned] -= 1
-                if not missing[planned]:
-                    await self._put(planned, rows.pop(planned))
-        # What is missing had died, and was redriven or discarded since: it ends again, later.
-        for planned, found in rows.items():
-            await self._put(planned, found)
+        """Every object of the plan, one after the other."""
+        ends = set(_ends(plan.objects))
+        found = self._audit.jobs(AuditQuery(since=plan.since, until=plan.until))
+        jobs = {end: job async for job in found if (end := end_of(job)) in ends}
+        for planned in plan.objects:
+            # What is missing had died, and was redriven or discarded since: it ends again, later.
+            await self._put(planned, [jobs[end] for end in planned.ends if end in jobs])
 
-    async def _put(self, planned: Planned, found: dict[End, Fields | None]) -> None:
-        rows = [row for end in planned.ends if (row := found.get(end)) is not None]
+    async def _put(self, planned: Planned, jobs: Sequence[Job]) -> None:
+        entries = self._with_bodies(_one_by_one(jobs))
+        rows = [row async for entry in entries if (row := self._row(entry)) is not None]
         for each in self._formats:
             await self._objects.put_new(planned.object_name(each.suffix), each.encode(rows))
+
+    async def _measured(self, jobs: AsyncIterator[Job]) -> list[Measured]:
+        return [
+            measured(entry.job, len(entry.request) + len(entry.response or b""))
+            async for entry in self._with_bodies(jobs)
+        ]
+
+    async def _with_bodies(self, jobs: AsyncIterator[Job]) -> AsyncIterator[AuditEntry]:
+        async for some in _in_groups(jobs, AT_ONCE):
+            for entry in await asyncio.gather(*map(self._entry, some)):
+                yield entry
+
+    async def _entry(self, job: Job) -> AuditEntry:
+        bodies = await self._jobs.bodies(job.id)
+        if bodies is None:
+            return AuditEntry(job, b"")
+        # One that had died may have been redriven since, and have succeeded.
+        response = bodies.response if job.state is JobState.SUCCEEDED else None
+        return AuditEntry(job, bodies.request, response)
 
     def _row(self, entry: AuditEntry) -> Fields | None:
         row = row_of(entry.job, entry.request, entry.response)
@@ -213,3 +243,18 @@ class Archivist:
 
 def _ends(objects: Iterable[Planned]) -> Iterator[End]:
     return chain.from_iterable(planned.ends for planned in objects)
+
+
+async def _one_by_one(jobs: Iterable[Job]) -> AsyncIterator[Job]:
+    for job in jobs:
+        yield job
+
+
+async def _in_groups(jobs: AsyncIterator[Job], size: int) -> AsyncIterator[list[Job]]:
+    group: list[Job] = []
+    async for job in jobs:
+        group.append(job)
+        if len(group) == size:
+            yield group
+            group = []
+    yield group

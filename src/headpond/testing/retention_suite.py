@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headpond.domain.job import Job, Usage
-from headpond.domain.retention import rules
+from headpond.domain.retention import AGAIN_S, rules
 from headpond.ports.audit import Audit, AuditQuery
 from headpond.ports.batches import BatchStore
 from headpond.ports.jobs import JobStore
@@ -133,8 +133,27 @@ class RetentionSuite:
         await self.erase_all(stage, END + 130)
         assert await self.erased(stage, dead) == [True]
 
-    async def erase_all(self, stage: RetentionStage, now: float) -> None:
+    async def test_what_is_written_behind_the_mark_is_erased_a_day_later(
+        self, stage: RetentionStage
+    ) -> None:
+        batch = a_batch()
+        await stage.batches.add(batch)
+        line = await self.done(stage, batch=batch.id)
+        await stage.batches.swap(batch.refused(END, []))
+        await self.done(stage, END + 10)
+        await self.erase_all(stage, END + 70)
+        late = [await self.done(stage, END + number) for number in range(3)]
+        late_line = await self.done(stage, batch=batch.id)
+        young = await self.done(stage, END + 5)
+        await self.erase_all(stage, END + 60 + AGAIN_S + 2, again=True)
+        assert all(await self.erased(stage, *late, line, late_line))
+        assert await self.erased(stage, young) == [False]
+        await self.erase_all(stage, END + 60 + AGAIN_S + 5, again=True)
+        assert await self.erased(stage, young) == [True]
+
+    async def erase_all(self, stage: RetentionStage, now: float, *, again: bool = False) -> None:
         """Under one rule that keeps for a minute."""
         (rule,) = rules(60.0, {})
+        rule = rule.looking_again() if again else rule
         while await stage.retention.erase_ended(rule, now=now, limit=2):
             pass

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from headpond.ports.objects import ObjectStore
     from headpond.ports.rows import Format
 
+PUT_TIMEOUT_S = 120
+"""A new object goes up in one request, a condition cannot be put on parts; nobody waits for it."""
+
 
 def archivist_of(settings: Settings, store: Store) -> Archivist | None:
     """Who writes the archive, None if there is none. Raises SettingsError, MissingExtra."""
@@ -20,6 +23,7 @@ def archivist_of(settings: Settings, store: Store) -> Archivist | None:
         return None
     return Archivist(
         store.audit,
+        store.jobs,
         objects_of(archive),
         formats_of(archive),
         redact=redact_of(archive),
@@ -39,7 +43,8 @@ def objects_of(archive: ArchiveSettings) -> "ObjectStore":
         from headpond.adapters.obstore.opening import open_at
     except ImportError as error:
         raise MissingExtra("archive", "An archive") from error
-    return Objects(open_at("archive.url", archive.url, archive.options))
+    store = open_at("archive.url", archive.url, archive.options, timeout_s=PUT_TIMEOUT_S)
+    return Objects(store)
 
 
 def formats_of(archive: ArchiveSettings) -> "list[Format]":

@@ -181,12 +181,7 @@ def _duties(
         accepted_grace_s=settings.reaper.accepted_grace_s,
     )
     kept = settings.retention
-    eraser = BodyEraser(
-        store.retention,
-        rules(kept.keep_s, kept.teams),
-        store.clock,
-        None if archivist is None else archivist.until,
-    )
+    eraser = BodyEraser(store.retention, rules(kept.keep_s, kept.teams), store.clock, archivist)
     forgetter = TokenForgetter(store.streams, clock=store.clock, ttl_s=settings.stream_ttl_s)
     return (
         *_search(settings, store, delivery, listener),

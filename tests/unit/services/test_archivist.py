@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -17,8 +18,9 @@ from headpond.adapters.rows.jsonl import JsonLines
 from headpond.adapters.rows.parquet import Parquet
 from headpond.domain import archive
 from headpond.domain.archive import CURSOR, DAY_S, ObjectName, day_of
-from headpond.domain.job import Job, JobState, Ticket, Usage
+from headpond.domain.job import Job, JobId, JobState, Ticket, Usage
 from headpond.errors import Unavailable
+from headpond.ports.jobs import Bodies
 from headpond.ports.objects import ObjectStore
 from headpond.services.archive_check import Checked, check_day
 from headpond.services.archivist import Archivist, Redact
@@ -111,6 +113,7 @@ class Stage:
     ) -> Archivist:
         return Archivist(
             self.audit,
+            self.jobs,
             objects or self.objects,
             FORMATS,
             redact=redact,
@@ -170,7 +173,7 @@ async def test_what_has_settled_is_in_the_files_of_its_team_day_and_model() -> N
 
 async def test_where_nothing_ends_the_archive_is_up_to_date_all_the_same() -> None:
     stage = Stage()
-    assert await stage.archivist().until() == 0.0
+    assert await stage.archivist().until() == await stage.archivist().checked() == 0.0
     assert await stage.archivist().tick() == 0
     stage.at(MONDAY + 5_000)
     assert await stage.archivist().tick() == 0
@@ -273,12 +276,14 @@ async def test_what_was_written_late_is_found_a_day_later() -> None:
     await stage.archivist().tick()
     late = await stage.ended(MONDAY + 20)  # a frozen worker woke up
     assert (await stage.check()).missing == ((MONDAY + 20, late.id),)
+    assert await stage.archivist().checked() == MONDAY
     stage.at(MONDAY + 2 * DAY_S + 500)
     await stage.archivist().tick()
     assert (await stage.check()).missing == ()
     names = [name for name in stage.objects.stored if "late" in name]
     assert names[0] == "plans/day=2026-11-30/late.json"
     assert len(names) == 3
+    assert await stage.archivist().checked() == MONDAY + DAY_S
 
 
 async def test_a_job_that_died_and_ended_again_has_two_rows() -> None:
@@ -403,6 +408,88 @@ async def test_one_that_stalled_sets_nobody_back_and_overwrites_nothing() -> Non
     slow.awake.set()
     await stalled
     assert stage.objects.stored == written
+
+
+class Telling(MemoryJobStore):
+    """Has bodies of so many bytes for every job, and keeps none."""
+
+    size = 0
+
+    @override
+    async def bodies(self, job_id: JobId) -> Bodies | None:
+        noise = random.Random(job_id).randbytes(self.size // 2).hex()
+        return Bodies(msgspec.json.encode({"prompt": noise}), RESPONSE)
+
+
+async def telling(size: int, count: int) -> Stage:
+    stage = Stage()
+    stage.jobs = Telling(stage.clock)
+    stage.jobs.size = size
+    stage.audit = MemoryAudit(stage.jobs)
+    for number in range(count):
+        await stage.ended(MONDAY + number / 10, team="ab"[number % 2])
+    stage.at(MONDAY + 1_000)
+    return stage
+
+
+async def test_an_object_holds_no_more_bytes_than_can_be_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(archive, "PART_BYTES", 10_000)
+    stage = await telling(3_000, 14)
+    await stage.archivist().tick()
+    objects = [name for name in stage.objects.stored if name.endswith(".jsonl.gz")]
+    assert len(objects) == 6
+    counts = [
+        len(JsonLines().ends(stage.objects.stored[ObjectName(name)])) for name in sorted(objects)
+    ]
+    assert counts == [3, 3, 1, 3, 3, 1]
+    assert (await stage.check()).rows == 14
+
+
+async def test_a_row_that_is_larger_than_an_object_has_one_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(archive, "PART_BYTES", 1_000)
+    stage = await telling(3_000, 4)
+    await stage.archivist().tick()
+    assert len([name for name in stage.objects.stored if name.endswith(".jsonl.gz")]) == 4
+    assert (await stage.check()).rows == 4
+
+
+async def test_what_is_held_in_memory_is_one_object_whatever_a_window_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Sink(FaultyObjects):
+        """Keeps what is no data."""
+
+        @override
+        async def put_new(self, name: ObjectName, data: bytes) -> bool:
+            return await super().put_new(name, b"" if name.startswith("data/") else data)
+
+    part = 1_048_576
+    monkeypatch.setattr(archive, "PART_BYTES", part)
+    stage = await telling(50_000, 400)
+    stage.objects = Sink()
+    tracemalloc.start()
+    try:
+        await stage.archivist().tick()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len([name for name in stage.objects.stored if name.endswith(".parquet")]) == 20
+    assert peak < 6 * part
+
+
+async def test_the_row_of_a_death_has_no_answer_of_a_later_life() -> None:
+    stage = Stage()
+    stage.jobs = Telling(stage.clock)
+    stage.audit = MemoryAudit(stage.jobs)
+    dead = a_job(accepted_at=MONDAY, state=JobState.DEAD, finished_at=MONDAY + 10)
+    await stage.jobs.add(new_job(dead))
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    assert [row["response"] for row in stage.rows()] == [None]
 
 
 async def test_a_file_that_goes_while_it_is_looked_at_is_missing() -> None:

@@ -16,7 +16,10 @@ from headpond.domain.job import Job
 from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 
 AT_ONCE = 25
-"""Entries whose bodies are read side by side."""
+"""Entries that are read at once."""
+
+BODIES_AT_ONCE = 8
+"""Entries whose bodies are read side by side, each of which may be large."""
 
 
 class DocumentAudit(Audit):
@@ -29,8 +32,10 @@ class DocumentAudit(Audit):
     @override
     async def read(self, query: AuditQuery) -> AsyncIterator[AuditEntry]:
         async for jobs in self._pages(query):
-            for entry in await asyncio.gather(*(self._entry(job) for job in jobs)):
-                yield entry
+            for first in range(0, len(jobs), BODIES_AT_ONCE):
+                some = jobs[first : first + BODIES_AT_ONCE]
+                for entry in await asyncio.gather(*map(self._entry, some)):
+                    yield entry
 
     @override
     async def jobs(self, query: AuditQuery) -> AsyncIterator[Job]:

@@ -62,7 +62,7 @@ class DocumentRetention(Retention):
 
     async def _erase(self, rule: Rule, jobs: Sequence[Job], now: float) -> None:
         ends: dict[BatchId, float | None] = {}
-        for job in sorted(jobs, key=attrgetter("id")):
+        for job in sorted(filter(rule.covers, jobs), key=attrgetter("id")):
             if job.batch is not None and job.batch not in ends:
                 batch = await self._batches.get(job.batch)
                 ends[job.batch] = None if batch is None else batch.ended_at

@@ -16,7 +16,9 @@ from obstore.store import LocalStore, from_url
 
 from headpond.errors import SettingsError, Unavailable
 
-TIMEOUTS: Mapping[str, Any] = {"timeout": "30s", "connect_timeout": "5s"}
+TIMEOUT_S, CONNECT_TIMEOUT_S = 30, 5
+"""Of a whole request, with all that it sends and gets, and of its first step."""
+
 RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 
 
@@ -26,8 +28,13 @@ def away(code: str, error: Exception) -> Unavailable:
     return Unavailable(f"The object store: {why}", code=code)
 
 
-def open_at(setting: str, url: str, options: Mapping[str, str]) -> Any:
-    """The library's store at a URL that a setting names. Raises SettingsError."""
+def open_at(
+    setting: str, url: str, options: Mapping[str, str], *, timeout_s: int = TIMEOUT_S
+) -> Any:
+    """The library's store at a URL that a setting names. Raises SettingsError.
+
+    `timeout_s` is what a request may take that sends an object, or a part of a large one.
+    """
     try:
         parts = urlsplit(url)
         if parts.scheme == "file":
@@ -37,7 +44,11 @@ def open_at(setting: str, url: str, options: Mapping[str, str]) -> Any:
         given: Any = dict(options)
         # Plain HTTP only where an endpoint on it is named, as an emulator's is.
         plain = any("http://" in value for value in options.values())
-        client: Any = {**TIMEOUTS, "allow_http": plain}
+        client: Any = {
+            "timeout": timedelta(seconds=timeout_s),
+            "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT_S),
+            "allow_http": plain,
+        }
         store: Any = from_url(url, client_options=client, retry_config=RETRIES, **given)
     except (exceptions.BaseError, ValueError, OSError) as error:
         why = str(error).strip().splitlines()[0]

@@ -13,6 +13,9 @@ from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 PAGE = 500
 """Entries read at once: a long export neither fills the memory nor holds a connection."""
 
+PAGE_WITH_BODIES = 8
+"""The same where bodies are read too, each of which may be large."""
+
 
 class PostgresAudit(Audit):
     """Reads page by page; entries that come while it reads are read too."""
@@ -34,8 +37,9 @@ class PostgresAudit(Audit):
         """Each row begins with its place in the order: `seq` and `finished_at`."""
         left = query.limit
         after_time, after_seq = query.since or 0.0, -1
+        page = PAGE_WITH_BODIES if bodies else PAGE
         while left is None or left > 0:
-            limit = PAGE if left is None else min(PAGE, left)
+            limit = page if left is None else min(page, left)
             rows = await self._database.read(
                 "read_audit",
                 after_time,

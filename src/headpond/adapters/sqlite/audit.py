@@ -14,6 +14,9 @@ from headpond.ports.audit import Audit, AuditEntry, AuditQuery
 PAGE = 500
 """Entries read at once: a long export neither fills the memory nor holds the reader."""
 
+PAGE_WITH_BODIES = 8
+"""The same where bodies are read too, each of which may be large."""
+
 
 class SqliteAudit(Audit):
     """Reads page by page; entries that come while it reads are read too."""
@@ -35,6 +38,7 @@ class SqliteAudit(Audit):
         """Each row begins with its place in the order: `seq` and `finished_at`."""
         left = query.limit
         after_time, after_seq = query.since or 0.0, -1
+        page = PAGE_WITH_BODIES if bodies else PAGE
         while left is None or left > 0:
             parameters = {
                 "after_time": after_time,
@@ -43,7 +47,7 @@ class SqliteAudit(Audit):
                 "model": query.model,
                 "until": query.until,
                 "bodies": bodies,
-                "limit": PAGE if left is None else min(PAGE, left),
+                "limit": page if left is None else min(page, left),
             }
             rows = await self._database.read(
                 lambda connection, parameters=parameters: connection.execute(
@@ -53,6 +57,6 @@ class SqliteAudit(Audit):
             for row in rows:
                 after_seq, after_time = row[:2]
                 yield row
-            if len(rows) < PAGE:
+            if len(rows) < page:
                 return
             left = None if left is None else left - len(rows)

@@ -12,6 +12,7 @@ from headpond.domain.archive import DATA, DAY_S, End
 from headpond.domain.job import JobId, JobState
 from headpond.ports.audit import Audit
 from headpond.ports.clock import Clock
+from headpond.ports.jobs import JobStore
 from headpond.ports.objects import ObjectStore
 from headpond.services.archive_check import check_day
 from headpond.services.archivist import LATE, Archivist
@@ -43,10 +44,11 @@ class ArchivedRow(msgspec.Struct):
     request: dict[str, object] | None
 
 
-def archivist_on(audit: Audit, objects: ObjectStore, clock: Clock) -> Archivist:
+def archivist_on(audit: Audit, jobs: JobStore, objects: ObjectStore, clock: Clock) -> Archivist:
     """One of possibly several."""
     return Archivist(
         audit,
+        jobs,
         objects,
         FORMATS,
         redact=None,
@@ -57,9 +59,11 @@ def archivist_on(audit: Audit, objects: ObjectStore, clock: Clock) -> Archivist:
     )
 
 
-async def check_archive(audit: Audit, objects: MemoryObjects, ledger: Ledger, fates: Fates) -> None:
+async def check_archive(
+    audit: Audit, jobs: JobStore, objects: MemoryObjects, ledger: Ledger, fates: Fates
+) -> None:
     """Once the last day has been looked at again, every end is there once, with what was asked."""
-    archivist = archivist_on(audit, objects, DaysLater())
+    archivist = archivist_on(audit, jobs, objects, DaysLater())
     await archivist.tick()
     until = await archivist.until()
     written = {name: _rows(data) for name, data in objects.stored.items() if name.startswith(DATA)}

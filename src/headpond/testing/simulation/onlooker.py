@@ -76,7 +76,9 @@ class Onlooker:
         if population.subscribers:
             self._web.check(self._ledger.ends, self._ledger.records, batches)
         if self._fates.plan.archive:
-            await check_archive(self._store.audit, self._objects, self._ledger, self._fates)
+            await check_archive(
+                self._store.audit, self._store.jobs, self._objects, self._ledger, self._fates
+            )
         await self._look_at_what_is_left(population)
 
     async def _look(self) -> None:

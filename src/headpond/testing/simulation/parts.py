@@ -149,13 +149,12 @@ class GatewayPart:
         if self._plan.lossy and ports.open_jobs is not None and ports.lookup is not None:
             lost = LostMessages(ports.open_jobs, ports.lookup, ports.delivery, listener)
             yield Duty("lost messages", lost.tick, every_s=LOOK_EVERY_S, listener=listener)
-        until = None
+        archivist = None
         if self._plan.archive:
-            archivist = archivist_on(ports.audit, ports.objects, clock)
-            until = archivist.until
+            archivist = archivist_on(ports.audit, ports.jobs, ports.objects, clock)
             yield Duty("archive", archivist.tick, every_s=ARCHIVE_EVERY_S, listener=listener)
         if self._plan.keep_s is not None:
-            eraser = BodyEraser(ports.retention, rules(self._plan.keep_s, {}), clock, until)
+            eraser = BodyEraser(ports.retention, rules(self._plan.keep_s, {}), clock, archivist)
             yield Duty("old bodies", eraser.tick, every_s=TIDY_EVERY_S, listener=listener)
 
     def _duties_about_the_rest(self) -> Iterator[Duty | WebhookSender]:

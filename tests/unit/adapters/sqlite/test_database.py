@@ -308,7 +308,8 @@ async def test_a_file_of_the_first_schema_opens_and_its_ended_jobs_are_audited(
 async def test_a_long_audit_is_read_page_by_page(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headpond.adapters.sqlite.audit.PAGE", 2)
+    monkeypatch.setattr("headpond.adapters.sqlite.audit.PAGE", 3)
+    monkeypatch.setattr("headpond.adapters.sqlite.audit.PAGE_WITH_BODIES", 2)
     jobs = [
         a_job().claimed("w", 1_000_000 + n // 2).cancelled(1_000_000 + n // 2) for n in range(7)
     ]
@@ -318,6 +319,26 @@ async def test_a_long_audit_is_read_page_by_page(
     for limit in (None, 0, 1, 2, 4, 5, 7, 9):
         read = [entry.job async for entry in audit.read(AuditQuery(limit=limit))]
         assert read == jobs[:limit]
+        assert [job async for job in audit.jobs(AuditQuery(limit=limit))] == jobs[:limit]
+
+
+async def test_an_audit_holds_few_bodies_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [a_job().claimed("w", 1_000_000).cancelled(1_000_000) for _ in range(50)]
+    news = [new_job(job) for job in jobs]
+    await database.write(lambda connection: records.add(connection, news, 0.0))
+    held: list[int] = []
+    read = database.read
+
+    async def counting(work: Callable[[sqlite3.Connection], list[object]]) -> list[object]:
+        rows = await read(work)
+        held.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(database, "read", counting)
+    assert len([entry async for entry in SqliteAudit(database).read(AuditQuery())]) == 50
+    assert max(held) <= 8
 
 
 async def test_a_reader_never_sees_half_a_transaction(database: Database) -> None:
