@@ -13,7 +13,8 @@ what is marked `-` no test here can show: there it is skipped, with the reason i
     a table without capacity         leaves items unread or refuses   never; `test_table.py` has a
                                                                       server for it
     items with a time to live        go within days of it             stay; Headpond sets none
-    threads                          one thing at a time to an item   `Atomic`, `PatientQueue`
+    threads                          one thing at a time to an item   `Atomic`, `PatientQueue`,
+                                                                      `in_turn`
   - order and repetition             an effort; at least once         as sent, once a lease
   - an empty lane                    may be one that has messages     has none
   - counts                           approximate, and late            exact
@@ -98,7 +99,24 @@ class PatientQueue(sqs.Queue):
         self._pending_messages = Pending()
 
 
-setattr(sqs, "Queue", PatientQueue)  # noqa: B010 - a name that moto looks up itself
+_receive: Any = sqs.SQSBackend.receive_message
+_receiving = threading.Lock()
+
+
+def in_turn(backend: Any, name: str, count: int, wait_s: int, *rest: Any) -> Any:
+    """Receive. moto looks whether a message is free, and takes it some lines later."""
+    until = time.monotonic() + wait_s
+    while True:
+        with _receiving:
+            received = _receive(backend, name, count, 0, *rest)
+        if received or time.monotonic() >= until:
+            return received
+        backend.get_queue(name).wait_for_messages(1)
+
+
+# Names that moto looks up itself.
+setattr(sqs, "Queue", PatientQueue)  # noqa: B010
+setattr(sqs.SQSBackend, "receive_message", in_turn)  # noqa: B010
 
 
 @dataclass(frozen=True, slots=True)
