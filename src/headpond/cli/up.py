@@ -21,7 +21,7 @@ from headpond.processes.stopping import Stopping
 from headpond.processes.supervisor import Plan, Supervisor
 from headpond.services.authentication import require_safe_binding
 from headpond.settings import Settings
-from headpond.wiring.engines import catalogue_of, models_at
+from headpond.wiring.engines import catalogue_of, models_at, refuse_other_models
 from headpond.wiring.stores import open_store
 
 NO_MODELS = """\
@@ -106,7 +106,8 @@ async def _admit(settings: Settings) -> None:
 
     A store that is away is theirs to wait for.
     """
-    catalogue_of(settings)
+    for pool in settings.pools.values():
+        refuse_other_models(pool)
     tokens = settings.auth.jwt is not None
     with contextlib.suppress(Unavailable):
         async with open_store(settings) as store:

@@ -12,12 +12,16 @@ from headpond.demo.files import EXAMPLE_MODEL, model_file
 from headpond.domain.catalogue import Catalogue
 from headpond.errors import SettingsError
 from headpond.ports.engine import Engine
-from headpond.settings import EngineSettings, PoolSettings, Settings
+from headpond.settings import PoolSettings, Settings
 
 
 @asynccontextmanager
 async def open_engine(pool: PoolSettings) -> AsyncGenerator[Engine]:
-    """The engine of a pool; an embedded one is started here and lives as long as this does."""
+    """The engine of a pool; an embedded one is started here and lives as long as this does.
+
+    Raises SettingsError where the example would answer under another model's name.
+    """
+    refuse_other_models(pool)
     settings = pool.engine
     async with AsyncExitStack() as stack:
         if settings.url is not None:
@@ -54,23 +58,13 @@ async def models_at(pool: PoolSettings) -> list[str]:
 
 
 def catalogue_of(settings: Settings) -> Catalogue:
-    """Which pool serves which model. Raises SettingsError."""
+    """Which pool serves which model."""
     return Catalogue({name: models_of(pool) for name, pool in settings.pools.items()})
 
 
 def models_of(pool: PoolSettings) -> tuple[str, ...]:
-    """The models of a pool: those listed, or what its embedded engine serves.
-
-    Raises SettingsError where the example would answer under another model's name.
-    """
+    """The models of a pool: those listed, or what its embedded engine serves."""
     match pool:
-        case PoolSettings(models=models, engine=EngineSettings(url=None, gguf=None)) if set(
-            models
-        ) - {EXAMPLE_MODEL}:
-            raise SettingsError(
-                f"a pool with the models {', '.join(models)} needs engine.url or engine.gguf: "
-                f"without them it serves the example, whose model is {EXAMPLE_MODEL}."
-            )
         case PoolSettings(models=models) if models:
             return models
         case PoolSettings(engine=engine) if engine.url is not None:
@@ -79,6 +73,19 @@ def models_of(pool: PoolSettings) -> tuple[str, ...]:
             return (Path(engine.gguf).stem,)
         case _:
             return (EXAMPLE_MODEL,)
+
+
+def refuse_other_models(pool: PoolSettings) -> None:
+    """Raises SettingsError where the example would answer under another model's name.
+
+    A gateway does without its workers' engine, so this is not asked of it.
+    """
+    example = pool.engine.url is None and pool.engine.gguf is None
+    if example and set(pool.models) - {EXAMPLE_MODEL}:
+        raise SettingsError(
+            f"a pool with the models {', '.join(pool.models)} needs engine.url or engine.gguf: "
+            f"without them it serves the example, whose model is {EXAMPLE_MODEL}."
+        )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -1,5 +1,6 @@
 """The gateway, and the duties beside it."""
 
+import asyncio
 import os
 import platform
 import secrets
@@ -51,6 +52,7 @@ from headpond.wiring.webhooks import Telling, open_webhooks
 
 TIDY_EVERY_S = 60.0
 SWEPT_AT_ONCE = 64
+SWEEP_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ def _sweep(store: Store, listener: Listener) -> tuple[Duty, ...]:
 
 async def _sweep_all(leftovers: Leftovers) -> None:
     while await leftovers.remove(limit=SWEPT_AT_ONCE):
-        pass
+        await asyncio.sleep(SWEEP_PAUSE_S)  # what has just gone may be listed still
 
 
 def _webhook_sender(

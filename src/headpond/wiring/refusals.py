@@ -15,7 +15,7 @@ from headpond.services.tokens import Tokens
 from headpond.settings import Settings
 from headpond.wiring.archives import formats_of, objects_of, redact_of
 from headpond.wiring.elsewhere import Elsewhere
-from headpond.wiring.engines import models_of
+from headpond.wiring.engines import refuse_other_models
 from headpond.wiring.extras import require, require_for
 
 Place = tuple[str, ...]
@@ -45,7 +45,7 @@ def _attempts(settings: Settings) -> Iterator[tuple[Place, Callable[[], object]]
     if jwt is not None:
         yield ("auth", "jwt", "jwks"), lambda: Tokens(jwt, key_set_at(jwt.jwks), SystemClock())
     for name, pool in settings.pools.items():
-        yield ("pools", name, "models"), lambda pool=pool: models_of(pool)
+        yield ("pools", name, "models"), lambda pool=pool: refuse_other_models(pool)
         if pool.engine.gguf is not None:
             gguf = Path(pool.engine.gguf)
             yield ("pools", name, "engine", "gguf"), lambda gguf=gguf: check_gguf(gguf)

@@ -267,7 +267,7 @@ def test_a_worker_that_cannot_run_says_why(
     assert told in done.err
 
 
-@pytest.mark.parametrize("process", ["up", "gateway", "worker"])
+@pytest.mark.parametrize("process", ["up", "worker"])
 def test_no_other_model_is_answered_by_the_example(headpond: Headpond, process: str) -> None:
     port = () if process == "worker" else ("--port", "0")
     done = headpond(process, *port, HEADPOND_POOLS__DEFAULT__MODELS="[product-categories, m]")

@@ -8,11 +8,22 @@ from headpond.adapters.documents.table import SHARDS, Item, Key, Table
 from headpond.domain.job import Job
 
 
-def agenda(table: Table, *kinds: str, after: str = "", before: str = "") -> AsyncIterator[Key]:
-    """What the agenda has of these kinds between the two, the earliest first."""
+def agenda(
+    table: Table, *kinds: str, after: str = "", before: str = "", at_once: int | None = None
+) -> AsyncIterator[Key]:
+    """What the agenda has of these kinds between the two, the earliest first.
+
+    `at_once` are read in one call, for who may not want more.
+    """
     return merged(
         [
-            table.look("agenda", records.agenda_of(kind, shard), after=after, before=before)
+            table.look(
+                "agenda",
+                records.agenda_of(kind, shard),
+                after=after,
+                before=before,
+                at_once=at_once,
+            )
             for kind in kinds
             for shard in range(SHARDS)
         ]

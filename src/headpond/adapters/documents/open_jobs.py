@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing_extensions import override
 
 from headpond.adapters.documents.agenda import agenda, jobs_at, merged, up_to
-from headpond.adapters.documents.records import agenda_of
 from headpond.adapters.documents.table import SHARDS, Key, Table
 from headpond.domain.job import Job, JobId
 from headpond.ports.jobs import OpenJobs
@@ -42,12 +41,8 @@ class DocumentOpenJobs(OpenJobs):
         return []
 
     def _open(self, after: str, bounded: Sequence[Key], limit: int) -> AsyncIterator[Key]:
-        at_once = limit // SHARDS + 1
-        unbounded = [
-            self._table.look("agenda", agenda_of("open", shard), after=after, at_once=at_once)
-            for shard in range(SHARDS)
-        ]
-        return merged([*unbounded, _from(bounded, bisect_right(bounded, after, key=_id))])
+        unbounded = agenda(self._table, "open", after=after, at_once=limit // SHARDS + 1)
+        return merged([unbounded, _from(bounded, bisect_right(bounded, after, key=_id))])
 
 
 def _by_id(key: Key) -> Key:

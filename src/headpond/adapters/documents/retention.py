@@ -14,7 +14,7 @@ from headpond.adapters.documents import records
 from headpond.adapters.documents.agenda import agenda, jobs_at, up_to
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
 from headpond.adapters.documents.jobs import DocumentJobStore
-from headpond.adapters.documents.table import Key, Put, Table, just_after
+from headpond.adapters.documents.table import SHARDS, Key, Put, Table, just_after
 from headpond.domain.job import BatchId, Job
 from headpond.domain.retention import Rule
 from headpond.ports.retention import Retention
@@ -42,7 +42,11 @@ class DocumentRetention(Retention):
     async def _erase_ended(self, rule: Rule, now: float, limit: int) -> int:
         mark = await self._mark(rule, "ended")
         ended = agenda(
-            self._table, *records.ENDS, after=mark, before=just_after(now - rule.after_s)
+            self._table,
+            *records.ENDS,
+            after=mark,
+            before=just_after(now - rule.after_s),
+            at_once=limit // SHARDS + 1,
         )
         keys = await up_to(ended, limit)
         await self._erase(rule, await jobs_at(self._table, keys), now)

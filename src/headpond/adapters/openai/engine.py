@@ -74,7 +74,8 @@ class OpenAIEngine(Engine):
         self._open_session: aiohttp.ClientSession | None = None
         self._told_missing_kv = False
         # Without what may be a password in it.
-        self._silence = Silence(name, re.sub(r"//[^/]*@", "//", self._root))
+        self._shown = re.sub(r"//.*@", "//", self._root)
+        self._silence = Silence(name, self._shown)
         self._why = ""
         """Why there was no answer, the last time that there was none."""
 
@@ -190,7 +191,7 @@ class OpenAIEngine(Engine):
             "engine %s shows neither vllm:kv_cache_usage_perc nor vllm:gpu_cache_usage_perc at "
             "%s/metrics: its KV cache cannot be watched, only max_in_flight protects it",
             self._name,
-            self._root,
+            self._shown,
         )
 
 
