@@ -223,8 +223,8 @@ def _sweep(store: Store, listener: Listener) -> tuple[Duty, ...]:
 
 
 async def _sweep_all(leftovers: Leftovers) -> None:
-    while await leftovers.remove(limit=SWEPT_AT_ONCE):
-        await asyncio.sleep(SWEEP_PAUSE_S)  # what has just gone may be listed still
+    while await leftovers.remove(limit=SWEPT_AT_ONCE):  # noqa: ASYNC110 - an index may lag behind
+        await asyncio.sleep(SWEEP_PAUSE_S)
 
 
 def _webhook_sender(
