@@ -30,7 +30,7 @@ settings.load_profile("untimed")
 def pytest_configure(config: pytest.Config) -> None:
     """What takes a while to build, and several processes may want."""
     del config
-    build_proton()
+    build_proton(wanted="CI" in os.environ)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -35,6 +35,7 @@ from tests.e2e.trouble import Trouble, kept_worker
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.google_emulators import firestore_emulator, pubsub_emulator
 from tests.emulators.moto_server import moto_process
+from tests.emulators.proton_library import build_proton
 from tests.emulators.servicebus_server import servicebus_server
 from tests.postgres import running_server
 from tests.redis_server import running
@@ -167,6 +168,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
+    build_proton(wanted=options.stack == "azure")
     try:
         found = asyncio.run(run(options.stack, options.jobs, random.Random(options.seed)))
     except NoOtherHostError as error:
