@@ -190,7 +190,6 @@ CALLS: Mapping[str, tuple[object, ...]] = {
     "look_again": (IDS,),
     "next_visible": (["default/interactive", "default/batch"],),
     "note_scaling_step": ("default", NOW, "{}"),
-    "open_batches": (),
     "overdue_jobs": (NOW, 100),
     "present_jobs": (IDS,),
     "purge_blobs": (NOW,),
@@ -238,6 +237,7 @@ INDEXED: Mapping[str, tuple[object, ...]] = {"open_jobs": (IDS[0], 500)}
 
 COUNTING: Mapping[str, tuple[tuple[object, ...], int]] = {
     "due_work": (("default",), ROWS // 60),
+    "open_batches": ((), ROWS // 1000),
     "stored_bytes": (("team-1", 0.0), ROWS // 200),
     "tally_batch": (("batch-1",), ROWS // 20),
     "untold_dispatches": ((), ROWS // 50),
