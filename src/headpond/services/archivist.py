@@ -22,7 +22,6 @@ Each day is looked at again a day later. What was late by more than the archivis
 planned and written then.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -56,6 +55,7 @@ from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobStore
 from headpond.ports.objects import ObjectStore
 from headpond.ports.rows import Fields, Format
+from headpond.services.side_by_side import side_by_side
 
 Redact = Callable[[dict[str, object]], Fields | None]
 """Makes of a row what may be archived; None leaves it out."""
@@ -212,7 +212,7 @@ class Archivist:
 
     async def _with_bodies(self, jobs: AsyncIterator[Job]) -> AsyncIterator[AuditEntry]:
         async for some in _in_groups(jobs, AT_ONCE):
-            for entry in await asyncio.gather(*map(self._entry, some)):
+            for entry in await side_by_side(map(self._entry, some)):
                 yield entry
 
     async def _entry(self, job: Job) -> AuditEntry:

@@ -45,6 +45,7 @@ from headpond.services.batch_hold import BatchHold, LeaseLost
 from headpond.services.batch_input import BatchInput, Draft
 from headpond.services.batch_judge import judge
 from headpond.services.batch_output import BatchOutput
+from headpond.services.side_by_side import side_by_side
 from headpond.services.submission import Submission
 from headpond.settings import BatchSettings
 
@@ -215,7 +216,7 @@ class BatchRunner:
         async with aclosing(self._source.groups(batch, cursor)) as groups:
             async for group in groups:
                 drafts = await self._source.drafts(batch, group)
-                await asyncio.gather(*map(self._submit, drafts))
+                await side_by_side(map(self._submit, drafts))
                 cursor = Cursor(group[-1].number, group[-1].end)
                 left -= 1
                 if not left:
@@ -238,14 +239,14 @@ class BatchRunner:
             async for group in groups:
                 drafts = await self._source.drafts(hold.batch, group)
                 ended = [d.job if d.job.state.terminal else verb(d.job, now) for d in drafts]
-                await asyncio.gather(*(self._jobs.add(NewJob(job, b"")) for job in ended))
+                await side_by_side(self._jobs.add(NewJob(job, b"")) for job in ended)
                 await hold.renew()
         await self._end_present(hold, verb)
 
     async def _end_present(self, hold: BatchHold, verb: Callable[[Job, float], Job]) -> None:
         now = self._clock.now()
         while jobs := await self._lines.unended(hold.batch.id, END_AT_ONCE):
-            await asyncio.gather(*(self._jobs.swap(verb(job, now)) for job in jobs))
+            await side_by_side(self._jobs.swap(verb(job, now)) for job in jobs)
             await hold.renew()
 
     async def _write(self, hold: BatchHold) -> None:

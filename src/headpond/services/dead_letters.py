@@ -5,7 +5,6 @@ its record. Each job is put back in one step of its own, under the version that 
 that is cut off has lost and doubled nothing, and the next one takes what is left.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
@@ -21,6 +20,7 @@ from headpond.ports.clock import Clock
 from headpond.ports.dead_letters import DeadLetters, DeadQuery
 from headpond.ports.delivery import Delivery
 from headpond.ports.jobs import JobStore
+from headpond.services.side_by_side import side_by_side
 
 AT_ONCE = 256
 """Records that are changed side by side: a store may commit them together."""
@@ -181,7 +181,7 @@ class Triage:
             fit = [job for job, reason in reasons if reason is None]
             counts.update(reason for _, reason in reasons if reason is not None)
             counts["selected"] += len(chunk)
-            done = len(fit) if dry_run else sum(await asyncio.gather(*map(act, fit)))
+            done = len(fit) if dry_run else sum(await side_by_side(map(act, fit)))
             counts["done"] += done
             counts["missed"] += len(fit) - done
         return Tally(**counts, dry_run=dry_run)

@@ -1,13 +1,13 @@
 """Steps that are taken at once. Stores and queues share commits and waits among them."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar, cast
 
 T = TypeVar("T")
 
 
-async def side_by_side(steps: Iterable[Coroutine[object, object, T]]) -> list[T]:
+async def side_by_side(steps: Iterable[Awaitable[T]]) -> list[T]:
     """What each returns.
 
     All are seen to their end before the first error is raised: none goes on behind the caller.
