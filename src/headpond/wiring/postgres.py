@@ -42,33 +42,38 @@ async def postgres_store(settings: Settings, clock: Clock) -> AsyncGenerator[Sto
     )
     try:
         await database.open()
-        yield Store(
-            clock=clock,
-            jobs=PostgresJobStore(database, clock),
-            open_jobs=PostgresOpenJobs(database),
-            queue=PostgresQueue(database, clock),
-            audit=PostgresAudit(database),
-            dead_letters=PostgresDeadLetters(database),
-            keys=PostgresKeyStore(database),
-            retention=PostgresRetention(database),
-            batches=PostgresBatchStore(database),
-            lines=PostgresBatchLines(database),
-            files=PostgresFileStore(database),
-            blobs=PostgresBlobs(database, clock),
-            roster=PostgresRoster(database),
-            endpoints=PostgresEndpointStore(database),
-            outbox=PostgresOutbox(database),
-            streams=PostgresTokenStreams(database),
-            buckets=MemoryBuckets(clock),
-            scaling=PostgresScalingStore(database),
-            workload=PostgresWorkload(database),
-            delivery=lambda pool: PostgresDelivery(
-                database,
-                clock=clock,
-                new_ticket=tickets(clock),
-                lease_s=pool.lease_s,
-                max_lost_leases=pool.retry.max_lost_leases,
-            ),
-        )
+        yield postgres_on(database, clock)
     finally:
         await database.close()
+
+
+def postgres_on(database: Database, clock: Clock) -> Store:
+    """On an open database."""
+    return Store(
+        clock=clock,
+        jobs=PostgresJobStore(database, clock),
+        open_jobs=PostgresOpenJobs(database),
+        queue=PostgresQueue(database, clock),
+        audit=PostgresAudit(database),
+        dead_letters=PostgresDeadLetters(database),
+        keys=PostgresKeyStore(database),
+        retention=PostgresRetention(database),
+        batches=PostgresBatchStore(database),
+        lines=PostgresBatchLines(database),
+        files=PostgresFileStore(database),
+        blobs=PostgresBlobs(database, clock),
+        roster=PostgresRoster(database),
+        endpoints=PostgresEndpointStore(database),
+        outbox=PostgresOutbox(database),
+        streams=PostgresTokenStreams(database),
+        buckets=MemoryBuckets(clock),
+        scaling=PostgresScalingStore(database),
+        workload=PostgresWorkload(database),
+        delivery=lambda pool: PostgresDelivery(
+            database,
+            clock=clock,
+            new_ticket=tickets(clock),
+            lease_s=pool.lease_s,
+            max_lost_leases=pool.retry.max_lost_leases,
+        ),
+    )

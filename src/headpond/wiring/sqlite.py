@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from headpond.adapters.local.blobs import LocalBlobs
 from headpond.adapters.memory.buckets import MemoryBuckets
@@ -35,33 +36,38 @@ async def sqlite_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store
     database = Database(sqlite_file(settings))
     database.open()
     try:
-        yield Store(
-            clock=clock,
-            jobs=SqliteJobStore(database, clock),
-            open_jobs=SqliteOpenJobs(database),
-            queue=SqliteQueue(database, clock),
-            audit=SqliteAudit(database),
-            dead_letters=SqliteDeadLetters(database),
-            keys=SqliteKeyStore(database),
-            retention=SqliteRetention(database),
-            batches=SqliteBatchStore(database),
-            lines=SqliteBatchLines(database),
-            files=SqliteFileStore(database),
-            blobs=LocalBlobs(home / "files"),
-            roster=SqliteRoster(database),
-            endpoints=SqliteEndpointStore(database),
-            outbox=SqliteOutbox(database),
-            streams=SqliteTokenStreams(database),
-            buckets=MemoryBuckets(clock),
-            scaling=SqliteScalingStore(database),
-            workload=SqliteWorkload(database),
-            delivery=lambda pool: SqliteDelivery(
-                database,
-                clock=clock,
-                new_ticket=tickets(clock),
-                lease_s=pool.lease_s,
-                max_lost_leases=pool.retry.max_lost_leases,
-            ),
-        )
+        yield sqlite_on(database, clock, home)
     finally:
         await database.close()
+
+
+def sqlite_on(database: Database, clock: Clock, home: Path) -> Store:
+    """On an open database; files lie in `home`."""
+    return Store(
+        clock=clock,
+        jobs=SqliteJobStore(database, clock),
+        open_jobs=SqliteOpenJobs(database),
+        queue=SqliteQueue(database, clock),
+        audit=SqliteAudit(database),
+        dead_letters=SqliteDeadLetters(database),
+        keys=SqliteKeyStore(database),
+        retention=SqliteRetention(database),
+        batches=SqliteBatchStore(database),
+        lines=SqliteBatchLines(database),
+        files=SqliteFileStore(database),
+        blobs=LocalBlobs(home / "files"),
+        roster=SqliteRoster(database),
+        endpoints=SqliteEndpointStore(database),
+        outbox=SqliteOutbox(database),
+        streams=SqliteTokenStreams(database),
+        buckets=MemoryBuckets(clock),
+        scaling=SqliteScalingStore(database),
+        workload=SqliteWorkload(database),
+        delivery=lambda pool: SqliteDelivery(
+            database,
+            clock=clock,
+            new_ticket=tickets(clock),
+            lease_s=pool.lease_s,
+            max_lost_leases=pool.retry.max_lost_leases,
+        ),
+    )
