@@ -4,6 +4,7 @@ Both servers are ours and follow the providers' documents: no real one is to be 
 starts no tasks for a service, so it would prove nothing.
 """
 
+import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.emulators.moto_server import credentials
 from tests.emulators.serving import served
 
 WORKERS = Deployment(kubernetes_server.NAMESPACE, kubernetes_server.NAME)
+PLUGINS = "client.authentication.k8s.io/v1"
 
 
 @pytest.fixture
@@ -213,6 +215,58 @@ async def test_a_cluster_that_is_away_is_unavailable(
     monkeypatch.setattr("headpond.adapters.kubernetes.cluster.CALL_S", 1e-6)
     with pytest.raises(Unavailable, match="Timeout"):
         await pods.members()
+
+
+class Plugin:
+    """A command that says who we are, as the clouds' tools have one; its tokens lapse at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._token, template = folder / "token", folder / "credential.json"
+        credential = {
+            "apiVersion": PLUGINS,
+            "kind": "ExecCredential",
+            "status": {"token": "TOKEN", "expirationTimestamp": "2026-01-01T00:00:00Z"},
+        }
+        template.write_text(json.dumps(credential))
+        command = f'sed "s/TOKEN/$(cat {self._token})/" {template}; test -s {self._token}'
+        self.user = {"exec": {"apiVersion": PLUGINS, "command": "sh", "args": ["-c", command]}}
+
+    def issue(self, token: str) -> None:
+        """From now on it is this one; the command fails if it is empty."""
+        self._token.write_text(token)
+
+
+async def test_a_token_that_lapses_is_asked_for_again(
+    cluster: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = Plugin(tmp_path)
+    cluster.token = "first"
+    plugin.issue("first")
+    async with served(cluster.app()) as url:
+        write_kubeconfig(tmp_path / "kubeconfig", url, plugin.user)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        async with open_cluster(WORKERS) as opened:
+            await opened.scale()
+            cluster.token = "second"
+            plugin.issue("second")
+            with pytest.raises(SettingsError, match="Unauthorized"):
+                await opened.scale()  # it is asked for each minute
+            monkeypatch.setattr("headpond.adapters.kubernetes.cluster.REFRESH_S", 0.0)
+            await opened.scale()
+            plugin.issue("")
+            with pytest.raises(Unavailable, match="exec: process returned 1"):
+                await opened.scale()
+
+
+async def test_a_command_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = {"exec": {"apiVersion": PLUGINS, "command": "no-such-command"}}
+    write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1", user)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    with pytest.raises(SettingsError, match="no-such-command"):
+        async with open_cluster(WORKERS):
+            pass
 
 
 async def test_no_cluster_at_all_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@ It follows the documented behaviour of the real one: the scale subresource with 
 stale resourceVersion, merge patches, label selectors of both kinds, `Status` objects as errors, and
 a ReplicaSet that makes and deletes pods in the order that its documentation gives (those that are
 not ready first, then the lower deletion cost, then the younger). Pods become ready, and deleted
-ones go, when `settle` says so. There is no scheduler, no kubelet, no authentication and no watch.
+ones go, when `settle` says so. Whoever has the token may do everything. There is no scheduler, no
+kubelet and no watch.
 """
 
 import json
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -22,6 +24,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 NAMESPACE = "models"
 NAME = "workers"
 LABELS = {"app": "headpond-worker"}
+TOKEN = {"token": "test"}
 
 
 class Kubernetes:
@@ -36,6 +39,8 @@ class Kubernetes:
         self.autoscaled: list[str] = []
         self.refuse: tuple[int, str] | None = None
         """Status and reason of every answer, as an API server that is overloaded gives them."""
+        self.token = "test"
+        """Of the one who may come in."""
         self.patches: list[str] = []
         self._versions = count(100)
         self._version = next(self._versions)
@@ -95,6 +100,8 @@ class Kubernetes:
     async def _refusing(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if self.refuse is not None:
             return _status(*self.refuse)
+        if request.headers.get("authorization") != f"Bearer {self.token}":
+            return _status(401, "Unauthorized")
         return await handler(request)
 
     async def _deployment(self, request: web.Request) -> web.Response:
@@ -177,14 +184,14 @@ class Kubernetes:
         return {"name": NAME, "namespace": NAMESPACE, "resourceVersion": str(self._version)}
 
 
-def write_kubeconfig(file: Path, server: str) -> None:
+def write_kubeconfig(file: Path, server: str, user: Mapping[str, object] = TOKEN) -> None:
     """As an operator has it."""
     kubeconfig = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
         "clusters": [{"name": "test", "cluster": {"server": server}}],
-        "users": [{"name": "test", "user": {"token": "test"}}],
+        "users": [{"name": "test", "user": dict(user)}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
     }
     file.write_text(yaml.safe_dump(kubeconfig))

@@ -1,10 +1,13 @@
 """Calls of a cluster's API server, for one Deployment: where their errors become ours.
 
-Who we are is the pod's service account, or else what KUBECONFIG or ~/.kube/config says. Time-outs
-are set here; nothing is tried again, because the autoscaler comes again in seconds.
+Who we are is the pod's service account, or else what KUBECONFIG or ~/.kube/config says; both are
+asked again each minute, since their tokens lapse. Time-outs are set here; nothing is tried again,
+because the autoscaler comes again in seconds.
 """
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +21,7 @@ from headpond.adapters.kubernetes.selector import selector_of
 from headpond.errors import SettingsError, Unavailable
 
 CALL_S = 10.0
+REFRESH_S = 60.0
 MERGE = "application/merge-patch+json"
 
 GRACE_S = 30.0
@@ -26,6 +30,9 @@ GRACE_S = 30.0
 GONE = 404
 DENIED = frozenset({401, 403, GONE, 422})
 """What nobody but the operator can put right."""
+
+UNIDENTIFIED = (config.ConfigException, OSError)
+"""What the plugins and files that say who we are may raise."""
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -112,7 +119,7 @@ class Cluster:
             return await answer
         except client.ApiException as error:
             raise self._translated(error) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (*UNIDENTIFIED, aiohttp.ClientError, TimeoutError) as error:
             raise _away(f"{type(error).__name__}: {error}") from error
 
     def _translated(self, error: Any) -> Exception:
@@ -138,16 +145,32 @@ async def open_cluster(deployment: Deployment) -> AsyncGenerator[Cluster]:
 
     Raises SettingsError.
     """
-    sdk: Any = config
     configuration: Any = client.Configuration()
     try:
-        if "KUBERNETES_SERVICE_HOST" in os.environ:
-            sdk.load_incluster_config(client_configuration=configuration)
-        else:
-            file = os.environ.get("KUBECONFIG")
-            await sdk.load_kube_config(file, client_configuration=configuration)
-    except config.ConfigException as error:
+        await _identify(configuration)
+    except UNIDENTIFIED as error:
         raise SettingsError(f"fleet: no Kubernetes cluster is to be found: {error}.") from error
     api: Any = client.ApiClient(configuration)
     async with api:
         yield Cluster(api, deployment)
+
+
+async def _identify(configuration: Any) -> None:
+    """Fill in the server and who we are."""
+    sdk: Any = config
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        # It reads its token again each minute by itself.
+        sdk.load_incluster_config(client_configuration=configuration)
+        return
+    file = os.environ.get("KUBECONFIG")
+    loader = await sdk.load_kube_config(file, client_configuration=configuration)
+    asked_at = time.monotonic()
+
+    async def again(_: object) -> None:
+        nonlocal asked_at
+        if time.monotonic() - asked_at >= REFRESH_S:
+            async with asyncio.timeout(CALL_S):
+                await loader.load_and_set(configuration)
+            asked_at = time.monotonic()
+
+    configuration.refresh_api_key_hook = again
