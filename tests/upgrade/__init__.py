@@ -1,7 +1,8 @@
-"""A release beside the one before it, on one data file.
+"""A release beside the one before it, on one store.
 
-`previous.zip` is the package as it was before the schema last grew, put first on the path of the
-processes that are to run it. A new release replaces it by the one that it follows:
+`previous-sqlite.zip` and `previous-postgres.zip` are the package as it was before that store's
+schema last grew, put first on the path of the processes that are to run it. When a schema grows,
+its file is made again, from the last release that does not have the step:
 
-    git archive --format=zip --output tests/upgrade/previous.zip v0.1.0:src headpond
+    git archive --format=zip --output tests/upgrade/previous-sqlite.zip v0.1.0:src headpond
 """

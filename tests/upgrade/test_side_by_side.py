@@ -1,13 +1,13 @@
-"""The old and the new release work on one data file while jobs run: an upgrade needs no pause."""
+"""The old and the new release work on one store while jobs run: an upgrade needs no pause."""
 
 import asyncio
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -15,13 +15,21 @@ import pytest
 
 from tests.chaos.kills import until_all_ended
 from tests.chaos.processes import free_port
-from tests.chaos.stores import SqliteLook
+from tests.chaos.stores import Look, PostgresLook, SqliteLook
+from tests.postgres import PostgresServer
 
-PREVIOUS = Path(__file__).parent / "previous.zip"
+HERE = Path(__file__).parent
+PREVIOUS = {
+    "sqlite": HERE / "previous-sqlite.zip",
+    "postgresql": HERE / "previous-postgres.zip",
+}
+"""The package as it was before the store's schema last grew."""
+
 JOBS = 150
 
 CONFIG = """
 home: {home}
+store: {store}
 gateway: {{port: {port}}}
 pools:
   default:
@@ -35,11 +43,13 @@ log: {{level: warning}}
 
 
 @contextmanager
-def running(arguments: Sequence[str], log: Path, *, previous: bool = False) -> Generator["Process"]:
-    """A process of this release, or of the previous one, until the block ends."""
+def running(
+    arguments: Sequence[str], log: Path, *, package: Path | None = None
+) -> Generator["Process"]:
+    """A process of this release, or of that in `package`, until the block ends."""
     environment = dict(os.environ)
-    if previous:
-        environment["PYTHONPATH"] = str(PREVIOUS)
+    if package is not None:
+        environment["PYTHONPATH"] = str(package)
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command line
             [sys.executable, "-m", *arguments], env=environment, stdout=output, stderr=output
@@ -55,13 +65,18 @@ Process = subprocess.Popen[bytes]
 
 
 class Release:
-    """The command lines of one release on the common home."""
+    """The command lines of one release on the common home and store."""
 
-    def __init__(self, home: Path, name: str, engine_port: int) -> None:
+    def __init__(
+        self, home: Path, name: str, engine_port: int, store: str = "sqlite:///headpond.db"
+    ) -> None:
         self.home, self.name = home, name
+        self._package = PREVIOUS[store.partition(":")[0]] if name == "previous" else None
         self.port = free_port()
         self.config = home / f"{name}.yaml"
-        self.config.write_text(CONFIG.format(home=home, port=self.port, engine=engine_port))
+        self.config.write_text(
+            CONFIG.format(home=home, port=self.port, engine=engine_port, store=store)
+        )
         self.url = f"http://127.0.0.1:{self.port}"
 
     @contextmanager
@@ -69,7 +84,7 @@ class Release:
         """Its gateway or a worker."""
         arguments = ["headpond", command, "--config", str(self.config)]
         log = self.home / f"{self.name}-{command}.log"
-        with running(arguments, log, previous=self.name == "previous") as process:
+        with running(arguments, log, package=self._package) as process:
             yield process
 
 
@@ -99,15 +114,40 @@ async def submit_all(session: aiohttp.ClientSession, release: Release, prefix: s
     return [await submit(session, release, f"{prefix}-{number}") for number in range(JOBS)]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """The store that both work on. `version` asks for that of its schema."""
+
+    url: str
+    look: Look
+    version: str
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shared]:
+    """With nothing in it."""
+    if request.param == "sqlite":
+        look = SqliteLook(tmp_path / "headpond.db")
+        yield Shared("sqlite:///headpond.db", look, "PRAGMA user_version")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = "shared_by_releases"
+    default = PostgresLook(server.url)
+    await default.rows(f"CREATE DATABASE {name}")
+    url = server.url_of(name)
+    yield Shared(url, PostgresLook(url), "SELECT version FROM headpond_schema")
+    await default.rows(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.no_cover
-async def test_two_releases_share_the_work_on_one_file(tmp_path: Path) -> None:
+async def test_two_releases_share_the_work_on_one_store(shared: Shared, tmp_path: Path) -> None:
     # SPEC G7 Q3
     engine_port = free_port()
     engine = ["headpond.testing.engine_server", "--port", str(engine_port), "--model", "model"]
-    previous = Release(tmp_path, "previous", engine_port)
-    current = Release(tmp_path, "current", engine_port)
-    database = tmp_path / "headpond.db"
+    previous = Release(tmp_path, "previous", engine_port, shared.url)
+    current = Release(tmp_path, "current", engine_port, shared.url)
+    look = shared.look
     with (
         running([*engine, "--decode-ms", "5"], tmp_path / "engine.log"),
         previous.part("gateway") as old_gateway,
@@ -115,11 +155,11 @@ async def test_two_releases_share_the_work_on_one_file(tmp_path: Path) -> None:
     ):
         async with aiohttp.ClientSession() as session:
             await until_ready(session, previous)
-            before = schema_version(database)
+            before = await look.rows(shared.version)
             first = await submit_all(session, previous, "first")
             with current.part("gateway"), current.part("worker") as new_worker:
                 await until_ready(session, current)
-                assert schema_version(database) > before
+                assert await look.rows(shared.version) > before
                 by_old, by_new = await asyncio.gather(
                     submit_all(session, previous, "old"), submit_all(session, current, "new")
                 )
@@ -128,25 +168,16 @@ async def test_two_releases_share_the_work_on_one_file(tmp_path: Path) -> None:
                 assert await submit(session, previous, "new-0") == by_new[0]
                 new_worker.kill()
                 with current.part("worker"):
-                    counts = await until_all_ended(SqliteLook(database))
+                    counts = await until_all_ended(look)
                 async with session.get(f"{previous.url}/jobs/{by_new[0]}") as answer:
                     assert (await answer.json())["status"] == "succeeded"
         jobs = {*first, *by_old, *by_new}
         assert len(jobs) == 3 * JOBS
         assert counts == {"succeeded": 3 * JOBS}
         assert (old_gateway.poll(), old_worker.poll()) == (None, None)
-    with sqlite3.connect(database) as connection:
-        (results,) = connection.execute("SELECT count(*) FROM responses").fetchone()
-        workers = {
-            json.loads(record)["worker"]
-            for (record,) in connection.execute("SELECT record FROM jobs")
-        }
-        assert connection.execute("SELECT count(*) FROM messages").fetchone() == (0,)
-    assert results == 3 * JOBS
-    assert len(workers) >= 2
-
-
-def schema_version(database: Path) -> int:
-    """The version that the file says it has."""
-    with sqlite3.connect(database) as connection:
-        return connection.execute("PRAGMA user_version").fetchone()[0]
+    assert [tuple(row) for row in await look.rows("SELECT count(*) FROM responses")] == [
+        (3 * JOBS,)
+    ]
+    assert await look.rows("SELECT * FROM messages") == []
+    records = [record for (record,) in await look.rows("SELECT record FROM jobs")]
+    assert len({json.loads(record)["worker"] for record in records}) >= 2
