@@ -31,18 +31,30 @@ from tests.model.sqlite_stages import database
 from tests.redis_server import Daemon, running_cluster
 
 
-@pytest.fixture(params=["redis", "valkey", "valkey inline"])
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Daemon]]:
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+@pytest.fixture(params=["redis", "valkey", "valkey inline", "cluster"])
 async def server(request: pytest.FixtureRequest) -> AsyncGenerator[Server]:
     kind, _, inlined = request.param.partition(" ")
-    daemon: Daemon = request.getfixturevalue(kind)
+    found: Daemon | list[Daemon] = request.getfixturevalue(kind)
     if inlined:
-        inline = InlineServer(daemon.url)
+        assert isinstance(found, Daemon)
+        inline = InlineServer(found.url)
         yield inline
         inline.close()
+        return
+    if isinstance(found, Daemon):
+        connected = RedisServer(found.url)
     else:
-        connected = RedisServer(daemon.url)
-        yield connected
-        await connected.close()
+        for node in found:
+            node.empty()
+        connected = RedisClusterServer(found[0].url)
+    yield connected
+    await connected.close()
 
 
 class TestRedisQueue(FairQueueSuite):
@@ -50,25 +62,6 @@ class TestRedisQueue(FairQueueSuite):
     @override
     async def queue(self, clock: ManualClock, server: Server) -> RedisQueue:  # pyright: ignore[reportIncompatibleMethodOverride]
         return RedisQueue(server, clock)
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Daemon]]:
-    with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
-        yield nodes
-
-
-class TestRedisQueueInACluster(FairQueueSuite):
-    @pytest.fixture
-    @override
-    async def queue(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, clock: ManualClock, cluster: list[Daemon]
-    ) -> AsyncGenerator[RedisQueue]:
-        for node in cluster:
-            node.empty()
-        server = RedisClusterServer(cluster[0].url)
-        yield RedisQueue(server, clock)
-        await server.close()
 
 
 class TestRedisMessageLookup(MessageLookupSuite):

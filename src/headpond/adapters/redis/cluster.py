@@ -9,6 +9,9 @@ from typing_extensions import override
 from headpond.adapters.redis.clients import clustered
 from headpond.adapters.redis.server import Argument, RedisServer
 
+AT_ONCE = 64
+"""Each takes a connection, of which the library has 100 for a node and no patience for another."""
+
 
 class RedisClusterServer(RedisServer):
     """The library sends no scripts in a pipeline here, so calls go out side by side.
@@ -22,5 +25,14 @@ class RedisClusterServer(RedisServer):
 
     @override
     async def _send(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        calls = (self._client.execute_command(*command) for command in commands)
-        return await asyncio.gather(*calls, return_exceptions=True)
+        try:
+            # Left to the calls, each would look for the nodes, and close connections of the others.
+            await self._client.initialize()
+        except Exception as error:  # noqa: BLE001 - it goes to whoever called
+            return [error] * len(commands)
+        results: list[Any] = []
+        for start in range(0, len(commands), AT_ONCE):
+            some = commands[start : start + AT_ONCE]
+            calls = (self._client.execute_command(*command) for command in some)
+            results += await asyncio.gather(*calls, return_exceptions=True)
+        return results

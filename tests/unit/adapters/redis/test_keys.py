@@ -1,25 +1,20 @@
-"""What is left in Redis when the work is done, and where it lies in a cluster."""
+"""What is left in Redis when the work is done."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.redis.buckets import RedisBuckets
-from headpond.adapters.redis.cache import RedisAnswerCache
-from headpond.adapters.redis.cluster import RedisClusterServer
 from headpond.adapters.redis.queue import RedisQueue, keys_of
 from headpond.adapters.redis.server import RedisServer
 from headpond.adapters.redis.streams import RedisTokenStreams
-from headpond.domain.lane import Lane, Priority
 from headpond.ports.buckets import Draw
-from headpond.testing.cache_suite import KEEP_S, a_name
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, OTHER_POOL, message
 from headpond.testing.streams_suite import HELLO, Stage
-from tests.redis_server import Daemon, Kind, running_cluster
+from tests.redis_server import Daemon, Kind
 
 LANES = (BATCH, INTERACTIVE, OTHER_POOL)
 
@@ -72,60 +67,6 @@ async def test_a_bucket_goes_by_itself_once_it_is_full(valkey: Daemon, server: R
     (key,) = valkey.all_keys()
     with valkey.client() as client:
         assert 60 < client.ttl(key) <= 120
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Daemon]]:
-    """Three masters, each with a third of the slots."""
-    with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
-        yield nodes
-
-
-async def test_lanes_lie_apart_in_a_cluster_and_each_in_one_place(cluster: list[Daemon]) -> None:
-    server = RedisClusterServer(cluster[0].url)
-    queue = RedisQueue(server, ManualClock())
-    lanes = [Lane(f"pool-{number}", priority) for number in range(9) for priority in Priority]
-    await queue.send([message("a", lane) for lane in lanes])
-    assert all(node.all_keys() for node in cluster)
-    leases = await queue.receive(lanes, limit=100, lease_s=10)
-    assert [lease.message.lane for lease in leases] == lanes
-    await queue.ack(leases)
-    jobs = MemoryJobStore(ManualClock())
-    stage = Stage(RedisTokenStreams(server, jobs), jobs)
-    entries = await stage.said(await stage.claimed(await stage.running()), HELLO)
-    assert len(entries) == 1
-    assert (await RedisBuckets(server, ManualClock()).take("t", [Draw("requests", 1, 1)])).taken
-    await server.close()
-
-
-async def test_answers_lie_all_over_a_cluster(cluster: list[Daemon]) -> None:
-    server = RedisClusterServer(cluster[0].url)
-    cache = RedisAnswerCache(server, ManualClock())
-    for number in range(20):
-        await cache.put(a_name(number), b"%d" % number, KEEP_S)
-    assert [await cache.get(a_name(number)) for number in range(20)] == [
-        b"%d" % number for number in range(20)
-    ]
-    assert all(any("answer" in key for key in node.all_keys()) for node in cluster)
-    await server.close()
-
-
-async def test_a_receiver_hears_of_a_send_wherever_in_the_cluster(
-    cluster: list[Daemon], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("headpond.adapters.redis.queue.LOOK_AGAIN_S", 3600.0)
-    sender, receiver = RedisClusterServer(cluster[0].url), RedisClusterServer(cluster[1].url)
-    clock = ManualClock()
-    for number in range(4):
-        lane = Lane(f"woken-{number}", Priority.BATCH)
-        waiting = asyncio.create_task(
-            RedisQueue(receiver, clock).receive([lane], limit=1, lease_s=10, wait_s=30)
-        )
-        await asyncio.sleep(0)
-        await RedisQueue(sender, clock).send([message("a", lane)])
-        assert len(await waiting) == 1
-    await sender.close()
-    await receiver.close()
 
 
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
