@@ -132,7 +132,14 @@ class Unreadable(HeadpondError):
 
 
 class SettingsError(HeadpondError):
-    """A setting is wrong; the message names where it stands and what is allowed."""
+    """A setting is wrong; the message names where it stands and what is allowed.
+
+    `place` is the path of the setting, where whoever catches it could take it for another one.
+    """
+
+    def __init__(self, message: str, *, place: tuple[str, ...] | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class MissingExtra(HeadpondError):

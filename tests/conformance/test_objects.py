@@ -11,15 +11,17 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from obstore import exceptions
 from typing_extensions import override
 
 from headpond.adapters.memory.objects import MemoryObjects
 from headpond.adapters.obstore.blobs import ObjectBlobs
 from headpond.adapters.obstore.objects import Objects
-from headpond.adapters.obstore.opening import open_at
+from headpond.adapters.obstore.opening import open_at, refuse_unusable
 from headpond.domain.archive import ObjectName
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.blobs import Blobs
@@ -74,14 +76,16 @@ async def on_gcs() -> AsyncGenerator[tuple[str, Mapping[str, str]]]:
         yield f"gs://{BUCKET}/archive", to_gcs(url)
 
 
-@pytest.fixture(params=["folder", "s3", "azure", "gcs"])
+SERVICES = {"s3": on_s3, "azure": on_azure, "gcs": on_gcs}
+
+
+@pytest.fixture(params=["folder", *SERVICES])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[object]:
     """The library's store on one service after the other."""
     if request.param == "folder":
         yield open_at("archive.url", f"file://{tmp_path}/a%20folder", {})
         return
-    service = {"s3": on_s3, "azure": on_azure, "gcs": on_gcs}[request.param]
-    async with service() as (url, options):
+    async with SERVICES[request.param]() as (url, options):
         yield open_at("archive.url", url, options)
 
 
@@ -159,9 +163,106 @@ async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPat
     [
         ("ftp://x/y", {}, "'ftp://x/y' cannot be used"),
         ("file:///proc/x/y", {}, "'file:///proc/x/y' cannot be used"),
-        ("s3://pond", {"no_such_option": "x"}, "'s3://pond' cannot be used"),
+        ("s3://pond", {"timeout": "soon"}, '"soon" as Duration.'),
+        (
+            "s3://pond",
+            {"aws_endpint": "x"},
+            "archive.options: there is no option 'aws_endpint' of S3; did you mean 'aws_endpoint'?",
+        ),
+        (
+            "az://pond",
+            {"azure_acount_name": "x"},
+            "'azure_acount_name' of MicrosoftAzure; did you mean 'azure_storage_account_name'?",
+        ),
+        ("gs://pond", {"credential_provider": "x"}, "no option 'credential_provider' of GCS."),
     ],
 )
 def test_what_is_no_store_is_told(url: str, options: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(words)):
         open_at("archive.url", url, options)
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("s3://pond", {"aws_allow_http": "true", "timeout": "9 s"}),
+        ("gs://pond", {"google_allow_http": "true", **to_gcs("http://127.0.0.1:9")}),
+        ("az://pond", {"azure_allow_http": "true", "azure_storage_account_name": "a"}),
+    ],
+)
+def test_options_about_http_are_taken(url: str, options: dict[str, str]) -> None:
+    store: Any = open_at("archive.url", url, options)
+    assert store.client_options["allow_http"] == "true"
+
+
+def test_a_panic_of_the_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headpond.adapters.obstore.options.HTTP", frozenset[str]())
+    with pytest.raises(SettingsError, match="with one of these options: aws_allow_http"):
+        open_at("archive.url", "s3://pond", {"aws_allow_http": "true"})
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_bucket_that_is_not_there_is_told(service: str) -> None:
+    async with SERVICES[service]() as (url, options):
+        store = open_at("archive.url", url, options)
+        await refuse_unusable("archive.url", url, store)
+        nowhere = re.sub("//[^/]*", "//nowhere", url)
+        store = open_at("archive.url", nowhere, options)
+        kind = "container" if service == "azure" else "bucket"
+        words = f"archive.url: {kind} 'nowhere' does not exist; make it, or name another one."
+        with pytest.raises(SettingsError) as told:
+            await refuse_unusable("archive.url", nowhere, store)
+        assert str(told.value) == words
+        objects, blobs, name = Objects(store), ObjectBlobs(store), ObjectName("x")
+
+        async def write() -> None:
+            async with blobs.create(NAME) as blob:
+                await blob.write(b"x")
+
+        # Of what is deleted in a container that is not there, Azure says that it is gone.
+        for asked in (
+            objects.put(name, b""),
+            objects.put_new(name, b""),
+            objects.get(name),
+            anext(aiter(objects.names(""))),
+            write(),
+            content(blobs),
+            blobs.written_before(1.0),
+        ):
+            with pytest.raises(Unavailable, match=r"store: the bucket does not exist; .*\.$"):
+                await asked
+
+
+async def test_a_store_that_is_away_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headpond.adapters.obstore.opening.ASKED_WITHIN_S", 0.2)
+    gcs = Gcs()
+    gcs.away = True
+    async with served(gcs.app()) as url:
+        store = open_at("archive.url", f"gs://{BUCKET}", to_gcs(url))
+        await refuse_unusable("archive.url", f"gs://{BUCKET}", store)
+
+
+async def test_credentials_that_are_wanted_or_wrong_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(told: str) -> str | None:
+        async def get(*_: object) -> None:
+            raise exceptions.GenericError(told)
+
+        monkeypatch.setattr("obstore.get_async", get)
+        try:
+            await refuse_unusable("archive.url", "s3://pond/x", object())
+        except SettingsError as error:
+            return str(error)
+
+    asking = "Error performing PUT http://169.254.169.254/latest/api/token in 1 ms - "
+    nobody = await refuse(asking + "HTTP error: error sending request")
+    assert nobody is not None
+    assert nobody.startswith("archive.url: bucket 'pond' needs credentials, and there are none: ")
+    assert await refuse(asking + "Server returned non-2xx status code: 503 x") is None
+    wrong = await refuse("403 Forbidden: <Error><Code>InvalidAccessKeyId</Code></Error>")
+    assert wrong == (
+        "archive.url: bucket 'pond' is closed to these credentials (InvalidAccessKeyId)."
+    )
+    assert await refuse("403 Forbidden: <Error><Code>AccessDenied</Code></Error>") is None

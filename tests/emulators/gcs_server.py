@@ -34,6 +34,7 @@ class Gcs:
         app.router.add_put(f"/{BUCKET}/{{name:.+}}", self._put)
         app.router.add_post(f"/{BUCKET}/{{name:.+}}", self._in_parts)
         app.router.add_delete(f"/{BUCKET}/{{name:.+}}", self._delete)
+        app.router.add_route("*", "/{other:.+}", _no_bucket)
         return app
 
     @web.middleware
@@ -116,6 +117,10 @@ class Gcs:
             "x-goog-generation": str(generation),
             "Last-Modified": "Thu, 31 Jan 2030 12:00:00 GMT",
         }
+
+
+async def _no_bucket(_request: web.Request) -> web.Response:
+    return _refused(404, "NoSuchBucket")
 
 
 def _xml(name: str, **fields: str) -> web.Response:

@@ -12,7 +12,7 @@ from headpond.errors import InvalidRequest, SettingsError
 from headpond.processes.loop import run
 from headpond.services.archive_check import Checked, check_day
 from headpond.settings import Settings
-from headpond.wiring.archives import archivist_of, formats_of, objects_of
+from headpond.wiring.archives import archivist_of, formats_of, open_objects
 from headpond.wiring.stores import open_store
 
 app = typer.Typer(help="Write, list and verify the archive.", no_args_is_help=True)
@@ -79,20 +79,21 @@ def _beginning(day: str) -> float:
 
 async def _archive(settings: Settings) -> tuple[int, float]:
     async with open_store(settings, make=False) as store:
-        archivist = archivist_of(settings, store)
+        archivist = await archivist_of(settings, store)
         if archivist is None:
             raise SettingsError("There is no archive: set archive.url.")
         return await archivist.tick(), await archivist.until()
 
 
 async def _names(settings: Settings) -> list[ObjectName]:
-    return [name async for name in objects_of(settings.archive).names(f"{DATA}/")]
+    objects = await open_objects(settings.archive)
+    return [name async for name in objects.names(f"{DATA}/")]
 
 
 async def _verify(settings: Settings, day: float) -> Checked:
-    objects = objects_of(settings.archive)
+    objects = await open_objects(settings.archive)
     async with open_store(settings, make=False) as store:
-        archivist = archivist_of(settings, store)
+        archivist = await archivist_of(settings, store)
         return await check_day(
             day,
             until=0.0 if archivist is None else await archivist.until(),

@@ -1,7 +1,7 @@
 """The archive, where the settings name one."""
 
 import importlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from headpond.errors import MissingExtra, SettingsError
 from headpond.services.archivist import Archivist, Redact
@@ -16,7 +16,7 @@ PUT_TIMEOUT_S = 120
 """A new object goes up in one request, a condition cannot be put on parts; nobody waits for it."""
 
 
-def archivist_of(settings: Settings, store: Store) -> Archivist | None:
+async def archivist_of(settings: Settings, store: Store) -> Archivist | None:
     """Who writes the archive, None if there is none. Raises SettingsError, MissingExtra."""
     archive = settings.archive
     if archive.url is None:
@@ -24,7 +24,7 @@ def archivist_of(settings: Settings, store: Store) -> Archivist | None:
     return Archivist(
         store.audit,
         store.jobs,
-        objects_of(archive),
+        await open_objects(archive),
         formats_of(archive),
         redact=redact_of(archive),
         span_s=archive.every_s,
@@ -34,17 +34,28 @@ def archivist_of(settings: Settings, store: Store) -> Archivist | None:
     )
 
 
-def objects_of(archive: ArchiveSettings) -> "ObjectStore":
-    """Where the archive lies. Raises SettingsError, MissingExtra."""
+async def open_objects(archive: ArchiveSettings) -> "ObjectStore":
+    """Where the archive lies, if it does not say that it cannot be. Raises as `bucket_of`."""
+    bucket = bucket_of(archive)
+    from headpond.adapters.obstore.objects import Objects
+    from headpond.adapters.obstore.opening import refuse_unusable
+
+    await refuse_unusable("archive.url", str(archive.url), bucket)
+    return Objects(bucket)
+
+
+def bucket_of(archive: ArchiveSettings) -> Any:
+    """Where the archive lies, for the adapter; nobody is asked.
+
+    Raises SettingsError, MissingExtra.
+    """
     if archive.url is None:
         raise SettingsError("There is no archive: set archive.url.")
     try:
-        from headpond.adapters.obstore.objects import Objects
         from headpond.adapters.obstore.opening import open_at
     except ImportError as error:
         raise MissingExtra("archive", "An archive") from error
-    store = open_at("archive.url", archive.url, archive.options, timeout_s=PUT_TIMEOUT_S)
-    return Objects(store)
+    return open_at("archive.url", archive.url, archive.options, timeout_s=PUT_TIMEOUT_S)
 
 
 def formats_of(archive: ArchiveSettings) -> "list[Format]":

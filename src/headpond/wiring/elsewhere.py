@@ -2,7 +2,6 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headpond.errors import MissingExtra, SettingsError
@@ -13,7 +12,7 @@ from headpond.ports.jobs import JobStore
 from headpond.ports.objects import ObjectStore
 from headpond.ports.queue import MessageLookup, Queue
 from headpond.ports.streams import TokenStreams
-from headpond.settings import Settings
+from headpond.settings import BatchSettings, Settings
 from headpond.wiring.extras import require_for
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ class Elsewhere:
         self._clock = clock
         self._stack = stack
         self._redis: dict[str, RedisServer] = {}
+        self._bucket: Any | None = None
 
     async def queue(self) -> ApartQueue | None:
         """The queue, where it is not that of the store."""
@@ -69,33 +69,23 @@ class Elsewhere:
 
         return RedisTokenStreams(server, jobs)
 
-    def blobs(self) -> Blobs | None:
+    async def blobs(self) -> Blobs | None:
         """The bytes of files."""
-        if self._files is None:
+        bucket = await self._files()
+        if bucket is None:
             return None
         from headpond.adapters.obstore.blobs import ObjectBlobs
 
-        return ObjectBlobs(self._files)
+        return ObjectBlobs(bucket)
 
-    def objects(self) -> ObjectStore | None:
+    async def objects(self) -> ObjectStore | None:
         """Beside the bytes of files, the large bodies of a store that has little room for them."""
-        if self._files is None:
+        bucket = await self._files()
+        if bucket is None:
             return None
         from headpond.adapters.obstore.objects import Objects
 
-        return Objects(self._files, code="bodies_unavailable")
-
-    @cached_property
-    def _files(self) -> Any | None:
-        """The object store of `batches.files`, opened."""
-        files = self._settings.batches
-        if files.files is None:
-            return None
-        try:
-            from headpond.adapters.obstore.opening import open_at
-        except ImportError as error:
-            raise MissingExtra("archive", "Files in an object store") from error
-        return open_at("batches.files", files.files, files.options)
+        return Objects(bucket, code="bodies_unavailable")
 
     async def buckets(self) -> Buckets | None:
         """The rate limits that gateways share."""
@@ -105,6 +95,17 @@ class Elsewhere:
         from headpond.adapters.redis.buckets import RedisBuckets
 
         return RedisBuckets(server, self._clock)
+
+    async def _files(self) -> Any | None:
+        """The bucket of `batches.files`, asked once whether it is there."""
+        url = self._settings.batches.files
+        if url is not None and self._bucket is None:
+            bucket = bucket_of(self._settings.batches)
+            from headpond.adapters.obstore.opening import refuse_unusable
+
+            await refuse_unusable("batches.files", url, bucket)
+            self._bucket = bucket
+        return self._bucket
 
     async def _sqs(self, url: str) -> Queue:
         from headpond.adapters.aws import calls, queue
@@ -134,6 +135,20 @@ class Elsewhere:
             self._stack.push_async_callback(server.close)
             await server.refuse_eviction()
         return self._redis[url]
+
+
+def bucket_of(batches: BatchSettings) -> Any | None:
+    """Where files lie, for the adapter, None in the store; nobody is asked.
+
+    Raises SettingsError, MissingExtra.
+    """
+    if batches.files is None:
+        return None
+    try:
+        from headpond.adapters.obstore.opening import open_at
+    except ImportError as error:
+        raise MissingExtra("archive", "Files in an object store") from error
+    return open_at("batches.files", batches.files, batches.options)
 
 
 def redis_at(url: str) -> "RedisServer":

@@ -76,7 +76,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
         delivery = store.delivery(next(iter(settings.pools.values())))
         offers = _quotes(settings, store)
         submission = _submission(settings, store, delivery, offers, heard.listener)
-        archivist = archivist_of(settings, store)
+        archivist = await archivist_of(settings, store)
         desk = Desk(store.jobs, store.clock)
         files = Files(
             store.files,

@@ -4,7 +4,6 @@ Nothing is opened, no folder is made, no other machine is asked.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from headpond.adapters.jwks.key_set import key_set_at
@@ -13,8 +12,8 @@ from headpond.adapters.local.clock import SystemClock
 from headpond.errors import MissingExtra, SettingsError
 from headpond.services.tokens import Tokens
 from headpond.settings import Settings
-from headpond.wiring.archives import formats_of, objects_of, redact_of
-from headpond.wiring.elsewhere import Elsewhere
+from headpond.wiring import elsewhere
+from headpond.wiring.archives import bucket_of, formats_of, redact_of
 from headpond.wiring.engines import refuse_other_models
 from headpond.wiring.extras import require, require_for
 
@@ -27,7 +26,9 @@ def refusals(settings: Settings) -> Iterator[tuple[Place, SettingsError | Missin
     for place, attempt in _attempts(settings):
         try:
             attempt()
-        except (SettingsError, MissingExtra) as error:
+        except SettingsError as error:
+            yield error.place or place, error
+        except MissingExtra as error:
             yield place, error
 
 
@@ -37,11 +38,10 @@ def _attempts(settings: Settings) -> Iterator[tuple[Place, Callable[[], object]]
     if archive.url is not None:
         yield ("archive", "formats"), lambda: formats_of(archive)
         if not _is_folder(archive.url):
-            yield ("archive", "url"), lambda: objects_of(archive)
+            yield ("archive", "url"), lambda: bucket_of(archive)
     yield ("archive", "redact"), lambda: redact_of(archive)
     if files is not None and not _is_folder(files):
-        elsewhere = Elsewhere(settings, SystemClock(), AsyncExitStack())
-        yield ("batches", "files"), elsewhere.blobs
+        yield ("batches", "files"), lambda: elsewhere.bucket_of(settings.batches)
     if jwt is not None:
         yield ("auth", "jwt", "jwks"), lambda: Tokens(jwt, key_set_at(jwt.jwks), SystemClock())
     for name, pool in settings.pools.items():

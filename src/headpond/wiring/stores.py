@@ -83,7 +83,8 @@ async def open_store(settings: Settings, *, make: bool = True) -> AsyncGenerator
     async with AsyncExitStack() as stack:
         elsewhere = Elsewhere(settings, clock, stack)
         apart = await elsewhere.queue()
-        store = await stack.enter_async_context(_open(settings, clock, apart, elsewhere.objects()))
+        objects = await elsewhere.objects()
+        store = await stack.enter_async_context(_open(settings, clock, apart, objects))
         if apart is not None:
             counted = CountedQueue(apart.queue, store.workload)
             stack.push_async_callback(counted.close)
@@ -98,7 +99,7 @@ async def open_store(settings: Settings, *, make: bool = True) -> AsyncGenerator
             store,
             streams=await elsewhere.streams(store.jobs) or store.streams,
             buckets=await elsewhere.buckets() or store.buckets,
-            blobs=elsewhere.blobs() or store.blobs,
+            blobs=await elsewhere.blobs() or store.blobs,
         )
 
 

@@ -16,6 +16,7 @@ from headpond.wiring.archives import archivist_of
 from headpond.wiring.gateways import open_gateway
 from headpond.wiring.stores import open_store
 from tests.command_line import Headpond
+from tests.emulators.moto_server import moto_server
 
 YESTERDAY = time.time() // DAY_S * DAY_S - DAY_S
 
@@ -87,4 +88,42 @@ async def test_redaction_that_cannot_be_loaded_is_told(
     settings = Settings(home=str(tmp_path), archive=archive)
     async with open_store(settings) as store:
         with pytest.raises(SettingsError, match=words):
-            archivist_of(settings, store)
+            await archivist_of(settings, store)
+
+
+@pytest.mark.parametrize(
+    ("setting", "commands"),
+    [
+        ("archive.url", [("archive", "run"), ("archive", "list"), ("gateway",)]),
+        ("batches.files", [("keys", "list"), ("gateway",), ("worker",)]),
+    ],
+)
+def test_a_bucket_that_does_not_exist_is_told_before_anything_begins(
+    headpond: Headpond, tmp_path: Path, setting: str, commands: list[tuple[str, ...]]
+) -> None:
+    headpond("keys", "create", "--team", "a")
+    section, name = setting.split(".")
+    with moto_server() as moto:
+        file = tmp_path / "headpond.yaml"
+        options = {"aws_endpoint": moto.url, "aws_region": "eu-central-1"}
+        file.write_text(json.dumps({section: {name: "s3://nowhere/x", "options": options}}))
+        assert headpond("config", "check", "--config", str(file)).status == 0
+        for command in commands:
+            told = headpond(*command, "--config", str(file))
+            words = (
+                f"error: {setting}: bucket 'nowhere' does not exist; make it, or name another one."
+            )
+            assert (told.status, told.err) == (2, f"{words}\n")
+
+
+def test_an_option_that_does_not_exist_is_told_where_it_stands(
+    headpond: Headpond, tmp_path: Path
+) -> None:
+    file = tmp_path / "headpond.yaml"
+    file.write_text("archive:\n  url: s3://pond/x\n  options:\n    aws_endpint: http://x\n")
+    told = headpond("config", "check", "--config", str(file))
+    assert told.status == 2
+    assert told.err == (
+        f"error: {file}, line 4: archive.options: there is no option 'aws_endpint' of S3; "
+        "did you mean 'aws_endpoint'?\n"
+    )

@@ -12,10 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import obstore
-from obstore import exceptions
 from typing_extensions import override
 
-from headpond.adapters.obstore.opening import away
+from headpond.adapters.obstore.opening import FAILURES, away, is_missing
 from headpond.domain.file import BlobName, is_blob_name
 from headpond.errors import NotFound
 from headpond.ports.blobs import Blobs, BlobWriter
@@ -65,19 +64,19 @@ class ObjectBlobs(Blobs):
             found = await _obstore.get_async(self._store, name, options=options)
             async for piece in found.stream(min_chunk_size=PIECE):
                 yield bytes(piece)
-        except FileNotFoundError as error:
-            message = f"The bytes of {name} are gone."
-            raise NotFound(message, code="file_not_found") from error
-        except exceptions.BaseError as error:
+        except FAILURES as error:
+            if is_missing(error):
+                message = f"The bytes of {name} are gone."
+                raise NotFound(message, code="file_not_found") from error
             raise away("files_unavailable", error) from error
 
     @override
     async def delete(self, name: BlobName) -> None:
         try:
             await _obstore.delete_async(self._store, name)
-        except FileNotFoundError:
-            return
-        except exceptions.BaseError as error:
+        except FAILURES as error:
+            if is_missing(error):
+                return
             raise away("files_unavailable", error) from error
 
     @override
@@ -90,7 +89,7 @@ class ObjectBlobs(Blobs):
                 for found in here["objects"]
                 if is_blob_name(name := found["path"]) and found["last_modified"].timestamp() < when
             ]
-        except exceptions.BaseError as error:
+        except FAILURES as error:
             raise away("files_unavailable", error) from error
 
     async def _upload(self, name: BlobName, pieces: AsyncIterator[bytes]) -> None:
@@ -99,7 +98,7 @@ class ObjectBlobs(Blobs):
             # Of no pieces no upload can be made.
             body = _led(first, pieces) if first else b""
             await _obstore.put_async(self._store, name, body)
-        except exceptions.BaseError as error:
+        except FAILURES as error:
             raise away("files_unavailable", error) from error
 
 

@@ -7,7 +7,7 @@ import obstore
 from obstore import exceptions
 from typing_extensions import override
 
-from headpond.adapters.obstore.opening import away
+from headpond.adapters.obstore.opening import FAILURES, away, is_missing
 from headpond.domain.archive import ObjectName
 from headpond.ports.objects import ObjectStore
 
@@ -32,9 +32,9 @@ class Objects(ObjectStore):
         try:
             found: Any = await obstore.get_async(self._store, name)
             return bytes(await found.bytes_async())
-        except FileNotFoundError:
-            return None
-        except exceptions.BaseError as error:
+        except FAILURES as error:
+            if is_missing(error):
+                return None
             raise away(self._code, error) from error
 
     @override
@@ -45,16 +45,16 @@ class Objects(ObjectStore):
             async for page in listing:
                 for found in page:
                     yield ObjectName(found["path"])
-        except exceptions.BaseError as error:
+        except FAILURES as error:
             raise away(self._code, error) from error
 
     @override
     async def delete(self, name: ObjectName) -> None:
         try:
             await obstore.delete_async(self._store, name)
-        except FileNotFoundError:
-            return
-        except exceptions.BaseError as error:
+        except FAILURES as error:
+            if is_missing(error):
+                return
             raise away(self._code, error) from error
 
     async def _put(self, name: ObjectName, data: bytes, mode: Any) -> bool:
@@ -62,6 +62,6 @@ class Objects(ObjectStore):
             await obstore.put_async(self._store, name, data, mode=mode)
         except exceptions.AlreadyExistsError:
             return False
-        except exceptions.BaseError as error:
+        except FAILURES as error:
             raise away(self._code, error) from error
         return True
