@@ -143,11 +143,29 @@ class SettingsError(HeadpondError):
 
 
 class MissingExtra(HeadpondError):
-    """An optional dependency is not installed; the message holds the command that installs it."""
+    """An optional dependency is not installed; the message holds the command that installs it.
+
+    `need` is the message without the command, for who tells of several.
+    """
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the extra {extra}. In the checkout of Headpond: "
-            f"pip install '.[{extra}]', or with uv: uv sync --extra {extra}"
-        )
         self.extra = extra
+        self.need = f"{purpose} needs the extra {extra}."
+        super().__init__(f"{self.need} {installing(extra)}")
+
+
+def installing(*extras: str) -> str:
+    """How these extras are installed, in one command."""
+    options = " ".join(f"--extra {extra}" for extra in extras)
+    return (
+        f"In the checkout of Headpond: pip install '.[{','.join(extras)}]', "
+        f"or with uv: uv sync {options}"
+    )
+
+
+def told(error: BaseException) -> str:
+    """What a log says of it, on one line: of our own the code, or the class, and the message."""
+    if not isinstance(error, HeadpondError):
+        return repr(error)
+    code = error.code if isinstance(error, RequestError | TryLater) else type(error).__name__
+    return f"{code}: {' '.join(str(error).split())}"

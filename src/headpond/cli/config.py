@@ -1,13 +1,16 @@
 """`headpond config …`."""
 
+from collections.abc import Iterator
+
 import typer
 
 from headpond.cli.console import show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
+from headpond.configuration import Configuration
 from headpond.configuration.reference import reference_page
 from headpond.configuration.showing import DEFAULT, shown
 from headpond.configuration.written import origin_of
-from headpond.errors import SettingsError
+from headpond.errors import MissingExtra, SettingsError, installing
 from headpond.wiring.refusals import refusals
 
 app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
@@ -17,11 +20,7 @@ app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
 def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say whether the settings are right, and if not, what is wrong and where."""
     loaded = load_settings(config)
-    complaints = [
-        f"{origin_of(loaded.written, place) or 'default'}: {error}"
-        for place, error in refusals(loaded.settings)
-    ]
-    if complaints:
+    if complaints := list(_complaints(loaded)):
         raise SettingsError("\n".join(complaints))
     file = loaded.file
     if as_json:
@@ -45,3 +44,16 @@ def show(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def reference() -> None:
     """Print the page that documents every setting, in Markdown."""
     typer.echo(reference_page(), nl=False)
+
+
+def _complaints(loaded: Configuration) -> Iterator[str]:
+    """A line each, and at the end one command for all the extras that are missing."""
+    extras: dict[str, None] = {}
+    for place, error in refusals(loaded.settings):
+        words = str(error)
+        if isinstance(error, MissingExtra):
+            extras[error.extra] = None
+            words = error.need
+        yield f"{origin_of(loaded.written, place) or 'default'}: {words}"
+    if extras:
+        yield installing(*sorted(extras))

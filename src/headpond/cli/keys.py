@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -9,9 +10,11 @@ import typer
 
 from headpond.cli.console import local_time, show_aside, show_json, show_table, show_text
 from headpond.cli.options import ConfigOption, JsonOption, load_settings
+from headpond.configuration.masking import masked
 from headpond.domain.identity import ApiKey, KeyId, Limits, Role
 from headpond.processes.loop import run
 from headpond.services.keys import Keys, NewKey
+from headpond.settings import Settings
 from headpond.wiring.stores import open_store
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
@@ -43,9 +46,9 @@ def create(
         show_json(shown | {"role": role})
     else:
         show_text(f"{new.secret}\n")
-        home = load_settings(config).settings.home
+        opened = gateways_on(load_settings(config).settings)
         show_aside("Keep it: it is stored as a hash and cannot be shown again.")
-        show_aside(f"Its id is {new.key.id}; it opens gateways whose home is {home}.")
+        show_aside(f"Its id is {new.key.id}; it opens {opened}.")
         if first:
             show_aside(FIRST)
 
@@ -85,6 +88,14 @@ def revoke(
         show_json({"id": key_id, "revoked": True})
     else:
         show_text(f"{key_id} is revoked.")
+
+
+def gateways_on(settings: Settings) -> str:
+    """Which gateways a key of this store opens."""
+    scheme, _, file = settings.store.partition(":///")
+    if scheme == "sqlite" and not Path(file).is_absolute():
+        return f"gateways whose home is {settings.home}"
+    return f"every gateway on the store {masked(settings.store)}"
 
 
 async def _create(

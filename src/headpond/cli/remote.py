@@ -26,10 +26,15 @@ async def client_of(url: str) -> AsyncGenerator[Client]:
         try:
             yield client
         except Unauthenticated as error:
-            message = f"{error.message.rstrip('.')}. {API_KEY} holds the key."
-            raise Unauthenticated(message, code=error.code) from error
+            raise Unauthenticated(_with_variable(error), code=error.code) from error
         except Unavailable as error:
             if error.code != "gateway_unreachable":
                 raise
             message = f"{error} --url or {URL} says where it is."
             raise Unavailable(message, code=error.code) from error
+
+
+def _with_variable(error: Unauthenticated) -> str:
+    if error.code == "missing_api_key":
+        return f"This gateway wants an API key: set {API_KEY} to it."
+    return f"{error.message.rstrip('.')}. Set {API_KEY} to one that this gateway knows."

@@ -36,7 +36,7 @@ from headpond.domain.batch import (
 )
 from headpond.domain.facts import BatchAdvanced, BatchEnded, DutyFailed
 from headpond.domain.job import BatchId, Job
-from headpond.errors import NotFound
+from headpond.errors import NotFound, told
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.clock import Clock
 from headpond.ports.events import Listener
@@ -136,7 +136,7 @@ class BatchRunner:
         except LeaseLost:
             pass
         except Exception as error:  # noqa: BLE001 - a later tick begins again
-            self._listener.hear(DutyFailed("batch", repr(error)))
+            self._listener.hear(DutyFailed("batch", told(error)))
             self._rest(hold, before)
         finally:
             del self._running[hold.batch.id]

@@ -4,6 +4,7 @@ import asyncio
 import math
 
 from headpond.domain.facts import DutyFailed
+from headpond.errors import told
 from headpond.ports.events import Listener
 
 TELL_AGAIN_S = 60.0
@@ -21,8 +22,9 @@ class Complaints:
     def failed(self, error: Exception) -> None:
         """Tell it, if that is news."""
         now = asyncio.get_running_loop().time()
-        if repr(error) != self._told or now >= self._again_at:
-            self._told, self._again_at = repr(error), now + TELL_AGAIN_S
+        words = told(error)
+        if words != self._told or now >= self._again_at:
+            self._told, self._again_at = words, now + TELL_AGAIN_S
             self._listener.hear(DutyFailed(self._duty, self._told))
 
     def went_well(self) -> None:

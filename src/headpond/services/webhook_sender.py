@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from headpond.domain.destination import Destination
 from headpond.domain.destination_health import LEAVE_ALONE_S, Health
 from headpond.domain.facts import DutyFailed
+from headpond.errors import told
 from headpond.ports.clock import Clock
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.events import Listener
@@ -159,7 +160,7 @@ class WebhookSender:
         try:
             await window.run()
         except Exception as error:  # noqa: BLE001 - what is leased comes again, the sender goes on
-            self._sending.listener.hear(DutyFailed("webhooks", repr(error)))
+            self._sending.listener.hear(DutyFailed("webhooks", told(error)))
             again_s = asyncio.get_running_loop().time() + LEAVE_ALONE_S
             window.health = replace(window.health, alone_until=again_s)
         finally:

@@ -1,6 +1,7 @@
 """Who hears what happens in a process: the log, and metrics."""
 
 import contextlib
+import errno
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -39,19 +40,27 @@ def metrics_page(
     settings: WorkerSettings | ScalerSettings, metrics: PrometheusListener
 ) -> Generator[None]:
     """Serve a process's metrics, if the settings name a port. Raises SettingsError."""
-    if settings.metrics_port is None:
+    host, port = settings.metrics_host, settings.metrics_port
+    if port is None:
         yield
         return
     try:
-        server, thread = start_http_server(
-            settings.metrics_port, settings.metrics_host, metrics.registry
-        )
+        server, thread = start_http_server(port, host, metrics.registry)
     except OSError as error:
-        message = f"metrics_port: cannot listen on {settings.metrics_port}: {error}."
-        raise SettingsError(message) from error
+        section = "worker" if isinstance(settings, WorkerSettings) else "scaler"
+        raise _refused(section, host, port, error) from error
     try:
         yield
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _refused(section: str, host: str, port: int, error: OSError) -> SettingsError:
+    if error.errno == errno.EADDRINUSE:
+        return SettingsError(
+            f"{section}.metrics_port: port {port} of {host} is in use already. Choose another one; "
+            "each process on a machine needs its own."
+        )
+    return SettingsError(f"{section}.metrics_host: cannot listen on {host}:{port}: {error}.")

@@ -14,9 +14,11 @@ from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.cli import command_line
+from headpond.cli.keys import gateways_on
 from headpond.cli.remote import client_of
 from headpond.domain.job import JobId
 from headpond.errors import Unauthenticated
+from headpond.settings import Settings
 from headpond.testing.dead_letters_suite import a_dead_job
 from headpond.testing.records import new_job
 from tests.command_line import Headpond
@@ -206,10 +208,53 @@ def test_more_than_is_listed_is_told(headpond: Headpond, tmp_path: Path) -> None
     assert headpond("audit", "list", "--limit", str(len(ids))).err == ""
 
 
-async def test_who_sends_no_key_is_told_where_it_goes() -> None:
-    with pytest.raises(Unauthenticated, match=r"^Send it\. HEADPOND_API_KEY holds the key\.$"):
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("missing_api_key", "This gateway wants an API key: set HEADPOND_API_KEY to it."),
+        ("invalid_api_key", "No. Set HEADPOND_API_KEY to one that this gateway knows."),
+    ],
+)
+async def test_who_sends_no_key_or_a_wrong_one_is_told_where_it_goes(code: str, words: str) -> None:
+    with pytest.raises(Unauthenticated) as told:
         async with client_of("http://127.0.0.1:9"):
-            raise Unauthenticated("Send it", code="missing_api_key")
+            raise Unauthenticated("No.", code=code)
+    assert str(told.value) == words
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("sqlite:///headpond.db", "gateways whose home is data"),
+        ("sqlite:////srv/headpond.db", "every gateway on the store sqlite:////srv/headpond.db"),
+        ("postgresql://me:secret@db/pond", "every gateway on the store postgresql://****@db/pond"),
+    ],
+)
+def test_a_key_opens_what_is_on_its_store(store: str, words: str) -> None:
+    assert gateways_on(Settings(home="data", store=store)) == words
+
+
+def test_extras_that_are_missing_are_installed_by_one_command(
+    headpond: Headpond, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("asyncpg", "redis"):
+        monkeypatch.setitem(sys.modules, module, None)
+    url = "redis://h"
+    settings = {"STORE": "postgresql://h/d", "QUEUE": url, "STREAMS": url}
+    settings["POOLS__DEFAULT__ENGINE__URL"] = "http://h"
+    done = headpond(
+        "config", "check", **{f"HEADPOND_{name}": value for name, value in settings.items()}
+    )
+    *needs, command = done.err.splitlines()
+    assert needs == [
+        "error: HEADPOND_STORE: A store in PostgreSQL needs the extra postgres.",
+        "error: HEADPOND_QUEUE: What the settings put in Redis needs the extra redis.",
+        "error: HEADPOND_STREAMS: What the settings put in Redis needs the extra redis.",
+    ]
+    assert command == (
+        "error: In the checkout of Headpond: pip install '.[postgres,redis]', or with uv: "
+        "uv sync --extra postgres --extra redis"
+    )
 
 
 def test_an_empty_audit_log_is_listed_and_exported(headpond: Headpond, tmp_path: Path) -> None:

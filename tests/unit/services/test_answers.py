@@ -11,7 +11,7 @@ from headpond.domain.facts import DutyFailed
 from headpond.domain.fingerprint import Fingerprint
 from headpond.domain.job import Usage
 from headpond.domain.known_answer import KnownAnswer
-from headpond.errors import Unavailable
+from headpond.errors import Unavailable, told
 from headpond.services.answers import AWAY_S, PATIENCE_S, Answers
 from headpond.settings import CacheSettings
 from headpond.testing.cache_suite import a_name
@@ -124,7 +124,7 @@ def test_a_cache_that_fails_has_nothing_and_is_left_alone_for_a_while(error: Exc
         assert kept.cache.calls == 2
         await asyncio.sleep(AWAY_S)
         assert await kept.answers.get(NAME) == ANSWER
-        assert kept.ear.facts == [DutyFailed("cache", repr(error))]
+        assert kept.ear.facts == [DutyFailed("cache", told(error))]
 
     run_virtually(experiment())
 

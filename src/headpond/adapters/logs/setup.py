@@ -57,8 +57,8 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 def configure(settings: LogSettings) -> None:
     """Send all logs of this process to standard error. Works twice.
 
-    Other libraries stay at `info` or above: their debug output is theirs, and may show bodies.
-    Azure's, which tell of every request with `info`, stay at `warning`.
+    Other libraries stay at `warning` or above: what else they say is about themselves, tells of
+    every request, or shows bodies.
     """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     handler = StderrHandler(sys.stderr)
@@ -67,9 +67,8 @@ def configure(settings: LogSettings) -> None:
     for old in [old for old in root.handlers if isinstance(old, StderrHandler)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(max(level, logging.INFO))
+    root.setLevel(max(level, logging.WARNING))
     logging.getLogger("headpond").setLevel(level)
-    logging.getLogger("azure").setLevel(logging.WARNING)
 
 
 def fields_of(record: logging.LogRecord) -> Mapping[str, object]:

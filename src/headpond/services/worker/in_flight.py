@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from headpond.domain.facts import ClaimLost, DutyFailed, EngineAnswered
 from headpond.domain.outcome import Outcome
+from headpond.errors import told
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.events import Listener
@@ -80,7 +81,7 @@ class InFlight:
             if not self._cutting_off:
                 self._listener.hear(ClaimLost(claim.job.id))
         except Exception as error:  # noqa: BLE001 - the lease lapses, the job runs again
-            self._listener.hear(DutyFailed("run", repr(error)))
+            self._listener.hear(DutyFailed("run", told(error)))
         finally:
             self._running.pop(claim.lease.token, None)
         await self._ended(claim, outcome)

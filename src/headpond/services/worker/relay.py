@@ -21,7 +21,7 @@ from headpond.domain.deltas import Choices, grow, says_something
 from headpond.domain.facts import DutyFailed, FirstToken
 from headpond.domain.job import Job
 from headpond.domain.outcome import Outcome
-from headpond.errors import TryLater
+from headpond.errors import TryLater, told
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Engine
@@ -98,7 +98,7 @@ class Relay:
         try:
             await self._pass_on(job, buffer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer counts
-            self._listener.hear(DutyFailed("stream", repr(error)))
+            self._listener.hear(DutyFailed("stream", told(error)))
             with contextlib.suppress(Exception):  # told above
                 await _insist(partial(self._streams.begin, job.id, job.version))
 

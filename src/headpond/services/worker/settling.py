@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from headpond.domain.facts import ClaimLost, DutyFailed, JobSettled
 from headpond.domain.job import JobError
 from headpond.domain.outcome import Settlement
-from headpond.errors import TooLarge, TryLater
+from headpond.errors import TooLarge, TryLater, told
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.events import Listener
@@ -57,7 +57,7 @@ class Settling:
         try:
             await self._insist(claim, settlement)
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on
-            self._listener.hear(DutyFailed("settle", repr(error)))
+            self._listener.hear(DutyFailed("settle", told(error)))
         finally:
             self._leave(claim)
 

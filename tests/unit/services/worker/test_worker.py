@@ -247,7 +247,7 @@ async def test_the_operators_fault_buries_nothing() -> None:
     assert {(job.state, job.attempts) for job in jobs} == {(JobState.SUCCEEDED, 1)}
     told = pond.ear.heard(DutyFailed)
     assert {(fact.duty, fact.error) for fact in told} == {
-        ("engine", "Unavailable('scripted: HTTP 401')")
+        ("engine", "engine_misconfigured: scripted: HTTP 401")
     }
     assert len(told) < 100, "once a minute"
 
