@@ -154,6 +154,10 @@ async def test_a_mistake_of_ours_is_told_as_it_is(daemon: Daemon, server: RedisS
     error = KeyError("ours")
     assert translated(error) is error
     assert str(translated(OSError("gone."))) == "Redis does not answer: gone."
+    closed = AttributeError("'NoneType' object has no attribute 'writelines'")
+    assert isinstance(translated(closed), Unavailable)
+    ours = AttributeError("'str' object has no attribute 'writelines'")
+    assert translated(ours) is ours
 
 
 async def test_a_signal_that_was_given_before_the_wait_is_not_missed() -> None:
