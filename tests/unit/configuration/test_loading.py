@@ -329,6 +329,24 @@ def test_a_key_of_a_cloud_comes_by_reference(
     assert "$" not in settings.store + str(settings.queue)
 
 
+@pytest.mark.parametrize("password", ["p@ss", "p/ss", "p#ss", "100%", "%4x", "p ss"])
+@pytest.mark.parametrize(
+    "line", ["store: postgresql://hp:${P}@db/hp", "queue: redis+cluster://:${P}@db"]
+)
+def test_a_password_that_would_be_another_part_of_its_url_is_told(
+    file: Path, line: str, password: str
+) -> None:
+    told = refusal(file, line, {"P": password})
+    assert "the value of ${P} has characters that mean something in a URL; write them by" in told
+    assert password not in told
+
+
+def test_a_password_written_by_its_codes_is_taken(file: Path) -> None:
+    file.write_text("store: postgresql://hp:${P}@db/${DB}?search_path=${S}")
+    settings = load({"P": "p%40s:$!&", "DB": "a/b", "S": "x y"}, str(file)).settings
+    assert settings.store == "postgresql://hp:p%40s:$!&@db/a/b?search_path=x y"
+
+
 def test_a_key_of_a_cloud_may_stand_in_a_variable(file: Path) -> None:
     file.write_text(f"store: '{COSMOS}'")
     environ = {"HEADPOND_QUEUE": f"servicebus://me:hunter2@{BUS}"}
