@@ -244,14 +244,12 @@ async def test_a_role_that_may_make_no_tables_is_told_what_it_needs(
     async def execute(script: str) -> None:
         await postgres_database.on_connection(lambda connection: connection.execute(script))
 
-    await execute(
-        "CREATE SCHEMA closed; CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA closed TO guest"
-    )
+    await execute("CREATE SCHEMA closed; CREATE ROLE guest LOGIN")
+    await execute("GRANT USAGE ON SCHEMA closed TO guest")
+    place = f"127.0.0.1:{postgres.port}/postgres?search_path=closed"
+    guest = Database(f"postgresql://guest@{place}")
     try:
-        guest = Database(
-            f"postgresql://guest@127.0.0.1:{postgres.port}/postgres?search_path=closed"
-        )
-        with pytest.raises(SettingsError, match="permission denied .* Make the role the owner of"):
+        with pytest.raises(SettingsError, match=r"permission denied .* Make the role the owner of"):
             await guest.open()
         await guest.close()
     finally:

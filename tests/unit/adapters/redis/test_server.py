@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from headpond.adapters.redis.cluster import RedisClusterServer
 from headpond.adapters.redis.failures import translated
 from headpond.adapters.redis.inline import InlineServer
 from headpond.adapters.redis.news import Signal
@@ -135,13 +136,48 @@ async def test_a_server_that_is_full_is_unavailable(daemon: Daemon, queue: Redis
 async def test_a_server_that_throws_keys_away_is_refused(
     daemon: Daemon, server: RedisServer
 ) -> None:
-    await server.refuse_eviction()
+    await server.check()
     with daemon.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(SettingsError, match="noeviction"):
-        await server.refuse_eviction()
+        await server.check()
     daemon.kill()
-    await server.refuse_eviction()
+    await server.check()
+
+
+@pytest.mark.parametrize(
+    ("who", "database", "words"),
+    [
+        ("", 0, r"The Redis server says: (?!.*wrong)"),
+        (":wrong@", 0, r"The Redis server says: (?!.*:wrong)"),
+        (":secret@", 99, "The Redis server says: DB index is out of range. See its URL."),
+    ],
+)
+async def test_a_server_that_lets_us_not_in_is_told_at_once(
+    daemon: Daemon, who: str, database: int, words: str
+) -> None:
+    with daemon.client() as client:
+        client.config_set("requirepass", "secret")
+    server = RedisServer(f"redis://{who}127.0.0.1:{daemon.port}/{database}")
+    with pytest.raises(SettingsError, match=words):
+        await server.check()
+    await server.close()
+    if not database:
+        cluster = RedisClusterServer(f"redis://{who}127.0.0.1:{daemon.port}")
+        with pytest.raises(SettingsError, match=words):
+            await cluster.check()
+        with pytest.raises(Unavailable, match="Redis says: "):
+            await cluster.run(Command(("GET", "key")))
+        await cluster.close()
+
+
+async def test_a_server_that_is_no_cluster_is_told_at_once(daemon: Daemon) -> None:
+    cluster = RedisClusterServer(daemon.url.removesuffix("/0"))
+    with pytest.raises(SettingsError, match=r"says: Cluster mode is not enabled on this node\."):
+        await cluster.check()
+    daemon.kill()
+    await cluster.check()
+    await cluster.close()
 
 
 async def test_a_mistake_of_ours_is_told_as_it_is(daemon: Daemon, server: RedisServer) -> None:
