@@ -114,7 +114,7 @@ async def test_a_node_that_is_away_holds_up_what_lies_there_alone(
         return [isinstance(each, Drawn) for each in results]
 
     assert all(await taken())
-    cluster[1].kill()
+    cluster[1].crash()
     some = await taken()
     assert any(some)
     assert not all(some)

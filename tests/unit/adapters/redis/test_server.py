@@ -49,7 +49,7 @@ async def test_nothing_that_was_acknowledged_is_lost_with_a_crash(
     done = await queue.receive([BATCH], limit=10, lease_s=60)
     held = await queue.receive([BATCH], limit=10, lease_s=60)
     await queue.ack(done)
-    daemon.kill()
+    daemon.crash()
     daemon.start()
     assert await queue.extend([*done, *held], lease_s=60) == held
     rest = await queue.receive([BATCH], limit=50, lease_s=60)
@@ -60,7 +60,7 @@ async def test_a_server_that_is_gone_is_unavailable_and_used_again_once_it_is_ba
     daemon: Daemon, queue: RedisQueue
 ) -> None:
     await queue.send([message("a")])
-    daemon.kill()
+    daemon.crash()
     with pytest.raises(Unavailable):
         await queue.depth(BATCH)
     daemon.start()
@@ -85,7 +85,7 @@ async def test_a_waiting_receiver_is_woken_after_the_server_was_away(
     waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=10, wait_s=3600))
     while not await heard(daemon):  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0.01)
-    daemon.kill()
+    daemon.crash()
     daemon.start()
     await queue.send([message("a")])
     async with asyncio.timeout(SOON_S):
@@ -141,7 +141,7 @@ async def test_a_server_that_throws_keys_away_is_refused(
         client.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(SettingsError, match="noeviction"):
         await server.check()
-    daemon.kill()
+    daemon.crash()
     await server.check()
 
 
@@ -175,7 +175,7 @@ async def test_a_server_that_is_no_cluster_is_told_at_once(daemon: Daemon) -> No
     cluster = RedisClusterServer(daemon.url.removesuffix("/0"))
     with pytest.raises(SettingsError, match=r"says: Cluster mode is not enabled on this node\."):
         await cluster.check()
-    daemon.kill()
+    daemon.crash()
     await cluster.check()
     await cluster.close()
 
