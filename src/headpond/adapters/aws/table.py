@@ -29,6 +29,8 @@ from headpond.adapters.documents.table import (
     Table,
     Value,
     Write,
+    none_between,
+    none_from,
 )
 from headpond.errors import SettingsError, Unavailable
 
@@ -107,6 +109,8 @@ class DynamoTable(Table):
         limit: int | None = None,
     ) -> list[Item]:
         """Items of a partition in order: whose `sk` begins so, or from the first to the last."""
+        if none_from(first, last):
+            return []
         values = {":pk": pk, ":sk": sk} if sk else {":pk": pk}
         condition = "pk = :pk AND begins_with(sk, :sk)" if sk else "pk = :pk"
         if last:
@@ -139,6 +143,8 @@ class DynamoTable(Table):
 
         `at_once` are read in one call, for who may not want more.
         """
+        if not begins and none_between(after, before):
+            return
         hash_key, sort_key = INDEXES[index]
         values: dict[str, Value] = {":partition": partition}
         names = {"#partition": hash_key}
