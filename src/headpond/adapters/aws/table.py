@@ -47,7 +47,11 @@ BODY_BYTES = 3_000_000
 """A transaction takes 4 MB, of which a record and what goes with it need some."""
 
 FAILED = "ConditionalCheckFailed"
-CONFLICT = "TransactionConflict"
+PASSING = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+"""What a transaction was cancelled for that may be gone a moment later.
+
+ItemCollectionSizeLimitExceeded, ValidationError and what is not known here would be met again.
+"""
 
 
 @asynccontextmanager
@@ -191,18 +195,18 @@ class DynamoTable(Table):
             try:
                 await self._service.call("TransactWriteItems", TransactItems=asked)
             except Refused as refused:
-                reasons = [reason.get("Code") for reason in _reasons(refused)]
+                reasons = _reasons(refused)
                 if FAILED in reasons:
                     return frozenset(
                         number for number, reason in enumerate(reasons) if reason == FAILED
                     )
-                if not {CONFLICT, "ThrottlingError"} & set(reasons):
+                why = frozenset(reasons) - {"None"}
+                if not why or attempt == CONFLICTS - 1 or why - PASSING:
                     raise self._away("TransactWriteItems", refused) from refused
                 await _pause(attempt)
             else:
                 return frozenset()
-        message = f"DynamoDB: {CONFLICTS} tries of a transaction met others."
-        raise Unavailable(message, code="dynamodb_unavailable")
+        raise AssertionError  # pragma: no cover - the last try has raised
 
     @override
     async def delete_many(self, keys: Iterable[Key]) -> None:
@@ -319,8 +323,9 @@ def _by() -> str:
     return secrets.token_hex(8)
 
 
-def _reasons(refused: Refused) -> Sequence[Mapping[str, str]]:
-    return refused.answer.get("CancellationReasons", ())
+def _reasons(refused: Refused) -> list[str]:
+    """The code of each write of a transaction that was cancelled, in their order."""
+    return [reason.get("Code", "None") for reason in refused.answer.get("CancellationReasons", ())]
 
 
 async def _pause(attempt: int) -> None:
