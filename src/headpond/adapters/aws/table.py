@@ -17,6 +17,7 @@ from typing import Any
 from typing_extensions import override
 
 from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
+from headpond.adapters.aws.form import FORM, faults_of, is_up
 from headpond.adapters.aws.values import marshalled, unmarshalled
 from headpond.adapters.documents.table import (
     INDEXES,
@@ -76,7 +77,10 @@ class DynamoTable(Table):
         return BODY_BYTES
 
     async def make(self) -> None:
-        """Make the table unless it is there, and wait until it can be used."""
+        """Make the table unless it is there, and wait until it can be used.
+
+        Raises SettingsError, also where one of another form is there.
+        """
         try:
             async with asyncio.timeout(MADE_WITHIN_S):
                 pause_s = 0.05
@@ -278,41 +282,22 @@ class DynamoTable(Table):
                 raise
             await self._create()
             return False
-        return answer["Table"]["TableStatus"] in {"ACTIVE", "UPDATING"}
+        if faults := faults_of(answer["Table"]):
+            raise SettingsError(
+                f"store: the table {self._name!r} {' and '.join(faults)}; docs/backends.md says "
+                "how to make one, or give the name of one that is not there yet."
+            )
+        return is_up(answer["Table"])
 
     async def _create(self) -> None:
-        names = {"pk", "sk"} | {name for pair in INDEXES.values() for name in pair}
         try:
-            await self._service.call(
-                "CreateTable",
-                TableName=self._name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[
-                    {"AttributeName": name, "AttributeType": "S"} for name in sorted(names)
-                ],
-                KeySchema=_schema("pk", "sk"),
-                GlobalSecondaryIndexes=[
-                    {
-                        "IndexName": index,
-                        "KeySchema": _schema(*pair),
-                        "Projection": {"ProjectionType": "KEYS_ONLY"},
-                    }
-                    for index, pair in INDEXES.items()
-                ],
-            )
+            await self._service.call("CreateTable", TableName=self._name, **FORM)
         except Refused as refused:
             if refused.code != "ResourceInUseException":
                 raise
 
     def _away(self, operation: str, refused: Refused) -> Unavailable:
         return Unavailable(f"DynamoDB {operation}: {refused}", code="dynamodb_unavailable")
-
-
-def _schema(hash_key: str, sort_key: str) -> list[dict[str, str]]:
-    return [
-        {"AttributeName": hash_key, "KeyType": "HASH"},
-        {"AttributeName": sort_key, "KeyType": "RANGE"},
-    ]
 
 
 def _key(key: Key) -> Answer:

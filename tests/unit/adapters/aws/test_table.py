@@ -10,6 +10,7 @@ from aiohttp import web
 
 from headpond.adapters.aws import table as module
 from headpond.adapters.aws.calls import Place
+from headpond.adapters.aws.form import FORM
 from headpond.adapters.aws.table import CONFLICTS, DynamoTable, open_table
 from headpond.adapters.documents.table import Key, Put
 from headpond.errors import Unavailable
@@ -29,6 +30,7 @@ class Throttled:
     def __init__(self) -> None:
         self.at_once = 0
         self.cancelled: list[list[str]] = []
+        self.index_status = "ACTIVE"
         self.calls: Counter[str] = Counter()
 
     def app(self) -> web.Application:
@@ -41,7 +43,13 @@ class Throttled:
         operation = request.headers["X-Amz-Target"].removeprefix(TARGET)
         self.calls[operation] += 1
         if operation == "DescribeTable":
-            return _json({"Table": {"TableStatus": "ACTIVE"}})
+            indexes = [
+                {**index, "IndexStatus": self.index_status}
+                for index in FORM["GlobalSecondaryIndexes"]
+            ]
+            self.index_status = "ACTIVE"
+            status = {"TableStatus": "ACTIVE", "GlobalSecondaryIndexes": indexes}
+            return _json({"Table": {**FORM, **status}})
         if operation == "TransactWriteItems":
             return _cancelled(self.cancelled.pop(0)) if self.cancelled else _json({})
         ((name, asked),) = json.loads(await request.read())["RequestItems"].items()
@@ -133,6 +141,14 @@ async def test_conditions_that_fail_are_told_whatever_else_a_transaction_met(
 ) -> None:
     throttled.cancelled = [["ThrottlingError", "ConditionalCheckFailed"]]
     assert await table.write(*TWO) == frozenset({1})
+
+
+async def test_an_index_that_is_still_made_is_waited_for(throttled: Throttled) -> None:
+    throttled.index_status = "CREATING"
+    async with served(throttled.app()) as url:
+        with credentials():
+            async with open_table(Place("eu-central-1", "pond", url)):
+                assert throttled.calls["DescribeTable"] == 2
 
 
 async def test_pauses_grow_to_a_second_and_a_half_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
