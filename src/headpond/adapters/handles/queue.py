@@ -54,6 +54,7 @@ class HandleQueue(Queue):
         self._max_delay_s = max_delay_s
         self._leases = Leases(clock, max_s=max_lease_s)
         self._typical_tokens = TYPICAL_TOKENS
+        self._came_early: set[Lane] = set()
         self._strays: dict[Poll, tuple[Lane, float]] = {}
         self._returns: set[asyncio.Task[None]] = set()
 
@@ -170,6 +171,7 @@ class HandleQueue(Queue):
             else:
                 early.append((lease, body.not_before - self._clock.now()))
         for lease, left_s in early:
+            self._came_early.add(lane)
             await self._try_to_give_back([lease], left_s)
         return leases
 
@@ -187,6 +189,7 @@ class HandleQueue(Queue):
         for lane in lanes:
             while len(leases) < limit:
                 asked = min(self._most, limit - len(leases))
+                self._came_early.discard(lane)
                 try:
                     received = await self._receive_now(lane, asked, lease_s)
                 except Unavailable as error:
@@ -195,7 +198,8 @@ class HandleQueue(Queue):
                     log.warning("%s cannot be received from: %s", lane, error)
                     return
                 leases += received
-                if len(received) < asked:
+                # Behind what came early there may be more.
+                if len(received) < asked and lane not in self._came_early:
                     break
 
     async def _receive_now(self, lane: Lane, limit: int, lease_s: float) -> list[Lease]:
