@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale test-postgres-million e2e-postgres e2e-redis e2e-gcp e2e-azure e2e-aws bench-postgres docs lock
+.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-redis chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale test-postgres-million e2e-postgres e2e-redis e2e-gcp e2e-azure e2e-aws bench-postgres docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ chaos:  ## Kill processes under load and count what became of every job
 
 chaos-postgres:  ## The same with two gateways on a PostgreSQL server, which crashes too
 	uv run python -m tests.chaos.kills --postgres
+
+chaos-redis:  ## The same with queue and streams in a Valkey, which crashes too
+	uv run python -m tests.chaos.kills --redis
 
 chaos-full-disk:  ## The same on a small disk that is full now and then (Linux, user namespaces)
 	disk=$$(mktemp -d) && unshare --map-root-user --mount sh -c \

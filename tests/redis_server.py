@@ -79,14 +79,14 @@ class Daemon:
         self._wait_until_it_answers()
         return self
 
-    def kill(self) -> None:
+    def crash(self) -> None:
         """End it as a crash does."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def lose_everything(self) -> None:
         """End it, with all that it had written."""
-        self.kill()
+        self.crash()
         shutil.rmtree(self._folder)
 
     def all_keys(self) -> list[str]:
@@ -129,7 +129,7 @@ def running(folder: Path, *options: str, kind: Kind = "valkey") -> Generator[Dae
     try:
         yield server
     finally:
-        server.kill()
+        server.crash()
 
 
 @contextmanager

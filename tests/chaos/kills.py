@@ -3,10 +3,12 @@
     python -m tests.chaos.kills --seconds 60 --seed 1
     python -m tests.chaos.kills --seconds 60 --seed 1 --full-disk FOLDER
     python -m tests.chaos.kills --seconds 60 --seed 1 --postgres
+    python -m tests.chaos.kills --seconds 60 --seed 1 --redis
 
 The second form keeps the data in FOLDER, a small file system of its own, and fills it now and then
 (`make chaos-full-disk` mounts one). The third has two gateways on a PostgreSQL server of its own,
-which crashes now and then too.
+which crashes now and then too. The fourth has the queue and the streams in a Valkey of its own,
+which crashes as well.
 
 Every job that was answered with 202 must end exactly once with one result, whatever was killed;
 a client that sends again under its Idempotency-Key must meet the same job. Every batch must have
@@ -27,6 +29,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 
@@ -34,9 +37,11 @@ from tests.chaos.batches import BatchClient, BatchTally
 from tests.chaos.disk import fill
 from tests.chaos.processes import Part, free_port
 from tests.chaos.receiver import Inbox, receiving
-from tests.chaos.stores import Look, PostgresLook, SqliteLook
-from tests.postgres import PostgresServer, running_server
+from tests.chaos.stores import Look, PostgresLook, RedisLook, SqliteLook
+from tests.postgres import running_server
+from tests.redis_server import running
 
+SQLITE = "sqlite:///headpond.db"
 SUBMITTERS = 8
 WORKERS = 2
 PAUSE_S = (0.5, 2.0)
@@ -70,15 +75,32 @@ class Tally:
     crashes: int = 0
 
 
+class Server(Protocol):
+    """One that processes need."""
+
+    def crash(self) -> None:
+        """End it at once."""
+        ...
+
+    def start(self) -> object:
+        """Start it again, with what it kept."""
+        ...
+
+
 @dataclass(frozen=True)
 class Stage:
-    """Where the data lies, and what can be broken beside the processes."""
+    """Where the data lies, and what can be broken beside the processes.
+
+    `elsewhere` are lines of the configuration.
+    """
 
     home: Path
     store: str
     look: Look
+    elsewhere: str = ""
+    gateways: int = 1
     disk: Path | None = None
-    server: PostgresServer | None = None
+    server: Server | None = None
 
 
 def parts_of(stage: Stage, gateway_ports: Sequence[int], engine_port: int) -> list[Part]:
@@ -88,6 +110,7 @@ def parts_of(stage: Stage, gateway_ports: Sequence[int], engine_port: int) -> li
     config.write_text(
         f"home: {home}\n"
         f"store: {stage.store}\n"
+        f"{stage.elsewhere}"
         "pools:\n"
         "  default:\n"
         f"    engine: {{url: 'http://127.0.0.1:{engine_port}'}}\n"
@@ -202,7 +225,8 @@ async def until_all_ended(look: Look) -> Counter[str]:
     least, until = math.inf, time.monotonic() + PATIENCE_S
     while True:
         counts = await states(look)
-        left = counts["accepted"] + counts["queued"] + counts["running"] + await untold(look)
+        left = counts["accepted"] + counts["queued"] + counts["running"]
+        left += await untold(look) + await look.messages()
         if left < least:
             least, until = left, time.monotonic() + PATIENCE_S
         if not left or time.monotonic() > until:
@@ -231,7 +255,7 @@ async def verdict(
         "jobs that ended without a result": len(stored) - counts["succeeded"],
         "results without a succeeded job, or doubled": await one("SELECT count(*) FROM responses")
         - counts["succeeded"],
-        "messages left over": await one("SELECT count(*) FROM messages"),
+        "messages left over": await look.messages(),
         "keys with more jobs than one": await one("SELECT count(*) FROM jobs WHERE batch IS NULL")
         - await one("SELECT count(DISTINCT job_id) FROM idempotency_keys"),
         "batches or webhooks that have not ended": await untold(look),
@@ -258,7 +282,7 @@ async def verdict(
 async def run(seconds: float, seed: int, stage: Stage) -> dict[str, object]:
     """Load and kills for `seconds`, then the verdict."""
     dice = random.Random(seed)
-    ports = [free_port() for _ in range(1 if stage.server is None else 2)]
+    ports = [free_port() for _ in range(stage.gateways)]
     parts = parts_of(stage, ports, free_port())
     for part in parts:
         part.start()
@@ -312,16 +336,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--full-disk", type=Path, metavar="FOLDER")
     parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--redis", action="store_true")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = tempfile.TemporaryDirectory(prefix="headpond-chaos-", dir=arguments.full_disk)
         home = Path(stack.enter_context(folder))
+        look: Look = SqliteLook(home / "headpond.db")
         if arguments.postgres:
             server = stack.enter_context(running_server(synced=True))
-            stage = Stage(home, server.url, PostgresLook(server.url), server=server)
+            look = PostgresLook(server.url)
+            stage = Stage(home, server.url, look, gateways=2, server=server)
+        elif arguments.redis:
+            valkey = stack.enter_context(running(home / "valkey"))
+            elsewhere = f"queue: {valkey.url}\nstreams: {valkey.url}\n"
+            look = RedisLook(look, valkey.url)
+            stage = Stage(home, SQLITE, look, elsewhere, gateways=2, server=valkey)
         else:
-            look = SqliteLook(home / "headpond.db")
-            stage = Stage(home, "sqlite:///headpond.db", look, arguments.full_disk)
+            stage = Stage(home, SQLITE, look, disk=arguments.full_disk)
         result = asyncio.run(run(arguments.seconds, arguments.seed, stage))
     print(json.dumps(result, indent=2))  # noqa: T201
     sys.exit(1 if result["violations"] else 0)

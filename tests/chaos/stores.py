@@ -7,7 +7,13 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
+from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.postgres.connection import Limits, connect
+from headpond.adapters.redis.inline import InlineServer
+from headpond.adapters.redis.queue import RedisQueue
+from headpond.domain.lane import lanes_of
+
+MESSAGES = "SELECT count(*) FROM messages"
 
 
 class Look(Protocol):
@@ -15,6 +21,10 @@ class Look(Protocol):
 
     async def rows(self, query: str) -> list[Any]:
         """What the query finds."""
+        ...
+
+    async def messages(self) -> int:
+        """How many the queue holds."""
         ...
 
     async def sound(self) -> bool:
@@ -32,6 +42,10 @@ class SqliteLook(Look):
     async def rows(self, query: str) -> list[Any]:
         with closing(sqlite3.connect(self._uri, uri=True)) as connection:
             return connection.execute(query).fetchall()
+
+    @override
+    async def messages(self) -> int:
+        return (await self.rows(MESSAGES))[0][0]
 
     @override
     async def sound(self) -> bool:
@@ -53,8 +67,36 @@ class PostgresLook(Look):
             await connection.close()
 
     @override
+    async def messages(self) -> int:
+        return (await self.rows(MESSAGES))[0][0]
+
+    @override
     async def sound(self) -> bool:
         # Each index is walked to the end and has as many entries as its table has rows.
         ((through_index,),) = await self.rows("SELECT count(*) FROM jobs WHERE seq > 0")
         ((of_team,),) = await self.rows("SELECT count(*) FROM jobs WHERE team > ''")
         return through_index == of_team
+
+
+class RedisLook(Look):
+    """At records and at a queue elsewhere."""
+
+    def __init__(self, records: Look, url: str) -> None:
+        self._records = records
+        self._url = url
+
+    @override
+    async def rows(self, query: str) -> list[Any]:
+        return await self._records.rows(query)
+
+    @override
+    async def messages(self) -> int:
+        server = InlineServer(self._url)
+        queue = RedisQueue(server, SystemClock())
+        depths = [await queue.depth(lane) for lane in lanes_of("default")]
+        server.close()
+        return sum(depth.ready + depth.leased + depth.delayed for depth in depths)
+
+    @override
+    async def sound(self) -> bool:
+        return await self._records.sound()

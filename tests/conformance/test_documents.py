@@ -32,7 +32,7 @@ from headpond.adapters.documents.retention import DocumentRetention
 from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
-from headpond.adapters.documents.table import SHARDS, Change, Delete, Key, Table, Write, raw
+from headpond.adapters.documents.table import SHARDS, Change, Delete, Key, Put, Table, Write, raw
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
@@ -254,6 +254,44 @@ async def test_a_dead_job_that_ends_again_while_the_audit_log_is_read_is_told_of
     assert await jobs.swap(redriven.redriven(Ticket("again")))
     read = [job async for job in DocumentAudit(table, bodies).jobs(AuditQuery())]
     assert sorted(read, key=attrgetter("id")) == [again, between]
+
+
+async def test_a_range_that_ends_before_it_begins_holds_nothing_and_asks_nobody(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        await table.write(Put({"pk": "p", "sk": name, "agenda": "times", "at": name}))
+
+    async def between(after: str, before: str) -> list[str]:
+        return [
+            key.sort
+            for key in await up_to(table.look("agenda", "times", after=after, before=before), None)
+        ]
+
+    async def from_to(first: str, last: str) -> list[str]:
+        return [str(item["sk"]) for item in await table.under("p", first=first, last=last)]
+
+    assert (await between("a", "c"), await from_to("a", "c")) == (["b"], ["a", "b", "c"])
+    assert await from_to("b", "b") == ["b"]
+    for service in ("_service", "_container", "_items"):
+        monkeypatch.setattr(table, service, None, raising=False)
+    assert await between("c", "a") == await between("b", "b") == await from_to("c", "a") == []
+    with pytest.raises(AttributeError):
+        await between("a", "c")
+
+
+async def test_an_audit_that_ends_before_it_begins_is_empty(
+    table: Table, jobs: DocumentJobStore, bodies: DocumentBodies
+) -> None:
+    ended = a_job().cancelled(1_000_001.0)
+    await jobs.add(new_job(ended))
+    audit = DocumentAudit(table, bodies)
+
+    async def read(since: float, until: float) -> list[Job]:
+        return [job async for job in audit.jobs(AuditQuery(since=since, until=until))]
+
+    assert await read(1_000_000.0, 1_000_002.0) == [ended]
+    assert await read(1_000_002.0, 1_000_000.0) == []
 
 
 class TestDocumentDeadLetters(DeadLettersSuite):

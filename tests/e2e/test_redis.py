@@ -108,7 +108,7 @@ async def test_a_redis_that_is_killed_and_comes_back_costs_nothing(
         job_ids = await submitted(client, JOBS)
         async with working(settings):
             await client.ended(job_ids[0])
-            own_valkey.kill()
+            own_valkey.crash()
             await asyncio.sleep(0.3)
             own_valkey.start()
             await assert_each_ended_once(settings, client, job_ids)

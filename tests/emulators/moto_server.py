@@ -12,6 +12,7 @@ what is marked `-` no test here can show: there it is skipped, with the reason i
     permissions                      as the policies say              all, but in `Moto.allowing`
     a table without capacity         leaves items unread or refuses   never; `test_table.py` has a
                                                                       server for it
+    ranges that end too early        are refused                      hold nothing; `ranged` refuses
     items with a time to live        go within days of it             stay; Headpond sets none
     threads                          one thing at a time to an item   `Atomic`, `PatientQueue`,
                                                                       `in_turn`
@@ -38,6 +39,9 @@ from typing import Any
 import pytest
 from moto.backends import get_backend
 from moto.core.authorization import enable_iam_authentication
+from moto.dynamodb import responses as dynamodb
+from moto.dynamodb.exceptions import MockValidationException
+from moto.dynamodb.parsing import key_condition_expression
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.sqs import models as sqs
 from typing_extensions import override
@@ -114,9 +118,28 @@ def in_turn(backend: Any, name: str, count: int, wait_s: int, *rest: Any) -> Any
         backend.get_queue(name).wait_for_messages(1)
 
 
+_conditions: Any = key_condition_expression.parse_expression
+
+
+def ranged(*given: Any, **options: Any) -> Any:
+    """The conditions of a query. DynamoDB refuses a range that ends before it begins."""
+    found = _conditions(*given, **options)
+    for _, comparison, values in found[1]:
+        if comparison.upper() == "BETWEEN":
+            low, high = (value["S"] for value in values)
+            if low.encode() > high.encode():
+                raise MockValidationException(
+                    "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound to "
+                    "be greater than or equal to lower bound; lower bound operand: AttributeValue: "
+                    f"{{S:{low}}}, upper bound operand: AttributeValue: {{S:{high}}}"
+                )
+    return found
+
+
 # Names that moto looks up itself.
 setattr(sqs, "Queue", PatientQueue)  # noqa: B010
 setattr(sqs.SQSBackend, "receive_message", in_turn)  # noqa: B010
+setattr(dynamodb, "parse_expression", ranged)  # noqa: B010
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,11 @@ from pathlib import Path
 
 REFERENCE = re.compile(r"\$\$\{|\$\{(?P<file>file:)?(?P<name>[^}]*)\}")
 
+IN_USERINFO = re.compile(r"(?:postgresql|rediss?(?:\+cluster)?)://[^/@]*")
+"""Not in the URLs whose keys may have slashes."""
+
+NOT_IN_USERINFO = re.compile(r"[/?#@\[\]\s]|%(?![0-9A-Fa-f]{2})")
+
 
 class BrokenReferenceError(Exception):
     """A reference leads nowhere."""
@@ -28,12 +33,23 @@ def with_marks(text: str, mark: str) -> str:
 
 
 def resolved(text: str, environ: Mapping[str, str]) -> str:
-    """The text with references replaced. Raises BrokenReferenceError."""
+    """The text with references replaced. Raises BrokenReferenceError.
+
+    So does a user or password that would be taken for another part of its URL.
+    """
 
     def replacement(found: re.Match[str]) -> str:
         if found["name"] is None:
             return "${"
-        return _file(found["name"]) if found["file"] else _variable(found["name"], environ)
+        value = _file(found["name"]) if found["file"] else _variable(found["name"], environ)
+        before, after = text[: found.start()], text[found.end() :]
+        if IN_USERINFO.fullmatch(before) and "@" in after and NOT_IN_USERINFO.search(value):
+            message = (
+                f"the value of {found[0]} has characters that mean something in a URL; write them "
+                "by their codes there, such as %40 for @ and %25 for %"
+            )
+            raise BrokenReferenceError(message)
+        return value
 
     return REFERENCE.sub(replacement, text)
 

@@ -3,7 +3,8 @@
 import ipaddress
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from posixpath import normpath
 from urllib.parse import unquote, urlsplit
 
@@ -50,6 +51,9 @@ FLEETS = {
         r"ecs://[a-z0-9-]+/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+(\?endpoint=[^?&]+)?"
     ),
 }
+NEAR = 0.8
+"""So much alike are postgres and postgresql, and not mysql and sqlite."""
+
 FOLDER = re.compile(r"(?i:file):///.+")
 """What stands between the second slash and the third would be a machine."""
 
@@ -90,7 +94,15 @@ def _place(
     path: Path, what: str, url: str, forms: Mapping[str, re.Pattern[str]], known: str
 ) -> Iterator[Complaint]:
     if not any(form.fullmatch(url) for form in forms.values()):
-        yield path, f"this names no {what}; it can be {known}"
+        yield path, f"this names no {what}{_meant(url, forms)}; it can be {known}"
+
+
+def _meant(url: str, forms: Iterable[str]) -> str:
+    """A question, if the URL begins nearly as one of the forms."""
+    schemes = [form.partition("://")[0] for form in forms]
+    written = url.partition("://")[0]
+    near = get_close_matches(written, schemes, 1, NEAR)
+    return f" (did you mean {near[0]}://?)" if near and near[0] != written else ""
 
 
 def _queue(settings: Settings) -> Iterator[Complaint]:

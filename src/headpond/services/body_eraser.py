@@ -12,6 +12,7 @@ from typing import Protocol
 from headpond.domain.retention import Rule
 from headpond.ports.clock import Clock
 from headpond.ports.retention import Retention
+from headpond.services.side_by_side import raise_first
 
 STEP = 64
 """Jobs of one transaction: whoever submits waits for no more than that."""
@@ -48,16 +49,22 @@ class BodyEraser:
         self._archived = archived
 
     async def tick(self) -> None:
-        """Erase all that is due."""
+        """Erase all that is due. A rule that fails holds up no other; its error is raised after."""
         until = math.inf if self._archived is None else await self._archived.until()
         checked = math.inf if self._archived is None else await self._archived.checked()
-        for rule in self._rules:
-            await self._erase(rule, until)
-            await self._erase(rule.looking_again(), checked)
+        looks = [(rule, until) for rule in self._rules]
+        looks += [(rule.looking_again(), checked) for rule in self._rules]
+        # One after the other: who submits waits for no more than one transaction.
+        raise_first([await self._erase(rule, archived) for rule, archived in looks])
 
-    async def _erase(self, rule: Rule, archived: float) -> None:
-        while await self._look(rule, archived, self._clock.now()):
-            pass
+    async def _erase(self, rule: Rule, archived: float) -> Exception | None:
+        """What it failed with, if it did."""
+        try:
+            while await self._look(rule, archived, self._clock.now()):
+                pass
+        except Exception as error:  # noqa: BLE001 - it is raised when all rules have had their turn
+            return error
+        return None
 
     async def _look(self, rule: Rule, archived: float, now: float) -> int:
         waiting = rule.waiting(archived - MARGIN_S, now)

@@ -228,6 +228,11 @@ class QueueSuite:
         clock.advance(5)
         assert names(await self.receive(queue)) == ["a"]
 
+    async def test_what_is_delayed_is_in_nobodys_way(self, queue: Queue) -> None:
+        await queue.send([message("later"), message("later too")], delay_s=3_600)
+        await queue.send([message("now")])
+        assert names(await self.receive(queue, limit=1)) == ["now"]
+
     async def test_a_message_that_was_delayed_keeps_its_place(
         self, queue: Queue, clock: ManualClock
     ) -> None:

@@ -87,6 +87,22 @@ class RetentionSuite:
             pass
         assert await self.erased(stage, ever) == [True]
 
+    async def test_a_span_that_grew_erases_nothing_until_it_is_over(
+        self, stage: RetentionStage
+    ) -> None:
+        batch = a_batch()
+        await stage.batches.add(batch)
+        line = await self.done(stage, batch=batch.id)
+        await stage.batches.swap(batch.refused(END, []))
+        early = await self.done(stage)
+        await self.erase_all(stage, END + 60)
+        assert await self.erased(stage, early, line) == [True, True]
+        late = await self.done(stage, END + 10)
+        (longer,) = rules(600.0, {})
+        assert await stage.retention.erase_ended(longer, now=END + 99, limit=9) == 0
+        assert await stage.retention.erase_ended(longer, now=END + 610, limit=9) == 1
+        assert await self.erased(stage, late) == [True]
+
     async def test_dead_letters_wait_for_an_operator(self, stage: RetentionStage) -> None:
         dead = a_dead_job(END)
         await stage.jobs.add(new_job(dead))

@@ -133,7 +133,7 @@ class Elsewhere:
         if url not in self._redis:
             server = self._redis[url] = redis_at(url)
             self._stack.push_async_callback(server.close)
-            await server.refuse_eviction()
+            await server.check()
         return self._redis[url]
 
 

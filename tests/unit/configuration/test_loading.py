@@ -178,7 +178,8 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
         ("home: '${NOPE}'", "line 1: home: the environment variable NOPE is not set."),
         ("home: '${file:/no/such}'", "home: the file /no/such cannot be read: No such file"),
         ("store: mysql://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
-        ("store: sqlite://x", "line 1: store: this names no store"),
+        ("store: postgres://x", "this names no store (did you mean postgresql://?); it can be"),
+        ("store: sqlite://x", "line 1: store: this names no store; it can be"),
         ("store: postgresql://", "line 1: store: this names no store"),
         ("store: redis://x", "line 1: store: this names no store; it can be sqlite:///FILE, "),
         ("store: dynamodb://eu/x/y", "line 1: store: this names no store; it can be sqlite:///"),
@@ -327,6 +328,24 @@ def test_a_key_of_a_cloud_comes_by_reference(
     environ = {"KEY": "k", "NAME": "me", "STORE": f"{COSMOS}?key=k"}
     settings = load(environ, str(file)).settings
     assert "$" not in settings.store + str(settings.queue)
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p/ss", "p#ss", "100%", "%4x", "p ss"])
+@pytest.mark.parametrize(
+    "line", ["store: postgresql://hp:${P}@db/hp", "queue: redis+cluster://:${P}@db"]
+)
+def test_a_password_that_would_be_another_part_of_its_url_is_told(
+    file: Path, line: str, password: str
+) -> None:
+    told = refusal(file, line, {"P": password})
+    assert "the value of ${P} has characters that mean something in a URL; write them by" in told
+    assert password not in told
+
+
+def test_a_password_written_by_its_codes_is_taken(file: Path) -> None:
+    file.write_text("store: postgresql://hp:${P}@db/${DB}?search_path=${S}")
+    settings = load({"P": "p%40s:$!&", "DB": "a/b", "S": "x y"}, str(file)).settings
+    assert settings.store == "postgresql://hp:p%40s:$!&@db/a/b?search_path=x y"
 
 
 def test_a_key_of_a_cloud_may_stand_in_a_variable(file: Path) -> None:

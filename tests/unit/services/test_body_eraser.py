@@ -11,7 +11,9 @@ from headpond.adapters.sqlite.database import Database
 from headpond.adapters.sqlite.jobs import SqliteJobStore
 from headpond.adapters.sqlite.retention import SqliteRetention
 from headpond.domain.job import Job, Usage
-from headpond.domain.retention import AGAIN_S, rules
+from headpond.domain.retention import AGAIN_S, Rule, rules
+from headpond.errors import Unavailable
+from headpond.ports.retention import Retention
 from headpond.services.body_eraser import MARGIN_S, STEP, Archived, BodyEraser
 from headpond.testing.clocks import ManualClock
 from headpond.testing.records import RESPONSE, a_job, new_job
@@ -103,6 +105,32 @@ async def test_a_result_that_is_written_late_is_erased_a_day_later(
         await eraser.tick()
     assert not await there(database, clock, late)
     await database.close()
+
+
+class Failing(Retention):
+    """Of some rules nothing can be erased."""
+
+    def __init__(self, retention: Retention, *teams: str) -> None:
+        self._retention = retention
+        self._teams = teams
+
+    @override
+    async def erase_ended(self, rule: Rule, *, now: float, limit: int) -> int:
+        if rule.team in self._teams:
+            raise Unavailable(f"not for {rule.team}", code="store_unavailable")
+        return await self._retention.erase_ended(rule, now=now, limit=limit)
+
+
+async def test_a_rule_that_fails_is_told_when_the_others_have_had_their_turn() -> None:
+    stage = Stage()
+    await stage.post("/jobs", {"prompt": "a"})
+    await stage.work()
+    stage.manual.advance(60)
+    retention = Failing(MemoryRetention(stage.jobs, stage.batch_store), "a")
+    eraser = BodyEraser(retention, rules(60.0, {"a": 1.0}), stage.clock)
+    with pytest.raises(Unavailable, match="not for a"):
+        await eraser.tick()
+    assert stage.jobs._bodies == {}
 
 
 def test_without_a_span_there_is_no_rule() -> None:

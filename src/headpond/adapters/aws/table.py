@@ -17,6 +17,7 @@ from typing import Any
 from typing_extensions import override
 
 from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
+from headpond.adapters.aws.form import FORM, faults_of, is_up
 from headpond.adapters.aws.values import marshalled, unmarshalled
 from headpond.adapters.documents.table import (
     INDEXES,
@@ -29,6 +30,8 @@ from headpond.adapters.documents.table import (
     Table,
     Value,
     Write,
+    none_between,
+    none_from,
 )
 from headpond.errors import SettingsError, Unavailable
 
@@ -45,7 +48,11 @@ BODY_BYTES = 3_000_000
 """A transaction takes 4 MB, of which a record and what goes with it need some."""
 
 FAILED = "ConditionalCheckFailed"
-CONFLICT = "TransactionConflict"
+PASSING = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+"""What a transaction was cancelled for that may be gone a moment later.
+
+ItemCollectionSizeLimitExceeded, ValidationError and what is not known here would be met again.
+"""
 
 
 @asynccontextmanager
@@ -70,7 +77,10 @@ class DynamoTable(Table):
         return BODY_BYTES
 
     async def make(self) -> None:
-        """Make the table unless it is there, and wait until it can be used."""
+        """Make the table unless it is there, and wait until it can be used.
+
+        Raises SettingsError, also where one of another form is there.
+        """
         try:
             async with asyncio.timeout(MADE_WITHIN_S):
                 pause_s = 0.05
@@ -107,6 +117,8 @@ class DynamoTable(Table):
         limit: int | None = None,
     ) -> list[Item]:
         """Items of a partition in order: whose `sk` begins so, or from the first to the last."""
+        if none_from(first, last):
+            return []
         values = {":pk": pk, ":sk": sk} if sk else {":pk": pk}
         condition = "pk = :pk AND begins_with(sk, :sk)" if sk else "pk = :pk"
         if last:
@@ -139,6 +151,8 @@ class DynamoTable(Table):
 
         `at_once` are read in one call, for who may not want more.
         """
+        if not begins and none_between(after, before):
+            return
         hash_key, sort_key = INDEXES[index]
         values: dict[str, Value] = {":partition": partition}
         names = {"#partition": hash_key}
@@ -185,18 +199,18 @@ class DynamoTable(Table):
             try:
                 await self._service.call("TransactWriteItems", TransactItems=asked)
             except Refused as refused:
-                reasons = [reason.get("Code") for reason in _reasons(refused)]
+                reasons = _reasons(refused)
                 if FAILED in reasons:
                     return frozenset(
                         number for number, reason in enumerate(reasons) if reason == FAILED
                     )
-                if not {CONFLICT, "ThrottlingError"} & set(reasons):
+                why = frozenset(reasons) - {"None"}
+                if not why or attempt == CONFLICTS - 1 or why - PASSING:
                     raise self._away("TransactWriteItems", refused) from refused
                 await _pause(attempt)
             else:
                 return frozenset()
-        message = f"DynamoDB: {CONFLICTS} tries of a transaction met others."
-        raise Unavailable(message, code="dynamodb_unavailable")
+        raise AssertionError  # pragma: no cover - the last try has raised
 
     @override
     async def delete_many(self, keys: Iterable[Key]) -> None:
@@ -268,41 +282,22 @@ class DynamoTable(Table):
                 raise
             await self._create()
             return False
-        return answer["Table"]["TableStatus"] in {"ACTIVE", "UPDATING"}
+        if faults := faults_of(answer["Table"]):
+            raise SettingsError(
+                f"store: the table {self._name!r} {' and '.join(faults)}; docs/backends.md says "
+                "how to make one, or give the name of one that is not there yet."
+            )
+        return is_up(answer["Table"])
 
     async def _create(self) -> None:
-        names = {"pk", "sk"} | {name for pair in INDEXES.values() for name in pair}
         try:
-            await self._service.call(
-                "CreateTable",
-                TableName=self._name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[
-                    {"AttributeName": name, "AttributeType": "S"} for name in sorted(names)
-                ],
-                KeySchema=_schema("pk", "sk"),
-                GlobalSecondaryIndexes=[
-                    {
-                        "IndexName": index,
-                        "KeySchema": _schema(*pair),
-                        "Projection": {"ProjectionType": "KEYS_ONLY"},
-                    }
-                    for index, pair in INDEXES.items()
-                ],
-            )
+            await self._service.call("CreateTable", TableName=self._name, **FORM)
         except Refused as refused:
             if refused.code != "ResourceInUseException":
                 raise
 
     def _away(self, operation: str, refused: Refused) -> Unavailable:
         return Unavailable(f"DynamoDB {operation}: {refused}", code="dynamodb_unavailable")
-
-
-def _schema(hash_key: str, sort_key: str) -> list[dict[str, str]]:
-    return [
-        {"AttributeName": hash_key, "KeyType": "HASH"},
-        {"AttributeName": sort_key, "KeyType": "RANGE"},
-    ]
 
 
 def _key(key: Key) -> Answer:
@@ -313,8 +308,9 @@ def _by() -> str:
     return secrets.token_hex(8)
 
 
-def _reasons(refused: Refused) -> Sequence[Mapping[str, str]]:
-    return refused.answer.get("CancellationReasons", ())
+def _reasons(refused: Refused) -> list[str]:
+    """The code of each write of a transaction that was cancelled, in their order."""
+    return [reason.get("Code", "None") for reason in refused.answer.get("CancellationReasons", ())]
 
 
 async def _pause(attempt: int) -> None:

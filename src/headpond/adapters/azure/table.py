@@ -47,6 +47,8 @@ from headpond.adapters.documents.table import (
     Put,
     Table,
     Write,
+    none_between,
+    none_from,
 )
 from headpond.errors import Unavailable
 
@@ -108,6 +110,8 @@ class CosmosTable(Table):
         reverse: bool = False,
         limit: int | None = None,
     ) -> list[Item]:
+        if none_from(first, last):
+            return []
         high = place_of(Key(pk, last)) if last else place_of(Key(pk, sk)) + HIGHEST
         query = queries.between(reverse=reverse)
         parameters = {"@low": place_of(Key(pk, first or sk)), "@high": high}
@@ -136,6 +140,8 @@ class CosmosTable(Table):
         reverse: bool = False,
         at_once: int | None = None,
     ) -> AsyncIterator[Key]:
+        if not begins and none_between(after, before):
+            return
         field = field_of(index)
         low = f"{partition}{AFTER}{begins or after}"
         high = f"{partition}{AFTER}{before or HIGHEST}" if not begins else low + HIGHEST

@@ -117,6 +117,16 @@ def just_after(seconds: float) -> str:
     return at(seconds, "\U0010ffff")
 
 
+def none_from(first: str, last: str) -> bool:
+    """Whether no text is from the first to the last; an end that is not given is open."""
+    return bool(last) and first > last
+
+
+def none_between(after: str, before: str) -> bool:
+    """Whether no text is strictly between the two; an end that is not given is open."""
+    return bool(before) and after >= before
+
+
 def raw(item: Item, name: str = "record") -> bytes:
     """The bytes that an item has under this name."""
     value = item[name]
@@ -125,7 +135,10 @@ def raw(item: Item, name: str = "record") -> bytes:
 
 
 class Table(Protocol):
-    """Every verb reads and writes consistently, but for the indexes; each raises Unavailable."""
+    """Every verb reads and writes consistently, but for the indexes; each raises Unavailable.
+
+    A range that ends before it begins holds nothing, and the service is not asked: some refuse it.
+    """
 
     @property
     def body_bytes(self) -> int | None:

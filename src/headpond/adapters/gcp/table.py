@@ -38,6 +38,8 @@ from headpond.adapters.documents.table import (
     Put,
     Table,
     Write,
+    none_between,
+    none_from,
 )
 from headpond.adapters.gcp.places import Place
 from headpond.errors import SettingsError, Unavailable
@@ -140,6 +142,8 @@ class FirestoreTable(Table):
         reverse: bool = False,
         limit: int | None = None,
     ) -> list[Item]:
+        if none_from(first, last):
+            return []
         low, high = _place(Key(pk, first or sk)), _place(Key(pk, last or sk))
         query = self._range("place", low, high if last else high + HIGHEST, reverse=reverse)
         found = await self._found(query if limit is None else query.limit(limit))
@@ -157,6 +161,8 @@ class FirestoreTable(Table):
         reverse: bool = False,
         at_once: int | None = None,
     ) -> AsyncIterator[Key]:
+        if not begins and none_between(after, before):
+            return
         size, field = at_once or PAGE, _field(index)
         low, high = f"{partition}{AFTER}{begins or after}", f"{partition}{AFTER}{before}"
         top = high if before and not begins else low + HIGHEST

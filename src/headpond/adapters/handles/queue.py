@@ -4,14 +4,15 @@ The cloud keeps the messages, hands them out under handles and hides them for a 
 not do is done here: the ends of leases (`leases.py`), delays that are too long for it, and work, of
 which it knows nothing.
 
-A poll that nobody waits for any more goes on, for to cut it off could leave a message leased to
-nobody. It is taken up again by the next who waits for that lane, or gives back what it catches.
+A poll that nobody waits for any more goes on, be it short or long, for to cut it off could leave a
+message leased to nobody. It is taken up again by the next who waits for that lane, or gives back
+what it catches. So does who is cut off with what was received by then.
 """
 
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -53,6 +54,7 @@ class HandleQueue(Queue):
         self._max_delay_s = max_delay_s
         self._leases = Leases(clock, max_s=max_lease_s)
         self._typical_tokens = TYPICAL_TOKENS
+        self._came_early: set[Lane] = set()
         self._strays: dict[Poll, tuple[Lane, float]] = {}
         self._returns: set[asyncio.Task[None]] = set()
 
@@ -103,19 +105,11 @@ class HandleQueue(Queue):
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float = 0.0
     ) -> list[Lease]:
         leases: list[Lease] = []
-        for lane in lanes:
-            while len(leases) < limit:
-                asked = min(self._most, limit - len(leases))
-                try:
-                    received = await self._poll(lane, asked, lease_s, 0)
-                except Unavailable as error:
-                    if not leases:
-                        raise
-                    log.warning("%s cannot be received from: %s", lane, error)
-                    return leases
-                leases += received
-                if len(received) < asked:
-                    break
+        try:
+            await self._receive_into(leases, lanes, limit, lease_s)
+        except BaseException:
+            self._return(leases)
+            raise
         if leases or wait_s <= 0:
             return leases
         return await self._wait(lanes, limit=limit, lease_s=lease_s, wait_s=wait_s)
@@ -177,6 +171,7 @@ class HandleQueue(Queue):
             else:
                 early.append((lease, body.not_before - self._clock.now()))
         for lease, left_s in early:
+            self._came_early.add(lane)
             await self._try_to_give_back([lease], left_s)
         return leases
 
@@ -186,6 +181,35 @@ class HandleQueue(Queue):
             await self.give_back(leases, delay_s=delay_s)
         except Unavailable as error:
             log.warning("a message may wait for its lease to lapse: %s", error)
+
+    async def _receive_into(
+        self, leases: list[Lease], lanes: Sequence[Lane], limit: int, lease_s: float
+    ) -> None:
+        """Add what the lanes have now, one after the other, up to `limit`."""
+        for lane in lanes:
+            while len(leases) < limit:
+                asked = min(self._most, limit - len(leases))
+                self._came_early.discard(lane)
+                try:
+                    received = await self._receive_now(lane, asked, lease_s)
+                except Unavailable as error:
+                    if not leases:
+                        raise
+                    log.warning("%s cannot be received from: %s", lane, error)
+                    return
+                leases += received
+                # Behind what came early there may be more.
+                if len(received) < asked and lane not in self._came_early:
+                    break
+
+    async def _receive_now(self, lane: Lane, limit: int, lease_s: float) -> list[Lease]:
+        poll = asyncio.create_task(self._poll(lane, limit, lease_s, 0))
+        try:
+            await asyncio.wait([poll])
+        except asyncio.CancelledError:
+            self._let_go(poll, lane, lease_s)
+            raise
+        return poll.result()
 
     async def _wait(
         self, lanes: Sequence[Lane], *, limit: int, lease_s: float, wait_s: float
@@ -209,7 +233,11 @@ class HandleQueue(Queue):
                 for lane in done:
                     del polls[lane]
                 if leases:
-                    await self._try_to_give_back(leases[limit:])
+                    try:
+                        await self._try_to_give_back(leases[limit:])
+                    except BaseException:
+                        self._return(leases)
+                        raise
                     return leases[:limit]
         finally:
             for lane, poll in polls.items():
@@ -226,18 +254,29 @@ class HandleQueue(Queue):
         return None
 
     def _let_go(self, poll: Poll, lane: Lane, lease_s: float) -> None:
-        async def give_back() -> None:
+        async def caught() -> Sequence[Lease]:
             await asyncio.wait([poll])
-            if self._strays.pop(poll, None) is None:
-                return
+            return () if self._strays.pop(poll, None) is None else poll.result()
+
+        self._strays[poll] = (lane, lease_s)
+        self._give_back_later(caught)
+
+    def _return(self, leases: Sequence[Lease]) -> None:
+        async def received() -> Sequence[Lease]:
+            return leases
+
+        if leases:
+            self._give_back_later(received)
+
+    def _give_back_later(self, found: Callable[[], Awaitable[Sequence[Lease]]]) -> None:
+        async def give_back() -> None:
             try:
-                await self._try_to_give_back(poll.result())
+                await self.give_back(await found())
             except Unavailable as error:
                 log.warning("a message may wait for its lease to lapse: %s", error)
             except Exception:
                 log.exception("a message may wait for its lease to lapse")
 
-        self._strays[poll] = (lane, lease_s)
         returning = asyncio.create_task(give_back())
         self._returns.add(returning)
         returning.add_done_callback(self._returns.discard)

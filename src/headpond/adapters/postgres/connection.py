@@ -106,8 +106,9 @@ async def connect(url: str, limits: Limits, *, synced: bool = True) -> Connectio
     )
     try:
         return cast("Connection", await with_settings)
-    except REFUSED as error:
-        raise SettingsError(f"store: the PostgreSQL server says: {error}.") from error
+    except asyncpg.PostgresError as error:
+        # Nothing was asked yet: what it does not like is the URL, or the role.
+        raise (translated(error) if _passes(error) else refused(error)) from error
     except asyncpg.ClientConfigurationError as error:
         raise SettingsError(f"store: this URL cannot be used: {error}.") from error
     except ValueError as error:  # whose words may have a piece of the password
@@ -119,12 +120,6 @@ async def connect(url: str, limits: Limits, *, synced: bool = True) -> Connectio
     except FAILURES as error:
         raise translated(error) from error
 
-
-REFUSED = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InsufficientPrivilegeError,
-)
 
 FAILURES = (
     asyncpg.PostgresError,
@@ -163,6 +158,12 @@ def translated(error: BaseException) -> BaseException:
         case _:
             return error
     return Unavailable(message, code="store_unavailable")
+
+
+def refused(error: asyncpg.PostgresError, advice: str = "") -> SettingsError:
+    """What only whoever runs Headpond can put right."""
+    said = str(error).rstrip(".")
+    return SettingsError(f"store: the PostgreSQL server says: {said}.{advice}")
 
 
 def _passes(error: asyncpg.PostgresError) -> bool:

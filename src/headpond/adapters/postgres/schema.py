@@ -7,7 +7,9 @@ what nobody needs any more goes one release later.
 
 from importlib.resources import files
 
-from headpond.adapters.postgres.connection import Connection
+import asyncpg
+
+from headpond.adapters.postgres.connection import Connection, refused
 from headpond.errors import SettingsError
 
 LOCK = 0x48506E64
@@ -19,8 +21,19 @@ VERSION_TABLE = "CREATE TABLE headpond_schema (version integer NOT NULL)"
 async def migrate(connection: Connection) -> None:
     """Bring the schema to this release's version, all steps in one transaction.
 
-    Raises SettingsError for a database of a newer release or of something else.
+    Raises SettingsError for a database of a newer release or of something else, and where the role
+    may not do so.
     """
+    try:
+        await _migrate(connection)
+    except asyncpg.InsufficientPrivilegeError as error:
+        advice = " Make the role the owner of the database, or of a schema that search_path names."
+        raise refused(error, advice) from error
+    except asyncpg.InvalidSchemaNameError as error:
+        raise refused(error, " Create the schema that search_path names.") from error
+
+
+async def _migrate(connection: Connection) -> None:
     steps = migrations()
     async with connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")

@@ -14,11 +14,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import msgspec
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError
 from typing_extensions import override
 
 from headpond.adapters.redis.clients import calling, listening
-from headpond.adapters.redis.failures import FAILURES, translated
+from headpond.adapters.redis.failures import FAILURES, refused, translated
 from headpond.adapters.redis.news import News, Signal
 from headpond.adapters.redis.script import Script
 from headpond.errors import SettingsError
@@ -78,14 +78,18 @@ class RedisServer(Server):
         self._waiting: list[tuple[Call | Command, asyncio.Future[Any]]] = []
         self._sender: asyncio.Task[None] | None = None
 
-    async def refuse_eviction(self) -> None:
-        """Raise SettingsError if the server would make room by throwing keys away.
+    async def check(self) -> None:
+        """Raise SettingsError if it lets us not in, or would make room by throwing keys away.
 
         A server that does not answer is not asked again.
         """
         try:
             memory = await self._client.info("memory")
-        except FAILURES:
+        except NoPermissionError:
+            return  # that is for others to ask
+        except FAILURES as error:
+            if refusal := refused(error):
+                raise SettingsError(f"The Redis server says: {refusal}. See its URL.") from error
             return
         policy = memory.get("maxmemory_policy", "")
         if policy.startswith("allkeys"):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from headpond.adapters.aws.calls import Refused
 from headpond.adapters.aws.queue import SqsQueue
+from headpond.adapters.aws.table import DynamoTable
 from headpond.errors import Unavailable
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, message, names
@@ -41,6 +43,19 @@ async def test_moto_makes_a_queue_again_at_once(queue: SqsQueue) -> None:
     await queue.send([message("a")])
     await queue._service.call("DeleteQueue", QueueUrl=queue._urls.pop(BATCH))
     assert (await queue.depth(BATCH)).ready == 0
+
+
+async def test_a_range_that_ends_before_it_begins_is_refused_as_by_dynamodb(
+    table: DynamoTable,
+) -> None:
+    values = {":p": {"S": "p"}, ":low": {"S": "b"}, ":high": {"S": "a"}}
+    with pytest.raises(Refused, match=r"ValidationException.*The BETWEEN operator requires"):
+        await table._service.call(
+            "Query",
+            TableName=table._name,
+            KeyConditionExpression="pk = :p AND sk BETWEEN :low AND :high",
+            ExpressionAttributeValues=values,
+        )
 
 
 @pytest.mark.parametrize("what", UNSHOWN)

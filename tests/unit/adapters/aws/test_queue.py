@@ -94,6 +94,59 @@ async def test_a_receiver_that_is_cut_off_leaves_its_message_to_others(queue: Sq
     assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["a"]
 
 
+async def test_who_is_cut_off_in_a_short_poll_leaves_nothing_leased(
+    queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.send([message("a", INTERACTIVE), message("b")])
+    poll, polled, goes_on = queue._poll, asyncio.Event(), asyncio.Event()
+
+    async def slow(lane: Lane, *asked: Any) -> list[Lease]:
+        leases = await poll(lane, *asked)
+        if lane is BATCH:
+            polled.set()
+            await goes_on.wait()
+        return leases
+
+    monkeypatch.setattr(queue, "_poll", slow)
+    receiving = asyncio.create_task(queue.receive([INTERACTIVE, BATCH], limit=5, lease_s=1_000))
+    await polled.wait()
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    goes_on.set()
+    await asyncio.gather(*queue._returns)
+    assert not queue._strays
+    again = await queue.receive([INTERACTIVE, BATCH], limit=5, lease_s=10)
+    assert sorted(names(again)) == ["a", "b"]
+
+
+async def test_who_is_cut_off_while_what_is_too_much_is_given_back_leaves_nothing_leased(
+    queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.send([message("a"), message("b")])
+    poll, hide, hiding = queue._poll, queue._hide, asyncio.Event()
+
+    async def greedy(lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+        return await poll(lane, limit + 1, lease_s, 0) if wait_s else []
+
+    async def stuck(*_: object) -> list[Lease]:
+        monkeypatch.setattr(queue, "_hide", hide)
+        hiding.set()
+        return await asyncio.Future()
+
+    monkeypatch.setattr(queue, "_poll", greedy)
+    monkeypatch.setattr(queue, "_hide", stuck)
+    receiving = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=1_000, wait_s=5))
+    await hiding.wait()
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    await asyncio.gather(*queue._returns)
+    monkeypatch.undo()
+    again = await queue.receive([BATCH], limit=5, lease_s=10)
+    assert sorted(names(again)) == ["a", "b"]
+
+
 async def test_a_message_that_cannot_be_read_costs_the_others_nothing(
     queue: SqsQueue, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -222,7 +222,12 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 @pytest.mark.parametrize(
     ("ending", "words"),
-    [("/nowhere", "nowhere"), ("/postgres?sslmode=nonsense", "sslmode")],
+    [
+        ("/nowhere", "nowhere"),
+        ("/postgres?sslmode=nonsense", "sslmode"),
+        ("/postgres?search_path=nope", r"Create the schema that search_path names\.$"),
+        ("/postgres?sslmod=require", 'says: unrecognized configuration parameter "sslmod"'),
+    ],
 )
 async def test_a_url_that_cannot_work_is_a_setting_to_put_right(
     postgres: PostgresServer, ending: str, words: str
@@ -231,6 +236,24 @@ async def test_a_url_that_cannot_work_is_a_setting_to_put_right(
     with pytest.raises(SettingsError, match=words):
         await wrong.open()
     await wrong.close()
+
+
+async def test_a_role_that_may_make_no_tables_is_told_what_it_needs(
+    postgres: PostgresServer, postgres_database: Database
+) -> None:
+    async def execute(script: str) -> None:
+        await postgres_database.on_connection(lambda connection: connection.execute(script))
+
+    await execute("CREATE SCHEMA closed; CREATE ROLE guest LOGIN")
+    await execute("GRANT USAGE ON SCHEMA closed TO guest")
+    place = f"127.0.0.1:{postgres.port}/postgres?search_path=closed"
+    guest = Database(f"postgresql://guest@{place}")
+    try:
+        with pytest.raises(SettingsError, match=r"permission denied .* Make the role the owner of"):
+            await guest.open()
+        await guest.close()
+    finally:
+        await execute("DROP SCHEMA closed; DROP ROLE guest")
 
 
 async def test_a_password_that_is_not_quoted_is_told_to_nobody() -> None:

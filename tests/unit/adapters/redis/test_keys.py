@@ -81,11 +81,11 @@ async def test_what_was_acknowledged_outlives_a_crash_of_the_server(
         await queue.send([message(f"{number}") for number in range(20)])
         await queue.ack(await queue.receive([BATCH], limit=5, lease_s=10))
         await before.close()
-        server.kill()
+        server.crash()
         server.start()
         after = RedisServer(server.url)
         kept = await RedisQueue(after, clock).receive([BATCH], limit=20, lease_s=10)
         assert [lease.message.job_id for lease in kept] == [f"{number}" for number in range(5, 20)]
         await after.close()
     finally:
-        server.kill()
+        server.crash()

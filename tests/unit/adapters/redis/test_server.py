@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from headpond.adapters.redis.cluster import RedisClusterServer
 from headpond.adapters.redis.failures import translated
 from headpond.adapters.redis.inline import InlineServer
 from headpond.adapters.redis.news import Signal
@@ -48,7 +49,7 @@ async def test_nothing_that_was_acknowledged_is_lost_with_a_crash(
     done = await queue.receive([BATCH], limit=10, lease_s=60)
     held = await queue.receive([BATCH], limit=10, lease_s=60)
     await queue.ack(done)
-    daemon.kill()
+    daemon.crash()
     daemon.start()
     assert await queue.extend([*done, *held], lease_s=60) == held
     rest = await queue.receive([BATCH], limit=50, lease_s=60)
@@ -59,7 +60,7 @@ async def test_a_server_that_is_gone_is_unavailable_and_used_again_once_it_is_ba
     daemon: Daemon, queue: RedisQueue
 ) -> None:
     await queue.send([message("a")])
-    daemon.kill()
+    daemon.crash()
     with pytest.raises(Unavailable):
         await queue.depth(BATCH)
     daemon.start()
@@ -84,7 +85,7 @@ async def test_a_waiting_receiver_is_woken_after_the_server_was_away(
     waiting = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=10, wait_s=3600))
     while not await heard(daemon):  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0.01)
-    daemon.kill()
+    daemon.crash()
     daemon.start()
     await queue.send([message("a")])
     async with asyncio.timeout(SOON_S):
@@ -135,13 +136,48 @@ async def test_a_server_that_is_full_is_unavailable(daemon: Daemon, queue: Redis
 async def test_a_server_that_throws_keys_away_is_refused(
     daemon: Daemon, server: RedisServer
 ) -> None:
-    await server.refuse_eviction()
+    await server.check()
     with daemon.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(SettingsError, match="noeviction"):
-        await server.refuse_eviction()
-    daemon.kill()
-    await server.refuse_eviction()
+        await server.check()
+    daemon.crash()
+    await server.check()
+
+
+@pytest.mark.parametrize(
+    ("who", "database", "words"),
+    [
+        ("", 0, r"The Redis server says: (?!.*wrong)"),
+        (":wrong@", 0, r"The Redis server says: (?!.*:wrong)"),
+        (":secret@", 99, "The Redis server says: DB index is out of range. See its URL."),
+    ],
+)
+async def test_a_server_that_lets_us_not_in_is_told_at_once(
+    daemon: Daemon, who: str, database: int, words: str
+) -> None:
+    with daemon.client() as client:
+        client.config_set("requirepass", "secret")
+    server = RedisServer(f"redis://{who}127.0.0.1:{daemon.port}/{database}")
+    with pytest.raises(SettingsError, match=words):
+        await server.check()
+    await server.close()
+    if not database:
+        cluster = RedisClusterServer(f"redis://{who}127.0.0.1:{daemon.port}")
+        with pytest.raises(SettingsError, match=words):
+            await cluster.check()
+        with pytest.raises(Unavailable, match="Redis says: "):
+            await cluster.run(Command(("GET", "key")))
+        await cluster.close()
+
+
+async def test_a_server_that_is_no_cluster_is_told_at_once(daemon: Daemon) -> None:
+    cluster = RedisClusterServer(daemon.url.removesuffix("/0"))
+    with pytest.raises(SettingsError, match=r"says: Cluster mode is not enabled on this node\."):
+        await cluster.check()
+    daemon.crash()
+    await cluster.check()
+    await cluster.close()
 
 
 async def test_a_mistake_of_ours_is_told_as_it_is(daemon: Daemon, server: RedisServer) -> None:
@@ -154,6 +190,10 @@ async def test_a_mistake_of_ours_is_told_as_it_is(daemon: Daemon, server: RedisS
     error = KeyError("ours")
     assert translated(error) is error
     assert str(translated(OSError("gone."))) == "Redis does not answer: gone."
+    closed = AttributeError("'NoneType' object has no attribute 'writelines'")
+    assert isinstance(translated(closed), Unavailable)
+    ours = AttributeError("'str' object has no attribute 'writelines'")
+    assert translated(ours) is ours
 
 
 async def test_a_signal_that_was_given_before_the_wait_is_not_missed() -> None:
