@@ -16,6 +16,7 @@ from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.table import open_table as open_dynamodb
 from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
+from headpond.adapters.documents import dispatches
 from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
@@ -32,15 +33,28 @@ from headpond.adapters.documents.retention import DocumentRetention
 from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
-from headpond.adapters.documents.table import SHARDS, Change, Delete, Key, Put, Table, Write, raw
+from headpond.adapters.documents.table import (
+    SHARDS,
+    Change,
+    Delete,
+    Key,
+    Put,
+    Table,
+    Write,
+    raw,
+    shard_of,
+)
 from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.domain.job import Job, Ticket, Usage
+from headpond.domain.webhook_endpoint import callbacks_of
+from headpond.domain.webhook_event import job_event
 from headpond.errors import TooLarge
 from headpond.ports.audit import AuditQuery
 from headpond.ports.jobs import Bodies, NewJob
+from headpond.ports.outbox import Untold
 from headpond.services.counted_queue import CountedQueue
 from headpond.settings import PoolSettings
 from headpond.testing.batches_suite import BatchStage, BatchSuite
@@ -52,14 +66,14 @@ from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
-from headpond.testing.records import a_job, new_job
+from headpond.testing.records import HOST, a_job, new_job
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.unreadable_suite import UnreadableStage, UnreadableSuite
-from headpond.testing.webhooks_suite import Stores, WebhookSuite
+from headpond.testing.webhooks_suite import NOW, Stores, WebhookSuite
 from headpond.testing.workload_suite import WorkloadStage, WorkloadSuite
 from headpond.wiring.stores import two_steps
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
@@ -353,6 +367,52 @@ class TestDocumentWebhooks(WebhookSuite):
         return Stores(
             jobs, DocumentBatchStore(table), DocumentEndpointStore(table), DocumentOutbox(table)
         )
+
+
+@pytest.mark.parametrize(
+    ("table", "team", "host"),
+    [
+        ("dynamodb", "team", "a.example"),
+        ("dynamodb", "\u968a" * 250, "a.example"),
+        ("firestore", "\u968a" * 250, "a" * 400),
+        ("firestore", "team", HOST),
+        ("cosmos", "\u968a" * 256, "a.example"),
+        ("cosmos", "team", HOST),
+    ],
+    indirect=["table"],
+)
+async def test_what_an_older_release_is_to_tell_is_told_and_delays_nobody(
+    table: Table, jobs: DocumentJobStore, team: str, host: str
+) -> None:
+    ends = [
+        a_job(team=who, callback=f"https://{host}/hook").cancelled(NOW)
+        for who in ("another", team, "yet another")
+    ]
+    for job in ends:
+        await jobs.add(new_job(job))
+    endpoint, event = callbacks_of(team), job_event(ends[1]).id
+    # In its words: the id of the endpoint and the origin, however long they are.
+    when = f"{NOW:017.6f}#{NOW:017.6f}#{event}"
+    place = {
+        "agenda": f"dispatch#{shard_of(endpoint)}",
+        "at": f"{endpoint}\x01https://{host}\x01{when}",
+    }
+    assert not await table.write(Change(dispatches.key_of(endpoint, event), place, {"version": 1}))
+
+    outbox, told = DocumentOutbox(table), list[str]()
+    look = await outbox.look(NOW, limit=1)
+    due = [*look.due]
+    while look.end is not None:
+        look = await outbox.look(NOW, limit=1, after=look.end)
+        due += look.due
+    for destination in due:
+        leased = await outbox.lease(destination, now=NOW, limit=9, lease_s=1.0)
+        assert await outbox.lease(destination, now=NOW, limit=9, lease_s=1.0) == []
+        for dispatch in leased:
+            assert await outbox.swap(dispatch.delivered(NOW, 200))
+            told.append(dispatch.event.id)
+    assert sorted(told) == [job_event(job).id for job in ends]
+    assert await outbox.untold() == Untold(0)
 
 
 class TestDocumentTokenStreams(TokenStreamsSuite):

@@ -18,16 +18,24 @@ import pytest
 from obstore import exceptions
 from typing_extensions import override
 
+from headpond.adapters.memory.audit import MemoryAudit
+from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.memory.objects import MemoryObjects
 from headpond.adapters.obstore.blobs import ObjectBlobs
 from headpond.adapters.obstore.objects import Objects
 from headpond.adapters.obstore.opening import open_at, refuse_unusable
-from headpond.domain.archive import ObjectName
+from headpond.adapters.rows.jsonl import JsonLines
+from headpond.adapters.rows.parquet import Parquet
+from headpond.domain.archive import DAY_S, ObjectName
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.blobs import Blobs
 from headpond.ports.objects import ObjectStore
+from headpond.services.archive_check import check_day
+from headpond.services.archivist import Archivist
 from headpond.testing.blobs_suite import NAME, BlobsSuite, content
+from headpond.testing.clocks import ManualClock
 from headpond.testing.objects_suite import ObjectsSuite
+from headpond.testing.records import a_job, new_job
 from tests.emulators import azurite
 from tests.emulators.gcs_server import BUCKET, Gcs
 from tests.emulators.moto_server import moto_server
@@ -103,6 +111,35 @@ class TestObjectBlobs(BlobsSuite):
     @override
     async def blobs(self, store: object) -> Blobs:  # pyright: ignore[reportIncompatibleMethodOverride]
         return ObjectBlobs(store)
+
+
+@pytest.mark.parametrize("letter", ["a", "\u968a"])
+async def test_the_longest_names_are_archived_and_hold_up_nobody(
+    store: object, letter: str
+) -> None:
+    clock, objects, formats = ManualClock(), Objects(store), (JsonLines(), Parquet())
+    jobs = MemoryJobStore(clock)
+    audit = MemoryAudit(jobs)
+    named = [{"team": letter * 256, "model": letter * 256}, {}]
+    for job in [a_job(**names).cancelled(clock.now()) for names in named]:
+        await jobs.add(new_job(job))
+    day = clock.now() // DAY_S * DAY_S
+    clock.advance(2 * DAY_S)
+    archivist = Archivist(
+        audit,
+        jobs,
+        objects,
+        formats,
+        redact=None,
+        span_s=300,
+        settle_s=120.0,
+        keep_s=None,
+        clock=clock,
+    )
+    assert await archivist.tick() == 1
+    until = await archivist.until()
+    checked = await check_day(day, until=until, audit=audit, objects=objects, formats=formats)
+    assert (checked.ends, checked.rows, checked.missing, checked.doubled) == (2, 2, (), ())
 
 
 async def test_a_blob_of_many_parts_is_whole(store: object) -> None:

@@ -34,6 +34,7 @@ from tests.emulators.serving import served
 KEY = base64.b64encode(b"of this emulator; it is no secret").decode()
 BATCH_OPERATIONS = 100
 BYTES = 2 * 1024 * 1024
+ID_BYTES, PK_BYTES = 1_023, 2_048
 RANGES = ("0", "1")
 """Of physical partitions."""
 
@@ -267,8 +268,8 @@ class Cosmos:
             raise Said(429, "Request rate is large.")
         kind, body = operation["operationType"], operation.get("resourceBody", {})
         name = body["id"] if body else operation["id"]
-        if set(name) & set("/\\?#") or not 0 < len(name) <= 255:
-            raise Said(400, f"The id {name!r} is none.")
+        if not _is_id(name) or len(pk.encode()) > PK_BYTES:
+            raise Said(400, f"The id {name!r} is none, or the partition key {pk!r}.")
         if body and (body["pk"] != pk or len(json.dumps(body)) > BYTES):
             raise Said(400 if body["pk"] != pk else 413, "Not of this partition, or too large.")
         try:
@@ -440,6 +441,10 @@ def _partition(request: web.Request) -> str | None:
 
 def _range_of(pk: str) -> str:
     return RANGES[zlib.crc32(pk.encode()) % len(RANGES)]
+
+
+def _is_id(name: str) -> bool:
+    return not set(name) & set("/\\?#") and 0 < len(name.encode()) <= ID_BYTES
 
 
 def _rid(name: str) -> str:

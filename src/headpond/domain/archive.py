@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from headpond.domain.bounded import bounded
 from headpond.domain.job import Job, JobId
 
 ObjectName = NewType("ObjectName", str)
@@ -23,6 +24,10 @@ PART = 2_000
 PART_BYTES = 8 * 1_048_576
 """Most rows of one object, and most bytes of their bodies unless a single row has more: so much is
 held in memory, and goes up at once."""
+
+SEGMENT_BYTES = 255
+"""The most that folders have in file systems. Two segments of that leave room for the rest of a
+name, which may have 1,024 bytes in S3, Google Cloud Storage and Azure Blob."""
 
 CURSOR = ObjectName("cursor.json")
 PLANS = "plans"
@@ -72,8 +77,8 @@ class Place(msgspec.Struct, frozen=True, order=True):
     @property
     def folder(self) -> str:
         """As Hive, DuckDB, Spark and pyarrow read partitions from names."""
-        team, model = quote(self.team, safe=""), quote(self.model, safe="")
-        return f"{DATA}/team={team}/day={self.day}/model={model}"
+        team, model = _segment("team", self.team), _segment("model", self.model)
+        return f"{DATA}/{team}/day={self.day}/{model}"
 
 
 class End(NamedTuple):
@@ -116,6 +121,19 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
 
     until: float
     checked: float
+
+
+def _segment(key: str, value: str) -> str:
+    """A partition's name; the end of one that is too long is a digest.
+
+    As `quote` leaves a tilde alone, no value that is short is written as a long one is.
+    """
+    room = SEGMENT_BYTES - len(f"{key}=")
+    return f"{key}={bounded(value, room, write=_quoted, before_digest='%7E')}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
 
 
 def row_of(job: Job, request: bytes, response: bytes | None) -> Row:

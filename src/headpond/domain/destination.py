@@ -4,7 +4,14 @@ import re
 
 import msgspec
 
+from headpond.domain.bounded import bounded
 from headpond.domain.webhook_endpoint import EndpointId
+
+ORIGIN_BYTES = 300
+"""Those of URLs that are taken have at most 269 (`domain/public_address.py`).
+
+Older releases took longer hosts, and no index has room for every one of them.
+"""
 
 _ORIGIN = re.compile(r"[^/?#]*(?://[^/?#]*)?")
 
@@ -24,4 +31,4 @@ def destination_of(endpoint: EndpointId, callback: str | None) -> Destination:
     if callback is None:
         return Destination(endpoint)
     # Asked while a job ends, so it finds something in any text.
-    return Destination(endpoint, _ORIGIN.findall(callback)[0].lower())
+    return Destination(endpoint, bounded(_ORIGIN.findall(callback)[0].lower(), ORIGIN_BYTES))

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 MAX_URL_CHARS = 2048
+MAX_HOST_CHARS, MAX_LABEL_CHARS = 253, 63
+"""RFC 1035, section 2.3.4: 255 octets as names are sent, a length for each label and one for the
+root among them."""
 
 # Beyond those that are not global anyway: what Python's releases judge differently, and what
 # leads to an IPv4 address by another way.
@@ -79,12 +82,22 @@ class AddressRule(msgspec.Struct, frozen=True):
             return "The URL must not hold a user name or password."
         if port == 0:
             return "Port 0 is no port."
-        return self._host_fault(host.rstrip("."))
+        if port is not None and not parts.netloc.endswith(f":{port}"):
+            return "A port is written without zeros before it."
+        return _length_fault(host.removesuffix(".")) or self._host_fault(host.rstrip("."))
 
     def _host_fault(self, host: str) -> str | None:
         if ":" in host or _LABEL_OF_A_NUMBER.fullmatch(host.rpartition(".")[2]):
             return self.address_fault(host)
         return None if host else "The URL names no host."
+
+
+def _length_fault(host: str) -> str | None:
+    if len(host) > MAX_HOST_CHARS:
+        return f"The host of the URL has at most {MAX_HOST_CHARS} characters."
+    if any(len(label) > MAX_LABEL_CHARS for label in host.split(".")):
+        return f"A label of the host has at most {MAX_LABEL_CHARS} characters."
+    return None
 
 
 def _is_public(address: Address) -> bool:

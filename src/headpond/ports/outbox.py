@@ -52,7 +52,10 @@ class Outbox(Protocol):
     async def lease(
         self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
-        """Hand out what is due there, longest due first; nobody else gets it for `lease_s`."""
+        """Hand out what is due there, longest due first; nobody else gets it for `lease_s`.
+
+        The destination is as `look` tells it: a store may write long ones otherwise.
+        """
         ...
 
     async def swap(self, after: Dispatch) -> bool:

@@ -105,7 +105,7 @@ class Window:
             )
             if not leased:
                 return
-            self._endpoint = await self._endpoint_for(leased[0].event.team)
+            self._endpoint = await self._endpoint_for(leased[0])
             if self._endpoint is None or self._endpoint.disabled_at is not None:
                 await self._give_up(leased)
             else:
@@ -127,10 +127,11 @@ class Window:
         if told:
             await self._judge(told)
 
-    async def _endpoint_for(self, team: str) -> Endpoint | None:
-        if self.destination.endpoint == callbacks_of(team):
+    async def _endpoint_for(self, dispatch: Dispatch) -> Endpoint | None:
+        team = dispatch.event.team
+        if dispatch.endpoint == callbacks_of(team):
             return await self._sending.webhooks.callbacks(team)
-        return await self._sending.endpoints.get(self.destination.endpoint)
+        return await self._sending.endpoints.get(dispatch.endpoint)
 
     async def _give_up(self, leased: Sequence[Dispatch]) -> None:
         reason = "The endpoint is gone." if self._endpoint is None else "The endpoint is disabled."
@@ -175,4 +176,4 @@ class Window:
                 if after.disabled_at is not None:
                     self._sending.listener.hear(EndpointDisabled(after))
                 return
-            self._endpoint = await self._sending.endpoints.get(self.destination.endpoint)
+            self._endpoint = await self._sending.endpoints.get(self._endpoint.id)

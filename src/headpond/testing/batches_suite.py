@@ -11,7 +11,7 @@ from headpond.domain.file import FileId
 from headpond.domain.job import BatchId, JobState, Usage
 from headpond.ports.batches import BatchLines, BatchQuery, BatchStore, Line
 from headpond.ports.jobs import Bodies, Existing, JobStore
-from headpond.testing.records import REQUEST, RESPONSE, a_job, new_job
+from headpond.testing.records import LONGEST, REQUEST, RESPONSE, a_job, new_job
 
 NOW = 1_000_000.0
 RUNNER, OTHER = RunnerName("runner"), RunnerName("other")
@@ -82,6 +82,16 @@ class BatchSuite:
         assert await page(limit=2) == [third, second]
         assert await page(after=second.id) == [first]
         assert await page(after=a_batch().id) == []
+
+    @pytest.mark.parametrize("team", LONGEST)
+    async def test_a_team_with_the_longest_name_has_batches(
+        self, stage: BatchStage, team: str
+    ) -> None:
+        batch = a_batch(team=team)
+        for each in (batch, a_batch(team=team[:-1])):
+            await stage.batches.add(each)
+        assert await stage.batches.find(BatchQuery(team=team)) == [batch]
+        assert await stage.batches.open_of(team) == 1
 
     async def test_batches_are_due_that_nobody_runs_or_the_asker(self, stage: BatchStage) -> None:
         new = a_batch()

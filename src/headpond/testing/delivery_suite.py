@@ -18,7 +18,7 @@ from headpond.ports.queue import Power, Queue, message_of
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, needs
-from headpond.testing.records import REQUEST, RESPONSE, a_job, new_job
+from headpond.testing.records import HOST, LONGEST, REQUEST, RESPONSE, a_job, new_job
 
 LEASE_S = 10.0
 MAX_LOST_LEASES = 2
@@ -102,6 +102,19 @@ class DeliverySuite:
         assert isinstance(again, Existing)
         assert again.job == first.job
         assert (await stage.queue.depth(BATCH)).ready == 1
+
+    @pytest.mark.parametrize("team", LONGEST)
+    async def test_the_longest_names_go_all_the_way(self, stage: Stage, team: str) -> None:
+        callback = f"https://{HOST}/hook"
+        job = a_job(team=team, model=team, feature=team, callback=callback)
+        added = await stage.delivery.submit(new_job(job, key="/" * 255))
+        assert await stage.delivery.submit(new_job(a_job(team=team), key="/" * 255)) == Existing(
+            added.job, "f"
+        )
+        (claim,) = await self.claim(stage)
+        assert await stage.delivery.settle(claim, self.success(stage, claim))
+        assert await self.audited(stage) == [await stage.jobs.get(job.id)]
+        await self.assert_nothing_left(stage)
 
     async def test_a_settled_success_has_a_result_and_leaves_no_message(self, stage: Stage) -> None:
         await self.submit(stage)

@@ -6,6 +6,7 @@ import pytest
 
 from headpond.domain.file import BlobName, File, FileId, Purpose
 from headpond.ports.files import FileQuery, FileStore
+from headpond.testing.records import LONGEST
 
 NOW = 1_000_000.0
 
@@ -36,6 +37,16 @@ class FileStoreSuite:
         await files.put(file)
         assert await files.get(file.id) == file
         assert await files.get(a_file(2).id) is None
+
+    @pytest.mark.parametrize("team", LONGEST)
+    async def test_a_team_with_the_longest_name_has_files(
+        self, files: FileStore, team: str
+    ) -> None:
+        file = a_file(1, team=team, filename="\u968a" * 255)
+        await files.put(file)
+        await files.put(a_file(2, team=team[:-1]))
+        assert await files.find(FileQuery(team=team, now=NOW)) == [file]
+        assert await files.stored_bytes(team, NOW) == file.size
 
     async def test_a_file_takes_the_place_of_the_one_with_its_id(self, files: FileStore) -> None:
         await files.put(a_file(1))

@@ -16,7 +16,7 @@ from headpond.ports.jobs import (
     Try,
 )
 from headpond.testing.clocks import ManualClock
-from headpond.testing.records import REQUEST, RESPONSE, a_job, new_job
+from headpond.testing.records import LONGEST, REQUEST, RESPONSE, a_job, new_job
 
 WINDOW_S = 60.0
 
@@ -155,6 +155,25 @@ class JobStoreSuite:
 
         clock.advance(86_400)
         assert await jobs.known("team", "k") is None
+
+    @pytest.mark.parametrize("team", LONGEST)
+    async def test_a_team_and_its_keys_may_have_the_longest_names(
+        self, jobs: JobStore, clock: ManualClock, team: str
+    ) -> None:
+        added = [a_job(team=team, model=team, feature=team) for _ in range(2)]
+        keys = ["/" * 254 + letter for letter in "ab"]
+        for job, key in zip(added, keys, strict=True):
+            assert await jobs.add(new_job(job, key=key)) == Added(job)
+        for job, key in zip(added, keys, strict=True):
+            assert await jobs.known(team, key) == Existing(job, "f")
+            assert await jobs.add(new_job(a_job(team=team), key=key)) == Existing(job, "f")
+        assert await jobs.known(team[:-1], keys[0]) is None
+        assert await jobs.find(JobQuery(team=team)) == added[::-1]
+
+        assert await jobs.swap(added[0].cancelled(1_000_001))
+        assert await jobs.forget_keys(clock.now() + 86_400, limit=9) == 1
+        assert await jobs.known(team, keys[0]) is None
+        assert await jobs.known(team, keys[1]) == Existing(added[1], "f")
 
     async def test_expired_keys_are_forgotten_a_few_at_a_time(
         self, jobs: JobStore, clock: ManualClock

@@ -4,12 +4,15 @@ import asyncio
 
 import pytest
 
-from headpond.domain.archive import ObjectName
+from headpond.domain.archive import ObjectName, Place, Planned
 from headpond.ports.objects import ObjectStore
 
 A = ObjectName("data/team=a%2Fb%20%C3%BC/day=2030-01-31/120000-0.jsonl.gz")
 B = ObjectName("data/team=b/day=2030-01-31/120000-0.parquet")
 CURSOR = ObjectName("cursor.json")
+
+
+LONGEST = Place("2030-01-31", "\u968a" * 256, "a" * 256)
 
 
 class ObjectsSuite:
@@ -24,6 +27,14 @@ class ObjectsSuite:
         for data in (b"one", b"two" * 100_000, b""):
             await objects.put(A, data)
             assert await objects.get(A) == data
+
+    async def test_the_longest_names_of_the_archive_have_room(self, objects: ObjectStore) -> None:
+        name = Planned(LONGEST, "235959-9999", ()).object_name("jsonl.gz")
+        assert await objects.put_new(name, b"x")
+        assert await objects.get(name) == b"x"
+        assert {found async for found in objects.names("data/")} == {name}
+        await objects.delete(name)
+        assert await objects.get(name) is None
 
     async def test_what_is_there_is_not_put_as_new(self, objects: ObjectStore) -> None:
         assert await objects.put_new(CURSOR, b"one")

@@ -13,6 +13,7 @@ from headpond.domain.job import JobId, Ticket
 from headpond.domain.lane import Lane, Priority
 from headpond.ports.queue import Lease, Message, Power, Queue
 from headpond.testing.clocks import ManualClock
+from headpond.testing.records import LONGEST
 
 BATCH = Lane("default", Priority.BATCH)
 INTERACTIVE = Lane("default", Priority.INTERACTIVE)
@@ -61,6 +62,14 @@ class QueueSuite:
         await queue.send([sent])
         (lease,) = await self.receive(queue)
         assert lease.message == sent
+
+    @pytest.mark.parametrize("team", LONGEST)
+    async def test_a_team_may_have_the_longest_name(self, queue: Queue, team: str) -> None:
+        sent = message("a", team=team)
+        await queue.send([sent])
+        (lease,) = await self.receive(queue)
+        assert lease.message == sent
+        await queue.ack([lease])
 
     async def test_messages_come_in_the_order_of_sending(
         self, queue: Queue, clock: ManualClock

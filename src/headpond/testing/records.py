@@ -1,6 +1,8 @@
 """Records for tests, with what matters given and the rest filled in."""
 
 from itertools import count
+from random import Random
+from string import ascii_lowercase, digits
 from typing import Any
 
 from headpond.domain.job import Job, JobId, Ticket
@@ -9,6 +11,19 @@ from headpond.ports.jobs import Idempotency, NewJob
 
 REQUEST = b'{"messages":[{"role":"user","content":"hello"}]}'
 RESPONSE = b'{"choices":[{"message":{"role":"assistant","content":"hi"}}]}'
+
+LONGEST = (
+    "a" * 256,
+    "\u968a" * 256,
+    "".join(map(chr, Random(0).choices(range(0x20000, 0x2A000), k=256))),
+    "%/|" * 85,
+    '"' * 256,
+)
+"""Names that a team may have: with letters of one, three and four bytes, which no compression
+shortens, and with signs that are written otherwise."""
+
+HOST = "".join(Random(0).choices(ascii_lowercase + digits, k=2_000))
+"""Of a callback, longer than any may be by now: older releases took it, and their jobs have it."""
 
 _numbers = count(1)
 

@@ -29,7 +29,7 @@ from headpond.ports.endpoints import EndpointStore
 from headpond.ports.jobs import JobStore
 from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 from headpond.testing.batches_suite import a_batch
-from headpond.testing.records import RESPONSE, a_job, new_job
+from headpond.testing.records import HOST, LONGEST, RESPONSE, a_job, new_job
 
 NOW = 1_000_000.0
 LEASE_S = 30.0
@@ -295,6 +295,45 @@ class WebhookSuite:
         assert [dispatch.url for dispatch in leased] == urls[:2]
         assert await stores.outbox.look(NOW, limit=10) == Look([second])
         assert await stores.outbox.look(NOW, limit=10, after=second) == Look([])
+
+    @pytest.mark.parametrize("team", LONGEST)
+    @pytest.mark.parametrize("host", ["a" * 253, HOST])
+    async def test_whatever_names_a_destination_has_it_is_told_and_delays_nobody(
+        self, stores: Stores, team: str, host: str
+    ) -> None:
+        to, callback = callbacks_of(team), f"https://{host}:8443/hook"
+        hears = an_endpoint("we_2", team=team)
+        for endpoint in (an_endpoint(), hears, an_endpoint(to, team=team, url=None)):
+            assert await stores.endpoints.add(endpoint)
+        assert {one.id for one in await stores.endpoints.of_team(team)} == {to, hears.id}
+        assert await stores.endpoints.swap(an_endpoint(to, team=team, url=None, version=2))
+        ends = [
+            await self.end(stores, ENDINGS["cancelled"][0], a_job(team=who, callback=callback))
+            for who in ("team", team)
+        ]
+        look = await stores.outbox.look(NOW, limit=10)
+        assert len({*look.due}) == 4
+        step, seen = await stores.outbox.look(NOW, limit=1), look.due[:1]
+        while step.end is not None:
+            step = await stores.outbox.look(NOW, limit=1, after=step.end)
+            seen += step.due
+        assert seen == look.due
+        told: list[Dispatch] = []
+        for destination in look.due:
+            told += await stores.outbox.lease(destination, now=NOW, limit=9, lease_s=LEASE_S)
+        assert {(one.endpoint, one.event) for one in told} == {
+            (EndpointId("we_1"), job_event(ends[0])),
+            (callbacks_of("team"), job_event(ends[0])),
+            (hears.id, job_event(ends[1])),
+            (to, job_event(ends[1])),
+        }
+        assert await stores.outbox.look(NOW, limit=10) == Look([])
+        for dispatch in told:
+            assert await stores.outbox.swap(dispatch.delivered(NOW, 200))
+        assert await stores.outbox.untold() == Untold(0)
+        assert [one.url for one in await self.all(stores, to)] == [callback]
+        assert await stores.endpoints.remove(hears.id)
+        assert await stores.outbox.forget(NOW + 1, limit=10) == 3
 
     async def test_a_lease_gives_a_dispatch_to_one(self, stores: Stores) -> None:
         await stores.endpoints.add(an_endpoint())

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headpond.domain.public_address import MAX_URL_CHARS, AddressRule
+from headpond.domain.public_address import (
+    MAX_HOST_CHARS,
+    MAX_LABEL_CHARS,
+    MAX_URL_CHARS,
+    AddressRule,
+)
+
+LONGEST_HOST = ".".join(["a" * MAX_LABEL_CHARS] * 3 + ["a" * 61])
 
 RULE = AddressRule()
 
@@ -124,6 +131,12 @@ def test_an_ipv4_address_has_no_second_way_in(address: ipaddress.IPv4Address) ->
         "https://[fe80::1%25eth0]/",
         "https://169.254.169.254/latest/meta-data/",
         f"https://example.com/{'a' * MAX_URL_CHARS}",
+        f"https://{'a' * (MAX_LABEL_CHARS + 1)}.example/",
+        f"https://{LONGEST_HOST}a/",
+        f"https://a{LONGEST_HOST}:8443/",
+        f"https://a{'.' * (MAX_HOST_CHARS + 1)}/",
+        f"https://example.com:{'0' * 1_000}443/",
+        f"https://[2606:4700::1111%25{'a' * 250}]/",
     ],
 )
 def test_urls_that_are_refused_before_anybody_connects(url: str) -> None:
@@ -141,6 +154,9 @@ def test_urls_that_are_refused_before_anybody_connects(url: str) -> None:
         "https://8.8.8.8/",
         "https://[2606:4700::1111]/",
         "https://1password.com/",
+        f"https://{LONGEST_HOST}/",
+        f"https://{LONGEST_HOST}.:65535/",
+        "https://example.com:/",
         "https://127.0.0.1.nip.io/",  # a name: what it stands for is looked at when connecting
     ],
 )

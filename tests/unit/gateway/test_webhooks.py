@@ -60,6 +60,7 @@ async def test_types_of_events_are_listed(stage: Stage) -> None:
     [
         ({"url": "http://example.com/"}, "webhook_url_refused"),
         ({"url": "https://127.0.0.1/"}, "webhook_url_refused"),
+        ({"url": f"https://{'a' * 64}.example/"}, "webhook_url_refused"),
         ({"event_types": []}, "invalid_value"),
         ({"event_types": ["job.bored"]}, "invalid_value"),
         ({"name": "\x00"}, "invalid_value"),
@@ -206,6 +207,7 @@ async def test_a_jobs_callback_is_told_of_its_end(stage: Stage) -> None:
     ("callback", "code", "param"),
     [
         ({"url": "https://127.1/"}, "webhook_url_refused", "callback.url"),
+        ({"url": f"https://{'a.' * 522}example/"}, "webhook_url_refused", "callback.url"),
         ({"url": "http://example.com/"}, "webhook_url_refused", "callback.url"),
         ({}, "missing_required_parameter", "callback.url"),
         ({"url": URL, "x": 1}, "unknown_parameter", "callback.x"),

@@ -6,6 +6,7 @@ import random
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
+from urllib.parse import quote, unquote
 
 import msgspec
 import pytest
@@ -169,6 +170,35 @@ async def test_what_has_settled_is_in_the_files_of_its_team_day_and_model() -> N
     assert first["response"] == msgspec.json.decode(RESPONSE)
     assert await stage.archivist().until() == MONDAY + 300
     assert (await stage.check()).ends == (await stage.check()).rows == 2
+
+
+async def test_names_are_cut_where_a_folder_s_would_be_too_long_and_all_are_told_apart() -> None:
+    stage, short, long = Stage(), "\u968a" * 27, "\u968a" * 256
+    models = [short, "a" * 249, "a" * 250, long, long + "x", "a~" * 100]
+    for number, model in enumerate(models):
+        await stage.ended(MONDAY + number, team=long, model=model)
+    stage.at(MONDAY + 3 * DAY_S)
+    await stage.archivist().tick()
+    assert await stage.check() == Checked(
+        day="2026-11-30", ends=6, rows=6, missing=(), doubled=(), gone=()
+    )
+    assert sorted(str(row["model"]) for row in stage.rows()) == sorted(models)
+    folders = {name.rpartition("/")[0] for name in stage.objects.stored if "model=" in name}
+    assert len(folders) == 6
+    for folder in folders:
+        data, team, day, model = folder.split("/")
+        assert (data, day) == ("data", "day=2026-11-30")
+        assert len(team) <= 255
+        assert len(model) <= 255
+        assert unquote(team, errors="strict").startswith("team=" + "\u968a" * 20)
+        assert model.startswith("model=")
+    assert {f"model={quote(short)}", f"model={'a' * 249}", f"model={'a~' * 100}"} <= {
+        folder.rpartition("/")[2] for folder in folders
+    }
+
+    stage.at(MONDAY + 9 * DAY_S)
+    await stage.archivist(keep_s=3 * DAY_S).tick()
+    assert not [name for name in stage.objects.stored if "model=" in name]
 
 
 async def test_where_nothing_ends_the_archive_is_up_to_date_all_the_same() -> None:

@@ -28,6 +28,7 @@ from typing_extensions import override
 from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
 from headpond.adapters.handles.bodies import Body, encode_body
 from headpond.adapters.handles.queue import HandleQueue, lane_of
+from headpond.domain.bounded import bounded
 from headpond.domain.lane import Lane
 from headpond.domain.queue_limits import SQS, Limits
 from headpond.errors import Unavailable
@@ -252,7 +253,11 @@ def _is_lost(code: str) -> bool:
 
 def _group(team: str) -> str:
     """The team as SQS takes it: up to 128 letters, digits and signs of ASCII."""
-    return team.encode("ascii", "backslashreplace").decode().replace(" ", "_")[:GROUP_CHARS]
+    return bounded(team, GROUP_CHARS, write=_ascii)
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode().replace(" ", "_")
 
 
 def _whole(seconds: float) -> int:

@@ -33,6 +33,7 @@ from headpond.adapters.documents.table import (
     none_between,
     none_from,
 )
+from headpond.domain.bounded import bounded
 from headpond.errors import SettingsError, Unavailable
 
 READ_S = 5.0
@@ -43,6 +44,9 @@ MAX_PAUSE_S = 1.0
 MADE_WITHIN_S = 60.0
 GET_AT_ONCE = 100
 """DynamoDB's limit."""
+
+PK_BYTES, SK_BYTES = 2_048, 1_024
+"""DynamoDB's as well."""
 
 BODY_BYTES = 3_000_000
 """A transaction takes 4 MB, of which a record and what goes with it need some."""
@@ -119,6 +123,7 @@ class DynamoTable(Table):
         """Items of a partition in order: whose `sk` begins so, or from the first to the last."""
         if none_from(first, last):
             return []
+        pk = _place(Key(pk))["pk"]
         values = {":pk": pk, ":sk": sk} if sk else {":pk": pk}
         condition = "pk = :pk AND begins_with(sk, :sk)" if sk else "pk = :pk"
         if last:
@@ -184,7 +189,7 @@ class DynamoTable(Table):
         """All items with this `sk`, by reading the whole table: for tests and operators."""
         query = {
             "FilterExpression": "sk = :sk",
-            "ExpressionAttributeValues": marshalled({":sk": sk}),
+            "ExpressionAttributeValues": marshalled({":sk": _place(Key("", sk))["sk"]}),
             "ConsistentRead": True,
         }
         return [item async for page in self._pages(query, operation="Scan") for item in page]
@@ -301,7 +306,11 @@ class DynamoTable(Table):
 
 
 def _key(key: Key) -> Answer:
-    return marshalled({"pk": key.pk, "sk": key.sk})
+    return marshalled(_place(key))
+
+
+def _place(key: Key) -> dict[str, str]:
+    return {"pk": bounded(key.pk, PK_BYTES), "sk": bounded(key.sk, SK_BYTES)}
 
 
 def _by() -> str:
@@ -321,7 +330,8 @@ def _asked(write: Write, table: str, by: str) -> dict[str, Answer]:
     """The write as DynamoDB is asked for it, by the name of its operation."""
     match write:
         case Put(item, absent):
-            put = {"TableName": table, "Item": marshalled({**item, "by": by})}
+            place = _place(Key(str(item["pk"]), str(item["sk"])))
+            put = {"TableName": table, "Item": marshalled({**item, **place, "by": by})}
             return {
                 "Put": put | ({"ConditionExpression": "attribute_not_exists(pk)"} if absent else {})
             }

@@ -1,6 +1,6 @@
 """An item as a document of Cosmos DB, and what a transaction leaves in it until it has ended.
 
-    id           the `sk`, without what ids may not have
+    id           the `sk`, without what ids may not have, and no longer than they may be
     pk           the partition
     place        both, as they are: what is asked for in ranges and in lists
     by_agenda …  for each index the partition and what sorts within it
@@ -22,11 +22,15 @@ from urllib.parse import quote
 import msgspec
 
 from headpond.adapters.documents.table import INDEXES, Item, Key, Value
+from headpond.domain.bounded import bounded
 
 AFTER = "\x1f"
 """Between a partition and what sorts within it, and below whatever a name has."""
 
 HIGHEST = "\U0010ffff"
+
+ID_BYTES = 1_023
+"""The most that Cosmos DB takes."""
 
 AROUND = 4_000
 """What a document has beside its item, at most."""
@@ -101,7 +105,11 @@ def place_of(key: Key) -> str:
 
 def id_of(sk: str) -> str:
     """Letters, digits and `_.-~`: everything else has known limitations somewhere on the way."""
-    return quote(sk, safe="").replace("~", "%7E").replace("%", "~")
+    return bounded(sk, ID_BYTES, write=_quoted, before_digest="~~")
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="").replace("~", "%7E").replace("%", "~")
 
 
 def size_of(item: Mapping[str, Value] | None) -> int:

@@ -1,4 +1,10 @@
-"""Dispatches as items, written in the transaction that ends what they tell of."""
+"""Dispatches as items, written in the transaction that ends what they tell of.
+
+The agenda has pending ones by the endpoint and the origin that they go to, and names of teams may
+make an endpoint's id too long for that. There it is bounded, which leaves it as it was where it is
+short. Older releases wrote endpoint and origin whole, as long as they were. Both are found: where
+to look is read from the agenda, word for word, and a dispatch that changes gets its new place.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +12,7 @@ import msgspec
 
 from headpond.adapters.documents.records import agenda_of
 from headpond.adapters.documents.table import (
+    SORT_BYTES,
     Change,
     Item,
     Key,
@@ -17,6 +24,7 @@ from headpond.adapters.documents.table import (
     shard_of,
 )
 from headpond.domain.batch import Batch
+from headpond.domain.bounded import bounded
 from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch, dispatches
 from headpond.domain.job import Job
@@ -29,6 +37,14 @@ _decode_endpoint = msgspec.json.Decoder(Endpoint).decode
 
 
 BETWEEN, BEYOND = "\x01", "\x7f"
+
+ENDPOINT_BYTES = 600
+"""With an origin, two times and the id of an event that makes less than `SORT_BYTES`."""
+
+PLACE_BYTES = SORT_BYTES - 50
+"""A longer place has no room for a time behind it."""
+
+HIGHEST = "\U0010ffff"
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -79,18 +95,34 @@ def dispatch_of(item: Item) -> Dispatch:
     return _decode(raw(item))
 
 
+def listed(to: Destination) -> Destination:
+    """The destination as the agenda has it."""
+    return Destination(EndpointId(bounded(to.endpoint, ENDPOINT_BYTES)), to.origin)
+
+
 def place_of(to: Destination) -> str:
     """Where the agenda has what is pending there: each destination's is together, by its time."""
     return f"{to.endpoint}{BETWEEN}{to.origin}{BETWEEN}"
 
 
 def place_after(to: Destination) -> str:
-    """Beyond all that is pending there, before any other destination."""
-    return place_of(to) + BEYOND
+    """Beyond all that is pending there, before any other destination.
+
+    Beyond all that begins like it where it is too long to be asked for: an older release put it
+    there. The others are come to once this one has been told.
+    """
+    place = place_of(to)
+    begin = beginning(place)
+    return begin + (BEYOND if begin == place else HIGHEST)
+
+
+def beginning(place: str) -> str:
+    """As much of a place as can be asked for."""
+    return place.encode()[:PLACE_BYTES].decode(errors="ignore")
 
 
 def pending_at(key: Key) -> Pending:
-    """What the agenda says of a pending dispatch."""
+    """What the agenda says of a pending dispatch: the destination word for word."""
     endpoint, _, rest = key.sort.partition(BETWEEN)
     origin, _, when = rest.rpartition(BETWEEN)
     due, happened, *_ = when.split("#")
@@ -117,10 +149,11 @@ def _new_item(dispatch: Dispatch) -> Item:
 
 def _moving(dispatch: Dispatch) -> dict[str, Value | None]:
     """Pending ones are in the agenda by where they go and when, ended ones by their end."""
-    shard = shard_of(dispatch.endpoint)
+    to = listed(dispatch.destination)
+    shard = shard_of(to.endpoint)
     happened = at(dispatch.event.occurred_at, dispatch.event.id)
     if dispatch.due_at is not None:
-        kind, when = "dispatch", place_of(dispatch.destination) + at(dispatch.due_at, happened)
+        kind, when = "dispatch", place_of(to) + at(dispatch.due_at, happened)
     else:
         kind, when = "told", at(dispatch.ended_at or 0.0, happened)
     return {

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from headpond.adapters.documents.agenda import agenda, merged, up_to
 from headpond.adapters.documents.dispatches import (
+    beginning,
     changed,
     dispatch_of,
     key_of,
@@ -50,16 +51,8 @@ class DocumentOutbox(Outbox):
     async def lease(
         self, destination: Destination, *, now: float, limit: int, lease_s: float
     ) -> list[Dispatch]:
-        place = place_of(destination)
-        due = self._table.look(
-            "agenda",
-            agenda_of("dispatch", shard_of(destination.endpoint)),
-            after=place,
-            before=place + just_after(now),
-            at_once=limit,
-        )
         leased: list[Dispatch] = []
-        for key in await up_to(due, limit):
+        for key in await up_to(self._due(destination, now, limit), limit):
             item = await self._table.get(key)
             dispatch = None if item is None else dispatch_of(item)
             if dispatch is None or dispatch.due_at is None or dispatch.due_at > now:
@@ -103,6 +96,22 @@ class DocumentOutbox(Outbox):
         keys = await up_to(told, limit)
         await self._table.delete_many(keys)
         return len(keys)
+
+    async def _due(self, to: Destination, now: float, limit: int) -> AsyncIterator[Key]:
+        """What the agenda has as due there."""
+        place = place_of(to)
+        begin = beginning(place)
+        due = self._table.look(
+            "agenda",
+            agenda_of("dispatch", shard_of(to.endpoint)),
+            after=begin,
+            before=place + just_after(now) if begin == place else place_after(to),
+            at_once=limit,
+        )
+        async for key in due:
+            # Others begin like a place that is too long to be asked for.
+            if key.sort.startswith(place):
+                yield key
 
     async def _destinations(self, shard: int, after: Destination | None) -> AsyncIterator[Key]:
         """The first that is pending for each destination: a call leads from one to the next."""

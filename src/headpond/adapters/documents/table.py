@@ -38,6 +38,13 @@ writes a second there, or fewer. What jobs write is therefore spread over `SHARD
 hash of the id, and read from all of them together.
 
 Every change is conditional.
+
+Teams, idempotency keys and callbacks are as long as their limits let them be, and services bound
+what is found by: DynamoDB a `pk` to 2,048 bytes, a `sk` and what sorts in an index to 1,024;
+Firestore names of documents and what is asked of an index to 1,500; Cosmos DB ids to 1,023. All is
+kept to that by `domain/bounded.py`, which leaves alone what fits. A `pk` and a `sk` are bounded by
+each service's own table, to its own limits: what it would have refused, and nothing else, has
+another name than in older releases. What sorts is bounded here, for all of them.
 """
 
 import zlib
@@ -46,11 +53,19 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from headpond.domain.bounded import bounded
+
 Value: TypeAlias = str | int | bytes
 Item: TypeAlias = dict[str, Value]
 
 SHARDS = 4
 """May be raised, never lowered: what was written before stays in partitions that are read."""
+
+SORT_BYTES = 1_024
+"""What sorts in an index has no more, in any service."""
+
+NAME_BYTES = 900
+"""So much of it may be a name beside one or two times."""
 
 INDEXES = {
     "agenda": ("agenda", "at"),
@@ -109,7 +124,7 @@ def shard_of(name: str) -> int:
 
 def at(seconds: float, name: str = "") -> str:
     """A time that sorts as text, and a name that tells those of one moment apart."""
-    return f"{max(0.0, seconds):017.6f}#{name}"
+    return f"{max(0.0, seconds):017.6f}#{bounded(name, NAME_BYTES)}"
 
 
 def just_after(seconds: float) -> str:

@@ -42,6 +42,7 @@ from headpond.adapters.documents.table import (
     none_from,
 )
 from headpond.adapters.gcp.places import Place
+from headpond.domain.bounded import bounded
 from headpond.errors import SettingsError, Unavailable
 
 T = TypeVar("T")
@@ -62,6 +63,15 @@ AFTER = "\x1f"
 """Between a partition and what sorts within it, and below whatever a name has."""
 
 HIGHEST = "\U0010ffff"
+
+VALUE_BYTES = 1_500
+"""The most that an id may have, and what an index is asked for."""
+
+ROOM = VALUE_BYTES - len("00||")
+"""For a `pk` and a `sk` in an id."""
+
+SK_BYTES = 100
+"""A `pk` leaves room for so much of its `sk`: where that is longer, first the `sk` is bounded."""
 
 CHANGED = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound)
 """What a commit is refused with because a document is not as it was."""
@@ -177,7 +187,8 @@ class FirestoreTable(Table):
                     yield _key(snapshot.get("place"), sort)
             if len(found) < size:
                 return
-            page = query.start_after({field: found[-1].get(field)})
+            last = found[-1].get(field).encode()[:VALUE_BYTES].decode(errors="ignore")
+            page = query.start_after({field: last})
 
     @override
     async def everything(self, sk: str) -> list[Item]:
@@ -337,9 +348,15 @@ def _field(index: str) -> str:
 
 
 def _place(key: Key) -> str:
-    """A document's id: what a name may not have is written otherwise, and sorts as before."""
-    spread = zlib.crc32(key.pk.encode()) % 256
-    return f"{spread:02x}|{_escaped(key.pk)}|{_escaped(key.sk)}"
+    """A document's id: what a name may not have is written otherwise, and sorts as before.
+
+    What is too long is bounded, and what `_key` makes of that leads to the same document. All of a
+    partition begins alike, unless its `pk` is so long that it has one document.
+    """
+    pk = bounded(key.pk, ROOM - min(len(_escaped(key.sk).encode()), SK_BYTES), write=_escaped)
+    sk = bounded(key.sk, ROOM - len(pk.encode()), write=_escaped)
+    spread = zlib.crc32(unquote(pk).encode()) % 256
+    return f"{spread:02x}|{pk}|{sk}"
 
 
 def _key(place: str, sort: str) -> Key:

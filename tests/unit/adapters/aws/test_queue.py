@@ -18,6 +18,7 @@ from headpond.ports.queue import Lease, LeaseToken
 from headpond.settings import PoolSettings
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
+from headpond.testing.records import LONGEST
 from tests.emulators.moto_server import Moto
 from tests.emulators.serving import served
 
@@ -32,6 +33,14 @@ async def test_messages_go_in_calls_of_ten_both_ways(queue: SqsQueue) -> None:
     await queue.ack(leases)
     assert queue._service.calls["SendMessageBatch"] == 3
     assert queue._service.calls["DeleteMessageBatch"] == 3
+
+
+@pytest.mark.parametrize("team", LONGEST)
+def test_teams_with_long_names_have_groups_of_their_own(team: str) -> None:
+    groups = {aws_queue._group(team), aws_queue._group(team + "x")}
+    assert len(groups) == 2
+    assert all(0 < len(group) <= 128 and group.isascii() for group in groups)
+    assert aws_queue._group("a \u968a") == r"a_\u968a"
 
 
 async def test_a_message_may_be_delayed_for_longer_than_sqs_can(
