@@ -4,7 +4,7 @@ DynamoDB is moto and Cosmos DB an emulator of ours, over HTTP; Firestore is Goog
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Mapping
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -48,15 +48,21 @@ from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
+from headpond.domain.dispatch import Reaction, Replied
 from headpond.domain.job import Job, Ticket, Usage
+from headpond.domain.public_address import AddressRule
 from headpond.domain.webhook_endpoint import callbacks_of
 from headpond.domain.webhook_event import job_event
 from headpond.errors import TooLarge
 from headpond.ports.audit import AuditQuery
 from headpond.ports.jobs import Bodies, NewJob
 from headpond.ports.outbox import Untold
+from headpond.ports.receiver import Receiver
 from headpond.services.counted_queue import CountedQueue
-from headpond.settings import PoolSettings
+from headpond.services.teller import Teller
+from headpond.services.webhook_sender import WebhookSender
+from headpond.services.webhooks import Webhooks
+from headpond.settings import PoolSettings, WebhookSettings
 from headpond.testing.batches_suite import BatchStage, BatchSuite
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage, a_dead_job
@@ -66,7 +72,7 @@ from headpond.testing.files_suite import FileStoreSuite
 from headpond.testing.jobs_suite import JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
-from headpond.testing.records import HOST, a_job, new_job
+from headpond.testing.records import HOST, LONGEST, a_job, new_job
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
 from headpond.testing.scaling_suite import ScalingStoreSuite
@@ -79,6 +85,7 @@ from headpond.wiring.stores import two_steps
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.google_emulators import firestore_emulator
 from tests.emulators.moto_server import Moto, moto_server
+from tests.unit.services.pond import Ear
 
 _prefixes = (f"documents-{number}" for number in count())
 
@@ -412,6 +419,46 @@ async def test_what_an_older_release_is_to_tell_is_told_and_delays_nobody(
             assert await outbox.swap(dispatch.delivered(NOW, 200))
             told.append(dispatch.event.id)
     assert sorted(told) == [job_event(job).id for job in ends]
+    assert await outbox.untold() == Untold(0)
+
+
+class Heard(Receiver):
+    """Answers all with 200."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+
+    @override
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reaction:
+        self.urls.append(url)
+        return Replied(200)
+
+    @override
+    async def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize("team", LONGEST)
+async def test_callbacks_of_a_team_with_the_longest_name_are_sent(
+    table: Table, jobs: DocumentJobStore, clock: ManualClock, team: str
+) -> None:
+    receiver, rule, url = Heard(), AddressRule(), "https://a.example/hook"
+    outbox, endpoints = DocumentOutbox(table), DocumentEndpointStore(table)
+    teller = Teller(receiver, rule, clock)
+    sender = WebhookSender(
+        outbox,
+        endpoints,
+        Webhooks(endpoints, outbox, teller, rule=rule, clock=clock),
+        teller,
+        settings=WebhookSettings(),
+        clock=clock,
+        listener=Ear(),
+    )
+    await jobs.add(new_job(a_job(team=team, callback=url).cancelled(clock.now())))
+    assert await sender.tick() == 1
+    await sender.idle()
+    await sender.stop()
+    assert receiver.urls == [url]
     assert await outbox.untold() == Untold(0)
 
 

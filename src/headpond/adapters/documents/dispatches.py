@@ -2,8 +2,9 @@
 
 The agenda has pending ones by the endpoint and the origin that they go to, and names of teams may
 make an endpoint's id too long for that. There it is bounded, which leaves it as it was where it is
-short. Older releases wrote endpoint and origin whole, as long as they were. Both are found: where
-to look is read from the agenda, word for word, and a dispatch that changes gets its new place.
+short: nearly all that DynamoDB took. Older releases wrote endpoint and origin whole, as long as
+they were. Both are found: where to look is read from the agenda, word for word, and a dispatch that
+changes gets its new place.
 """
 
 from collections.abc import Sequence
@@ -38,8 +39,8 @@ _decode_endpoint = msgspec.json.Decoder(Endpoint).decode
 
 BETWEEN, BEYOND = "\x01", "\x7f"
 
-ENDPOINT_BYTES = 600
-"""With an origin, two times and the id of an event that makes less than `SORT_BYTES`."""
+TO_BYTES = SORT_BYTES - 102
+"""An endpoint and an origin together: two times and the id of an event need the rest."""
 
 PLACE_BYTES = SORT_BYTES - 50
 """A longer place has no room for a time behind it."""
@@ -96,8 +97,9 @@ def dispatch_of(item: Item) -> Dispatch:
 
 
 def listed(to: Destination) -> Destination:
-    """The destination as the agenda has it."""
-    return Destination(EndpointId(bounded(to.endpoint, ENDPOINT_BYTES)), to.origin)
+    """The destination as the agenda has it: an origin is never long (`domain/destination.py`)."""
+    room = TO_BYTES - len(to.origin.encode())
+    return Destination(EndpointId(bounded(to.endpoint, room)), to.origin)
 
 
 def place_of(to: Destination) -> str:
