@@ -1,6 +1,8 @@
 """The documents know everything that there is, and nothing that there is not."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -196,3 +198,19 @@ def test_every_suite_and_all_histories_stand_in_the_guide_for_a_backend() -> Non
     assert set(re.findall(r"`(\w+_(?:suite|histories))`", "".join(rows))) == {
         module.stem for module in shipped if module.stem.endswith(ends)
     }
+
+
+def test_the_example_of_the_guide_for_a_backend_runs_elsewhere(tmp_path: Path) -> None:
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "test_mine.py").write_text(example)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nanyio_mode = auto\n")
+    done = subprocess.run(
+        (sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout

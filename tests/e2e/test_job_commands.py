@@ -7,10 +7,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from headpond.cli import bulk
 from tests.command_line import Ended, Headpond
+from tests.emulators.serving import served
 from tests.servers import Running
 
 
@@ -88,6 +91,77 @@ async def test_a_job_whose_end_cannot_be_learnt_leaves_its_id(
     job_id = done.err.splitlines()[0]
     shown = await Commands(headpond, running.url)("get", job_id, "--wait")
     assert shown.out.endswith("echo: Echo.\n")
+
+
+@asynccontextmanager
+async def deaf(url: str, *, after: int) -> AsyncGenerator[str]:
+    """A way to the gateway that takes no more answers back once so many jobs are made."""
+    left = after
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        nonlocal left
+        async with aiohttp.ClientSession() as session:
+            body = await request.read()
+            async with session.request(
+                request.method, url + request.path_qs, headers=request.headers, data=body
+            ) as answer:
+                left -= 1
+                if left < 0:
+                    return web.Response(status=503)
+                told = {"content-type": "application/json"}
+                return web.Response(status=answer.status, body=await answer.read(), headers=told)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", forward)
+    async with served(app) as there:
+        yield there
+
+
+async def test_a_file_that_was_left_off_is_gone_on_with(
+    headpond: Headpond, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PATIENCE", 1)
+    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    file = tmp_path / "prompts.txt"
+    file.write_text("one\n\ntwo\nthree\nfour\n")
+    async with deaf(running.url, after=2) as url:
+        stopped = await Commands(headpond, url)("submit", "--file", str(file))
+    first, (told, error) = stopped.out.split(), stopped.err.splitlines()
+    assert (stopped.status, len(first)) == (1, 2)
+    run = told.partition("--resume ")[2].partition(" ")[0]
+    assert told == (
+        f"{file}: 2 of 4 lines are jobs, 1 more may be, the first of them line 4; line 5 and what "
+        f"follows was not handed in. The same command with --resume {run} goes on, and makes no "
+        "second job of a line within a day."
+    )
+    assert error.startswith("error: ")
+    commands = Commands(headpond, running.url)
+    resumed = await commands("submit", "--file", str(file), "--resume", run)
+    ids = resumed.out.split()
+    assert (resumed.status, ids[:2], len(set(ids))) == (0, first, 4)
+    assert len(json.loads((await commands("jobs", "--json")).out)) == 4
+    file.write_text("one\n\nzwei\n")
+    changed = await commands("submit", "--file", str(file), "--resume", run)
+    assert (changed.status, changed.out.split()) == (2, first[:1])
+    assert f"{file}, line 3: " in changed.err
+    anew = (await commands("submit", "--file", str(file))).out.split()
+    assert not {*anew} & {*ids}
+    both = await commands("submit", "--file", str(file), "--resume", run, "--once")
+    assert (both.status, both.err) == (2, "error: --once and --resume exclude each other.\n")
+
+
+async def test_what_was_handed_in_with_once_goes_on_by_itself(
+    headpond: Headpond, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PATIENCE", 1)
+    file = tmp_path / "prompts.txt"
+    file.write_text("one\ntwo\n")
+    async with deaf(running.url, after=0) as url:
+        told = (await Commands(headpond, url)("submit", "--file", str(file), "--once")).err
+    assert "0 of 2 lines are jobs, 2 more may be, the first of them line 1. The same comm" in told
+    commands = Commands(headpond, running.url)
+    assert len((await commands("submit", "--file", str(file), "--once")).out.split()) == 2
+    assert len(json.loads((await commands("jobs", "--json")).out)) == 2
 
 
 async def test_a_prompt_comes_from_standard_input(

@@ -55,14 +55,17 @@ async def submit_each(
     bodies: Sequence[JobBody],
     *,
     keys: Sequence[str],
+    began: Callable[[int], None],
     told: Callable[[int, str | RequestError], None],
 ) -> None:
     """Submit every body with its key; one that the gateway refuses keeps none from the others.
 
-    `told` hears of each body, by its place, the job's id or why there is none.
+    `told` hears of each body, by its place, the job's id or why there is none; where this raises,
+    what `began` heard of and `told` did not may be a job or none.
     """
 
     async def submit(place: int, body: JobBody) -> None:
+        began(place)
         try:
             told(place, await submit_patiently(client, body, keys[place]))
         except (InvalidRequest, NotFound) as error:

@@ -1,9 +1,8 @@
 """`headpond submit`, `get`, `jobs` and `cancel`: a gateway's jobs, over HTTP."""
 
-import hashlib
+import asyncio
 import secrets
 import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -30,6 +29,7 @@ from headpond.cli.console import (
 )
 from headpond.cli.options import JsonOption
 from headpond.cli.remote import DEFAULT_URL, UrlOption, client_of
+from headpond.cli.resuming import Run, halfway
 from headpond.client import Client, JobBody, RemoteJob
 from headpond.domain.job import JobState
 from headpond.domain.lane import Priority
@@ -57,6 +57,9 @@ def submit(
     once: Annotated[
         bool, typer.Option("--once", help="Lines handed in with --once before are the same jobs.")
     ] = False,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with a file that was left off.", metavar="RUN")
+    ] = None,
     wait: WaitOption = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
@@ -65,13 +68,16 @@ def submit(
     common = {"model": model, "max_tokens": max_tokens, "priority": priority.value}
     common = {name: value for name, value in common.items() if value is not None}
     match prompt, file:
+        case str(), None if resume is not None:
+            message = "--resume goes on with a --file; a prompt is one job."
+            raise InvalidRequest(message, code="invalid_value", param="--resume")
         case str(), None:
             text = sys.stdin.read() if prompt == "-" else prompt
             run(_submit_one(url, {**common, **asking(text, system)}, wait=wait, as_json=as_json))
         case None, Path():
             lines = {number: {**common, **body} for number, body in bodies_in(file, system)}
-            keys = keys_of(file.name, lines.values()) if once else None
-            run(_submit_many(url, file, lines, keys, wait=wait, as_json=as_json))
+            handed_in = Run.of(file, lines, once=once, resume=resume)
+            run(_submit_many(url, file, lines, handed_in, wait=wait, as_json=as_json))
         case _:
             message = "Give either a prompt or --file."
             raise InvalidRequest(message, code="missing_prompt")
@@ -126,20 +132,6 @@ def asking(text: str, system: str | None) -> JobBody:
         return {"prompt": text}
     messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
     return {"messages": messages}
-
-
-def keys_of(name: str, bodies: Iterable[JobBody]) -> list[str]:
-    """Idempotency keys that are the same for the same jobs of a file of this name.
-
-    A line that stands twice is two jobs.
-    """
-    seen: Counter[bytes] = Counter()
-    keys: list[str] = []
-    for body in bodies:
-        text = msgspec.json.encode(body)
-        keys.append(hashlib.sha256(msgspec.json.encode((name, seen[text])) + text).hexdigest())
-        seen[text] += 1
-    return keys
 
 
 def bodies_in(file: Path, system: str | None) -> list[tuple[int, JobBody]]:
@@ -223,27 +215,26 @@ async def _submit_many(
     url: str,
     file: Path,
     lines: Mapping[int, JobBody],
-    keys: list[str] | None,
+    handed_in: Run,
     *,
     wait: bool,
     as_json: bool,
 ) -> None:
-    if keys is None:
-        secret = secrets.token_hex(16)
-        keys = [f"{secret}-{number}" for number in lines]
+    begun: set[int] = set()
     answers: dict[int, str | RequestError] = {}
     ended: list[RemoteJob] = []
     async with client_of(url) as client:
         try:
-            await _submit_lines(client, lines, keys, answers, quiet=as_json)
-        finally:
-            _tell(file, answers, wait=wait, as_json=as_json)
-        if wait:
-            ids = [answer for _, answer in sorted(answers.items()) if isinstance(answer, str)]
-            async with progress(quiet=as_json) as bars:
-                done = bars.add_task("ended", total=len(ids))
-                ended = await ended_all(client, ids, told=lambda: bars.advance(done))
-            _show_ended(answers, ended, as_json=as_json)
+            try:
+                await _submit_lines(client, lines, handed_in, begun, answers, quiet=as_json)
+            finally:
+                _tell(file, answers, wait=wait, as_json=as_json)
+            if wait:
+                ended = await _ends(client, answers, as_json=as_json)
+        except (HeadpondError, asyncio.CancelledError) as error:
+            if answers or not isinstance(error, RequestError):
+                note(halfway(file, list(lines), begun, answers, handed_in.again))
+            raise
     if any(isinstance(answer, RequestError) for answer in answers.values()):
         raise typer.Exit(Exit.REFUSED)
     if any(job.status is not JobState.SUCCEEDED for job in ended):
@@ -253,13 +244,17 @@ async def _submit_many(
 async def _submit_lines(
     client: Client,
     lines: Mapping[int, JobBody],
-    keys: list[str],
+    handed_in: Run,
+    begun: set[int],
     answers: dict[int, str | RequestError],
     *,
     quiet: bool,
 ) -> None:
-    """Puts into `answers` what became of each line, even where this raises."""
+    """Puts into `begun` and `answers` what became of each line, even where this raises."""
     numbers = list(lines)
+
+    def began(place: int) -> None:
+        begun.add(numbers[place])
 
     def told(place: int, answer: str | RequestError) -> None:
         answers[numbers[place]] = answer
@@ -267,7 +262,20 @@ async def _submit_lines(
 
     async with progress(quiet=quiet) as bars:
         submitted = bars.add_task("submitted", total=len(lines))
-        await submit_each(client, list(lines.values()), keys=keys, told=told)
+        bodies = list(lines.values())
+        await submit_each(client, bodies, keys=handed_in.keys, began=began, told=told)
+
+
+async def _ends(
+    client: Client, answers: Mapping[int, str | RequestError], *, as_json: bool
+) -> list[RemoteJob]:
+    """Waits for what has become a job, and shows it."""
+    ids = [answer for _, answer in sorted(answers.items()) if isinstance(answer, str)]
+    async with progress(quiet=as_json) as bars:
+        done = bars.add_task("ended", total=len(ids))
+        ended = await ended_all(client, ids, told=lambda: bars.advance(done))
+    _show_ended(answers, ended, as_json=as_json)
+    return ended
 
 
 def _tell(

@@ -272,6 +272,7 @@ def test_an_empty_audit_log_is_listed_and_exported(headpond: Headpond, tmp_path:
     [
         (("submit",), "Give either a prompt or --file."),
         (("submit", "--file", "/no/such"), "/no/such cannot be read"),
+        (("submit", "x", "--resume", "r"), "--resume goes on with a --file; a prompt is one job."),
         (("jobs", "--url", "nonsense"), "'nonsense' is no URL of a gateway"),
         (("worker", "--pool", "x"), "there is no pool 'x'; there are: default."),
         (("up", "--engine", "http://x", "--model", "y"), "--engine and --model exclude each other"),

@@ -221,13 +221,15 @@ class SqsQueue(HandleQueue):
 
     async def _make(self, name: str) -> Answer:
         try:
-            return await self._service.call("CreateQueue", QueueName=name, Attributes=ATTRIBUTES)
+            made = await self._service.call("CreateQueue", QueueName=name, Attributes=ATTRIBUTES)
         except Refused as error:
             message = (
                 f"SQS has no queue {name}, and does not let it be made: {error}. Make it by hand "
                 "or allow sqs:CreateQueue; one that was just deleted can be made after a minute."
             )
             raise Unavailable(message, code="sqs_unavailable") from error
+        log.info("SQS had no queue %s: it is made", name)
+        return made
 
 
 def _entry(

@@ -8,6 +8,7 @@ what it wrote itself: `by` names the write, so that it is not taken for somebody
 """
 
 import asyncio
+import logging
 import random
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
@@ -35,6 +36,8 @@ from headpond.adapters.documents.table import (
 )
 from headpond.domain.bounded import bounded
 from headpond.errors import SettingsError, Unavailable
+
+log = logging.getLogger(__name__)
 
 READ_S = 5.0
 ATTEMPTS = 4
@@ -297,6 +300,7 @@ class DynamoTable(Table):
     async def _create(self) -> None:
         try:
             await self._service.call("CreateTable", TableName=self._name, **FORM)
+            log.warning("DynamoDB had no table %s: it is made, and empty", self._name)
         except Refused as refused:
             if refused.code != "ResourceInUseException":
                 raise

@@ -10,6 +10,7 @@ client alone, and what is weaker to nobody; a client cannot ask for more than it
 """
 
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -26,6 +27,8 @@ from headpond.adapters.azure.container import away, first_line
 from headpond.adapters.azure.documents import field_of
 from headpond.adapters.documents.table import INDEXES
 from headpond.errors import SettingsError
+
+log = logging.getLogger(__name__)
 
 CONNECT_S = 3.0
 READ_S = 10.0
@@ -127,6 +130,7 @@ async def _container(client: Any, place: Place) -> tuple[Any, Mapping[str, Any]]
                 indexing_policy=POLICY,
                 default_ttl=TTL_BY_DOCUMENT,
             )
+            log.warning("Cosmos DB had no container %s: it is made, and empty", place.container)
         return container, await container.read()
 
 

@@ -223,9 +223,11 @@ class ServiceBusQueue(HandleQueue):
         with contextlib.suppress(ResourceNotFoundError):
             return await administration.get_queue(name)
         with contextlib.suppress(ResourceExistsError):
-            return await administration.create_queue(
+            made = await administration.create_queue(
                 name, lock_duration=lock or LONGEST_LOCK, max_delivery_count=NO_LIMIT
             )
+            log.info("Service Bus had no queue %s: it is made", name)
+            return made
         return await administration.get_queue(name)
 
     def _sender(self, lane: Lane) -> SendingLink:

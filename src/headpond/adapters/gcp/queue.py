@@ -18,6 +18,7 @@ Nothing is tried again by the SDK, for the reason that `adapters/aws/queue.py` g
 """
 
 import asyncio
+import logging
 import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
@@ -41,6 +42,8 @@ from headpond.domain.queue_limits import PUBSUB, Limits
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.clock import Clock
 from headpond.ports.queue import Depth, Lease, Message, Power
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 500
 """Messages of one call, in either direction; Pub/Sub takes 1,000 of them, and 512 KB of handles."""
@@ -261,6 +264,7 @@ class PubsubQueue(HandleQueue):
             await self._publisher.create_topic(name=self._topic(lane), **ONCE)
         with suppress(exceptions.AlreadyExists):
             await self._subscriber.create_subscription(subscription, **ONCE)
+            log.info("Pub/Sub had no subscription %s: it is made", self._name(lane))
 
     def _name(self, lane: Lane) -> str:
         return f"{self._place.prefix}-{lane.pool}-{lane.priority}"

@@ -156,12 +156,16 @@ async def test_a_role_that_cannot_be_asked_for_now_is_unavailable(
     calls._session.cache_clear()
 
 
-async def test_two_that_make_the_table_at_once_share_it(place: Place) -> None:
+async def test_two_that_make_the_table_at_once_share_it(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
     async def make() -> None:
         async with open_table(place) as table:
             assert await table.get(Key("a")) is None
 
     await asyncio.gather(make(), make())
+    told = f"DynamoDB had no table {place.prefix}: it is made, and empty"
+    assert [record.getMessage() for record in caplog.records].count(told) == 1
 
 
 @pytest.mark.parametrize(

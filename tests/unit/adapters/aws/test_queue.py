@@ -1,6 +1,7 @@
 """What is particular to queues of SQS."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -174,7 +175,10 @@ async def test_what_waits_is_anybodys_and_its_work_is_reckoned(queue: SqsQueue) 
     assert 10 < backlog[ANYBODY].work_tokens < 500
 
 
-async def test_a_queue_that_was_deleted_is_made_again(queue: SqsQueue) -> None:
+async def test_a_queue_that_was_deleted_is_made_again(
+    queue: SqsQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     await queue.send([message("a", team="ü team " * 40)])
     await queue._service.call("DeleteQueue", QueueUrl=queue._urls[BATCH])
     with pytest.raises(Unavailable) as raised:
@@ -182,6 +186,8 @@ async def test_a_queue_that_was_deleted_is_made_again(queue: SqsQueue) -> None:
     assert raised.value.code == "sqs_unavailable"
     await queue.send([message("b")])
     assert names(await queue.receive([BATCH], limit=9, lease_s=10)) == ["b"]
+    told = [record.getMessage() for record in caplog.records]
+    assert sum(line.startswith("SQS had no queue ") for line in told) == 2
 
 
 async def test_a_call_that_stalls_does_not_hold_up_who_renews_leases(

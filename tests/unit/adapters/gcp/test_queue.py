@@ -1,6 +1,7 @@
 """What is particular to lanes in Pub/Sub."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
@@ -207,7 +208,10 @@ async def test_a_lane_whose_topic_was_deleted_is_made_again(
             assert names(await queue.receive([BATCH], limit=9, lease_s=30, wait_s=10)) == ["d"]
 
 
-async def test_a_lane_whose_subscription_was_deleted_is_made_again(queue: PubsubQueue) -> None:
+async def test_a_lane_whose_subscription_was_deleted_is_made_again(
+    queue: PubsubQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     await queue.send([message("a")])
     gone = queue._subscription(BATCH)
     await queue._subscriber.delete_subscription(subscription=gone)
@@ -216,6 +220,8 @@ async def test_a_lane_whose_subscription_was_deleted_is_made_again(queue: Pubsub
     assert await queue.receive([BATCH], limit=1, lease_s=10) == []
     await queue.send([message("b")])
     assert names(await queue.receive([BATCH], limit=1, lease_s=10)) == ["b"]
+    told = [record.getMessage() for record in caplog.records]
+    assert sum(line.startswith("Pub/Sub had no subscription ") for line in told) == 2
 
 
 async def test_a_lane_that_somebody_else_makes_meanwhile_is_made_once(
