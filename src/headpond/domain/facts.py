@@ -186,10 +186,22 @@ class PoolScaled(msgspec.Struct, frozen=True):
 
 
 class DutyFailed(msgspec.Struct, frozen=True):
-    """A background duty met an error in one of its ticks, and goes on."""
+    """A background duty met an error in one of its ticks, and goes on.
+
+    `passes` says that the same may work later by itself, `news` that it was not told of late.
+    """
 
     duty: str
     error: str
+    passes: bool = False
+    news: bool = True
+
+
+class DutyWellAgain(msgspec.Struct, frozen=True):
+    """After failing for so many seconds."""
+
+    duty: str
+    failed_s: float
 
 
 Fact = (
@@ -216,4 +228,5 @@ Fact = (
     | BatchEnded
     | PoolScaled
     | DutyFailed
+    | DutyWellAgain
 )

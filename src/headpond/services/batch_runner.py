@@ -34,9 +34,9 @@ from headpond.domain.batch import (
     RunnerName,
     counted,
 )
-from headpond.domain.facts import BatchAdvanced, BatchEnded, DutyFailed
+from headpond.domain.facts import BatchAdvanced, BatchEnded
 from headpond.domain.job import BatchId, Job
-from headpond.errors import NotFound, told
+from headpond.errors import NotFound
 from headpond.ports.batches import BatchLines, BatchStore
 from headpond.ports.clock import Clock
 from headpond.ports.events import Listener
@@ -45,6 +45,7 @@ from headpond.services.batch_hold import BatchHold, LeaseLost
 from headpond.services.batch_input import BatchInput, Draft
 from headpond.services.batch_judge import judge
 from headpond.services.batch_output import BatchOutput
+from headpond.services.complaints import failure
 from headpond.services.side_by_side import side_by_side
 from headpond.services.submission import Submission
 from headpond.settings import BatchSettings
@@ -136,7 +137,7 @@ class BatchRunner:
         except LeaseLost:
             pass
         except Exception as error:  # noqa: BLE001 - a later tick begins again
-            self._listener.hear(DutyFailed("batch", told(error)))
+            self._listener.hear(failure("batch", error))
             self._rest(hold, before)
         finally:
             del self._running[hold.batch.id]

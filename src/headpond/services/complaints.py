@@ -1,10 +1,10 @@
-"""Complaints: what keeps failing in the same way is told once a minute."""
+"""Complaints: what keeps failing in the same way is news once a minute."""
 
 import asyncio
 import math
 
-from headpond.domain.facts import DutyFailed
-from headpond.errors import told
+from headpond.domain.facts import DutyFailed, DutyWellAgain
+from headpond.errors import TryLater, told
 from headpond.ports.events import Listener
 
 TELL_AGAIN_S = 60.0
@@ -18,15 +18,27 @@ class Complaints:
         self._listener = listener
         self._told = ""
         self._again_at = -math.inf
+        self._since: float | None = None
 
     def failed(self, error: Exception) -> None:
-        """Tell it, if that is news."""
-        now = asyncio.get_running_loop().time()
-        words = told(error)
-        if words != self._told or now >= self._again_at:
+        """Tell it, and whether that is news."""
+        now, words = asyncio.get_running_loop().time(), told(error)
+        news = words != self._told or now >= self._again_at
+        if news:
             self._told, self._again_at = words, now + TELL_AGAIN_S
-            self._listener.hear(DutyFailed(self._duty, self._told))
+        if self._since is None:
+            self._since = now
+        self._listener.hear(failure(self._duty, error, news=news))
 
     def went_well(self) -> None:
-        """The next failure is news."""
+        """Tell it after a failure; the next one is news."""
         self._told = ""
+        if self._since is not None:
+            now = asyncio.get_running_loop().time()
+            self._listener.hear(DutyWellAgain(self._duty, now - self._since))
+            self._since = None
+
+
+def failure(duty: str, error: BaseException, *, news: bool = True) -> DutyFailed:
+    """The fact that this has happened."""
+    return DutyFailed(duty, told(error), isinstance(error, TryLater), news)

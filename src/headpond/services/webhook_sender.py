@@ -15,12 +15,11 @@ from msgspec.structs import replace
 
 from headpond.domain.destination import Destination
 from headpond.domain.destination_health import LEAVE_ALONE_S, Health
-from headpond.domain.facts import DutyFailed
-from headpond.errors import told
 from headpond.ports.clock import Clock
 from headpond.ports.endpoints import EndpointStore
 from headpond.ports.events import Listener
 from headpond.ports.outbox import Outbox
+from headpond.services.complaints import failure
 from headpond.services.duty import Duty
 from headpond.services.teller import Teller
 from headpond.services.webhook_window import Sending, Window
@@ -160,7 +159,7 @@ class WebhookSender:
         try:
             await window.run()
         except Exception as error:  # noqa: BLE001 - what is leased comes again, the sender goes on
-            self._sending.listener.hear(DutyFailed("webhooks", told(error)))
+            self._sending.listener.hear(failure("webhooks", error))
             again_s = asyncio.get_running_loop().time() + LEAVE_ALONE_S
             window.health = replace(window.health, alone_until=again_s)
         finally:

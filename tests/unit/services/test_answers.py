@@ -7,12 +7,13 @@ import pytest
 from typing_extensions import override
 
 from headpond.adapters.memory.cache import MemoryAnswerCache
-from headpond.domain.facts import DutyFailed
+from headpond.domain.facts import DutyFailed, DutyWellAgain
 from headpond.domain.fingerprint import Fingerprint
 from headpond.domain.job import Usage
 from headpond.domain.known_answer import KnownAnswer
-from headpond.errors import Unavailable, told
+from headpond.errors import Unavailable
 from headpond.services.answers import AWAY_S, PATIENCE_S, Answers
+from headpond.services.complaints import failure
 from headpond.settings import CacheSettings
 from headpond.testing.cache_suite import a_name
 from headpond.testing.records import a_job
@@ -124,7 +125,7 @@ def test_a_cache_that_fails_has_nothing_and_is_left_alone_for_a_while(error: Exc
         assert kept.cache.calls == 2
         await asyncio.sleep(AWAY_S)
         assert await kept.answers.get(NAME) == ANSWER
-        assert kept.ear.facts == [DutyFailed("cache", told(error))]
+        assert kept.ear.facts == [failure("cache", error), DutyWellAgain("cache", AWAY_S)]
 
     run_virtually(experiment())
 
@@ -152,7 +153,8 @@ def test_one_that_stays_away_is_told_once_a_minute() -> None:
         for _ in range(60):
             await kept.answers.get(NAME)
             await asyncio.sleep(2)
-        assert len(kept.ear.facts) == 2
+        told = kept.ear.heard(DutyFailed)
+        assert (len(told), sum(fact.news for fact in told)) == (20, 2)
 
     run_virtually(experiment())
 

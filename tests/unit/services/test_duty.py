@@ -2,7 +2,11 @@
 
 import asyncio
 
-from headpond.domain.facts import DutyFailed, Fact
+from msgspec.structs import replace
+
+from headpond.domain.facts import DutyFailed, DutyWellAgain, Fact
+from headpond.errors import Unavailable
+from headpond.services.complaints import failure
 from headpond.services.duty import Duty
 from headpond.testing.virtual_time import run_virtually
 from tests.unit.services.pond import Ear
@@ -47,12 +51,23 @@ def told(*fates: str) -> list[Fact]:
 
 
 BROKEN = DutyFailed("break", "RuntimeError('broken')")
+AGAIN = replace(BROKEN, news=False)
 
 
 def test_a_tick_that_fails_is_told_and_does_not_end_the_duty() -> None:
-    assert told("broken", "", "broken") == [BROKEN, BROKEN]
+    assert told("broken", "", "broken") == [BROKEN, DutyWellAgain("break", 10.0), BROKEN]
     assert told("broken", "other") == [BROKEN, DutyFailed("break", "RuntimeError('other')")]
 
 
 def test_what_keeps_failing_in_the_same_way_is_told_once_a_minute() -> None:
-    assert told(*["broken"] * 7) == [BROKEN, BROKEN]
+    assert told(*["broken"] * 8) == [BROKEN, *[AGAIN] * 5, BROKEN, AGAIN]
+
+
+def test_how_long_it_failed_is_told_once_it_goes_well() -> None:
+    again = DutyWellAgain("break", 30.0)
+    assert told("broken", "broken", "broken", "", "") == [BROKEN, AGAIN, AGAIN, again]
+
+
+def test_what_may_work_later_by_itself_is_told_apart() -> None:
+    assert failure("x", Unavailable("No.", code="c")) == DutyFailed("x", "c: No.", passes=True)
+    assert failure("x", KeyError("y")) == DutyFailed("x", "KeyError('y')")

@@ -18,6 +18,7 @@ from headpond.domain.facts import (
     CacheAsked,
     ClaimLost,
     DutyFailed,
+    DutyWellAgain,
     EndpointDisabled,
     EngineAnswered,
     EngineBroken,
@@ -81,6 +82,7 @@ def level_of(fact: Fact) -> int:
             | StreamOpened()
             | StreamClosed()
             | PoolScaled(changed=False)
+            | DutyFailed(news=False)
         ):
             return logging.DEBUG
         case JobSettled(job):
@@ -98,6 +100,7 @@ def level_of(fact: Fact) -> int:
             | BatchAdvanced()
             | BatchEnded()
             | PoolScaled()
+            | DutyWellAgain()
         ):
             return logging.INFO
         case _:  # pragma: no cover
@@ -184,6 +187,8 @@ def describe(fact: Fact) -> tuple[str, Mapping[str, object]]:  # noqa: C901, PLR
             }
         case DutyFailed(duty, error):
             return "duty failed", {"duty": duty, "error": error}
+        case DutyWellAgain(duty, failed_s):
+            return "duty well again", {"duty": duty, "failed_s": failed_s}
         case _:  # pragma: no cover
             assert_never(fact)
 

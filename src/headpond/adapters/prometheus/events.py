@@ -18,6 +18,7 @@ from headpond.domain.facts import (
     CacheAsked,
     ClaimLost,
     DutyFailed,
+    DutyWellAgain,
     EndpointDisabled,
     EngineAnswered,
     EngineBroken,
@@ -207,8 +208,8 @@ class PrometheusListener(Listener):
                 self._hear_batch_ended(fact)
             case PoolScaled(step):
                 self._hear_scaled(step)
-            case DutyFailed(duty):
-                self._duty_failures[duty,].inc()
+            case DutyFailed() | DutyWellAgain():
+                self._hear_duty(fact)
             case _:  # pragma: no cover
                 assert_never(fact)
 
@@ -241,6 +242,10 @@ class PrometheusListener(Listener):
         ends = {"completed": counts.completed, "failed": counts.failed, "stopped": counts.stopped}
         for end, count in ends.items():
             self._batch_lines[batch.team, end].inc(count)
+
+    def _hear_duty(self, fact: DutyFailed | DutyWellAgain) -> None:
+        if isinstance(fact, DutyFailed):
+            self._duty_failures[fact.duty,].inc()
 
     def _hear_scaled(self, step: ScalingStep) -> None:
         self._target[step.pool,].set(step.target)

@@ -8,13 +8,13 @@ takes no place at the engine any more.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from headpond.domain.facts import ClaimLost, DutyFailed, EngineAnswered
+from headpond.domain.facts import ClaimLost, EngineAnswered
 from headpond.domain.outcome import Outcome
-from headpond.errors import told
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.events import Listener
 from headpond.ports.queue import LeaseToken
+from headpond.services.complaints import failure
 from headpond.services.worker.relay import Relay
 
 Ended = Callable[[Claim, Outcome | None], Awaitable[None]]
@@ -81,7 +81,7 @@ class InFlight:
             if not self._cutting_off:
                 self._listener.hear(ClaimLost(claim.job.id))
         except Exception as error:  # noqa: BLE001 - the lease lapses, the job runs again
-            self._listener.hear(DutyFailed("run", told(error)))
+            self._listener.hear(failure("run", error))
         finally:
             self._running.pop(claim.lease.token, None)
         await self._ended(claim, outcome)

@@ -15,16 +15,16 @@ from typing import Literal
 
 import msgspec
 
-from headpond.domain.facts import CacheAsked, DutyFailed
+from headpond.domain.facts import CacheAsked
 from headpond.domain.fingerprint import Fingerprint
 from headpond.domain.known_answer import KnownAnswer
 from headpond.domain.outcome import Misconfigured, NotNow, Outcome, Settlement
-from headpond.errors import told
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.events import Listener
 from headpond.ports.queue import LeaseToken
 from headpond.services.answers import Answers
+from headpond.services.complaints import failure
 from headpond.services.remembered import Remembered
 from headpond.services.worker.settling import Settling
 
@@ -123,7 +123,7 @@ class Recall:
         try:
             return await self._asks(claim, answers)
         except Exception as error:  # noqa: BLE001 - whatever it is, the engine can answer
-            self._listener.hear(DutyFailed("cache", told(error)))
+            self._listener.hear(failure("cache", error))
             return True
 
     async def _asks(self, claim: Claim, answers: Answers) -> bool:

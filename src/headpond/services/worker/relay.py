@@ -18,15 +18,16 @@ from typing import TypeVar
 import msgspec
 
 from headpond.domain.deltas import Choices, grow, says_something
-from headpond.domain.facts import DutyFailed, FirstToken
+from headpond.domain.facts import FirstToken
 from headpond.domain.job import Job
 from headpond.domain.outcome import Outcome
-from headpond.errors import TryLater, told
+from headpond.errors import TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Engine
 from headpond.ports.events import Listener
 from headpond.ports.streams import Entry, TokenStreams
+from headpond.services.complaints import failure
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ class Relay:
         try:
             await self._pass_on(job, buffer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer counts
-            self._listener.hear(DutyFailed("stream", told(error)))
+            self._listener.hear(failure("stream", error))
             with contextlib.suppress(Exception):  # told above
                 await _insist(partial(self._streams.begin, job.id, job.version))
 

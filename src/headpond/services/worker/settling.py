@@ -10,14 +10,15 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
-from headpond.domain.facts import ClaimLost, DutyFailed, JobSettled
+from headpond.domain.facts import ClaimLost, JobSettled
 from headpond.domain.job import JobError
 from headpond.domain.outcome import Settlement
-from headpond.errors import TooLarge, TryLater, told
+from headpond.errors import TooLarge, TryLater
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.events import Listener
 from headpond.ports.queue import LeaseToken
+from headpond.services.complaints import failure
 
 AGAIN_S = 0.5
 
@@ -57,7 +58,7 @@ class Settling:
         try:
             await self._insist(claim, settlement)
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on
-            self._listener.hear(DutyFailed("settle", told(error)))
+            self._listener.hear(failure("settle", error))
         finally:
             self._leave(claim)
 

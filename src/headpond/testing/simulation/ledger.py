@@ -66,7 +66,7 @@ class Ledger(Listener):
                 self._convicted.add(job.id)
             case JobSettled(job) | Reaped(job, "expired"):
                 self.saw(job)
-            case DutyFailed(duty, error) if not error.startswith("Unavailable("):
+            case DutyFailed(duty, error, passes=False):
                 self._fates.violated(f"{duty} failed: {error}")
             case _:
                 pass

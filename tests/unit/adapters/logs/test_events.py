@@ -10,6 +10,7 @@ from headpond.domain.facts import (
     CacheAsked,
     ClaimLost,
     DutyFailed,
+    DutyWellAgain,
     EndpointDisabled,
     EngineAnswered,
     EngineBroken,
@@ -201,6 +202,12 @@ STEP = ScalingStep(
         ),
         (Reaped(RUNNING, "expired"), "INFO", "job expired", SEEN),
         (DutyFailed("reaper", "x"), "WARNING", "duty failed", {"duty": "reaper", "error": "x"}),
+        (
+            DutyWellAgain("reaper", 20.0),
+            "INFO",
+            "duty well again",
+            {"duty": "reaper", "failed_s": 20.0},
+        ),
     ],
 )
 def test_a_fact_becomes_a_line_at_its_level(

@@ -14,6 +14,7 @@ from headpond.domain.facts import (
     CacheAsked,
     ClaimLost,
     DutyFailed,
+    DutyWellAgain,
     EndpointDisabled,
     EngineAnswered,
     EngineBroken,
@@ -98,6 +99,7 @@ FACTS: list[Fact] = [
     BatchAdvanced(BATCH),
     BatchEnded(BATCH_DONE),
     DutyFailed("reaper", "no"),
+    DutyWellAgain("reaper", 20.0),
 ]
 
 
