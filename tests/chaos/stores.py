@@ -91,10 +91,9 @@ class RedisLook(Look):
 
     @override
     async def messages(self) -> int:
-        server = InlineServer(self._url)
-        queue = RedisQueue(server, SystemClock())
-        depths = [await queue.depth(lane) for lane in lanes_of("default")]
-        server.close()
+        with closing(InlineServer(self._url)) as server:
+            queue = RedisQueue(server, SystemClock())
+            depths = [await queue.depth(lane) for lane in lanes_of("default")]
         return sum(depth.ready + depth.leased + depth.delayed for depth in depths)
 
     @override

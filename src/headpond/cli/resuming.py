@@ -32,7 +32,10 @@ class Run:
     ) -> Self:
         """Raises InvalidRequest."""
         if not once:
-            name = resume or secrets.token_hex(6)
+            if resume == "":  # a variable that is not set, and no run that could be known again
+                message = "--resume takes the name of a run."
+                raise InvalidRequest(message, code="invalid_value", param="--resume")
+            name = secrets.token_hex(6) if resume is None else resume
             return cls(
                 keys=numbered_keys(name, lines), again=f"The same command with --resume {name}"
             )
@@ -79,4 +82,4 @@ def halfway(
         words += f", {len(unsure)} more may be, the first of them line {unsure[0]}"
     if left := [number for number in numbers if number not in begun]:
         words += f"; line {left[0]} and what follows was not handed in"
-    return f"{words}. {again} goes on, and makes no second job of a line within a day."
+    return f"{words}. {again} goes on, and makes no second job of a line, within a day by default."

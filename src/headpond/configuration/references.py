@@ -6,10 +6,13 @@ from pathlib import Path
 
 REFERENCE = re.compile(r"\$\$\{|\$\{(?P<file>file:)?(?P<name>[^}]*)\}")
 
-IN_USERINFO = re.compile(r"(?:postgresql|rediss?(?:\+cluster)?)://[^/@]*")
-"""Not in the URLs whose keys may have slashes."""
-
-NOT_IN_USERINFO = re.compile(r"[/?#@\[\]\s]|%(?![0-9A-Fa-f]{2})")
+IN_USERINFO = re.compile(r"(?P<scheme>postgresql|rediss?)(?:\+cluster)?://[^/@]*")
+MISREAD = {
+    "postgresql": re.compile(r"[/?#@\[\]\s]|%(?![0-9A-Fa-f]{2})"),
+    "redis": re.compile(r"[/?#\[\]]"),
+    "rediss": re.compile(r"[/?#\[\]]"),
+}
+"""What a user or password must not have in these URLs; keys of others may have slashes."""
 
 
 class BrokenReferenceError(Exception):
@@ -42,8 +45,7 @@ def resolved(text: str, environ: Mapping[str, str]) -> str:
         if found["name"] is None:
             return "${"
         value = _file(found["name"]) if found["file"] else _variable(found["name"], environ)
-        before, after = text[: found.start()], text[found.end() :]
-        if IN_USERINFO.fullmatch(before) and "@" in after and NOT_IN_USERINFO.search(value):
+        if _misread(text, found, value):
             message = (
                 f"the value of {found[0]} has characters that mean something in a URL; write them "
                 "by their codes there, such as %40 for @ and %25 for %"
@@ -52,6 +54,14 @@ def resolved(text: str, environ: Mapping[str, str]) -> str:
         return value
 
     return REFERENCE.sub(replacement, text)
+
+
+def _misread(text: str, found: re.Match[str], value: str) -> bool:
+    """Whether the value, where it stands, would be taken for another part of the URL."""
+    before = IN_USERINFO.fullmatch(with_marks(text[: found.start()], "x"))
+    if before is None or "@" not in text[found.end() :]:
+        return False
+    return MISREAD[before["scheme"]].search(value) is not None
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from headpond.services.complaints import Complaints
 class Duty:
     """Runs `tick` every `every_s` seconds. A tick that fails is told and does not end the duty.
 
-    What keeps failing in the same way is told once a minute.
+    What keeps failing in the same way is news once a minute.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ LONGEST = (
     "a" * 256,
     "\u968a" * 256,
     "".join(map(chr, Random(0).choices(range(0x20000, 0x2A000), k=256))),
-    "%/|" * 85,
+    "%/|#" * 64,
     '"' * 256,
 )
 """Names that a team may have: with letters of one, three and four bytes, which no compression

@@ -330,9 +330,16 @@ def test_a_key_of_a_cloud_comes_by_reference(
     assert "$" not in settings.store + str(settings.queue)
 
 
-@pytest.mark.parametrize("password", ["p@ss", "p/ss", "p#ss", "100%", "%4x", "p ss"])
 @pytest.mark.parametrize(
-    "line", ["store: postgresql://hp:${P}@db/hp", "queue: redis+cluster://:${P}@db"]
+    ("line", "password"),
+    [
+        *(
+            ("store: postgresql://${file:/dev/null}:${P}@db/hp", password)
+            for password in ("p@ss", "p/ss", "p#ss", "100%", "%4x", "p ss")
+        ),
+        ("queue: redis+cluster://:${P}@db", "p/ss"),
+        ("queue: rediss://:${P}@db", "p#ss"),
+    ],
 )
 def test_a_password_that_would_be_another_part_of_its_url_is_told(
     file: Path, line: str, password: str
@@ -346,6 +353,8 @@ def test_a_password_written_by_its_codes_is_taken(file: Path) -> None:
     file.write_text("store: postgresql://hp:${P}@db/${DB}?search_path=${S}")
     settings = load({"P": "p%40s:$!&", "DB": "a/b", "S": "x y"}, str(file)).settings
     assert settings.store == "postgresql://hp:p%40s:$!&@db/a/b?search_path=x y"
+    file.write_text("queue: redis://:${P}@db")
+    assert load({"P": "100%@x"}, str(file)).settings.queue == "redis://:100%@x@db"
 
 
 def test_a_key_of_a_cloud_may_stand_in_a_variable(file: Path) -> None:

@@ -87,7 +87,7 @@ class DocumentOutbox(Outbox):
 
     @override
     async def untold(self) -> Untold:
-        happened = [float(key.sort.split("#")[1]) async for key in agenda(self._table, "dispatch")]
+        happened = [pending_at(key).happened_at async for key in agenda(self._table, "dispatch")]
         return Untold(len(happened), min(happened, default=None))
 
     @override

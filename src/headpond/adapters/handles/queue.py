@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 CLOSE_S = 1.5
 
+LOOKS = 10
+"""At a lane, as long as some of what comes has come too early."""
+
 TYPICAL_TOKENS = 500.0
 """Work of a message, as long as none was seen here."""
 
@@ -187,6 +190,7 @@ class HandleQueue(Queue):
     ) -> None:
         """Add what the lanes have now, one after the other, up to `limit`."""
         for lane in lanes:
+            looks = 0
             while len(leases) < limit:
                 asked = min(self._most, limit - len(leases))
                 self._came_early.discard(lane)
@@ -198,8 +202,10 @@ class HandleQueue(Queue):
                     log.warning("%s cannot be received from: %s", lane, error)
                     return
                 leases += received
-                # Behind what came early there may be more.
-                if len(received) < asked and lane not in self._came_early:
+                # Behind what came early there may be more; not for long, for leases are in hand.
+                looks += 1
+                early = lane in self._came_early and looks < LOOKS
+                if len(received) < asked and not early:
                     break
 
     async def _receive_now(self, lane: Lane, limit: int, lease_s: float) -> list[Lease]:

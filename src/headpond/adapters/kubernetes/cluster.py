@@ -6,6 +6,7 @@ because the autoscaler comes again in seconds.
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncGenerator, Awaitable
@@ -20,6 +21,8 @@ from typing_extensions import override
 from headpond.adapters.kubernetes.selector import selector_of
 from headpond.errors import SettingsError, Unavailable
 
+log = logging.getLogger(__name__)
+
 CALL_S = 10.0
 REFRESH_S = 60.0
 MERGE = "application/merge-patch+json"
@@ -31,7 +34,7 @@ GONE = 404
 DENIED = frozenset({401, 403, GONE, 422})
 """What nobody but the operator can put right."""
 
-UNIDENTIFIED = (config.ConfigException, OSError)
+UNIDENTIFIED = (config.ConfigException, OSError, TimeoutError, aiohttp.ClientError)
 """What the plugins and files that say who we are may raise."""
 
 
@@ -119,7 +122,7 @@ class Cluster:
             return await answer
         except client.ApiException as error:
             raise self._translated(error) from error
-        except (*UNIDENTIFIED, aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise _away(f"{type(error).__name__}: {error}") from error
 
     def _translated(self, error: Any) -> Exception:
@@ -147,7 +150,8 @@ async def open_cluster(deployment: Deployment) -> AsyncGenerator[Cluster]:
     """
     configuration: Any = client.Configuration()
     try:
-        await _identify(configuration)
+        async with asyncio.timeout(CALL_S):
+            await _identify(configuration)
     except UNIDENTIFIED as error:
         raise SettingsError(f"fleet: no Kubernetes cluster is to be found: {error}.") from error
     api: Any = client.ApiClient(configuration)
@@ -168,9 +172,14 @@ async def _identify(configuration: Any) -> None:
 
     async def again(_: object) -> None:
         nonlocal asked_at
-        if time.monotonic() - asked_at >= REFRESH_S:
+        if time.monotonic() - asked_at < REFRESH_S:
+            return
+        asked_at = time.monotonic()
+        try:
             async with asyncio.timeout(CALL_S):
                 await loader.load_and_set(configuration)
-            asked_at = time.monotonic()
+        except UNIDENTIFIED as error:
+            # What was known may do still; if not, the cluster says so.
+            log.warning("who we are in the cluster is not to be learned anew: %s", error)
 
     configuration.refresh_api_key_hook = again

@@ -162,7 +162,7 @@ class PrometheusListener(Listener):
         )
 
     @override
-    def hear(self, fact: Fact) -> None:  # noqa: C901, PLR0912 - one arm for each fact
+    def hear(self, fact: Fact) -> None:  # noqa: C901, PLR0912, PLR0915 - one arm for each fact
         match fact:  # what happens with each job comes first
             case JobSubmitted():
                 self._hear_submitted(fact)
@@ -208,8 +208,10 @@ class PrometheusListener(Listener):
                 self._hear_batch_ended(fact)
             case PoolScaled(step):
                 self._hear_scaled(step)
-            case DutyFailed() | DutyWellAgain():
-                self._hear_duty(fact)
+            case DutyFailed(duty):
+                self._duty_failures[duty,].inc()
+            case DutyWellAgain():
+                pass
             case _:  # pragma: no cover
                 assert_never(fact)
 
@@ -242,10 +244,6 @@ class PrometheusListener(Listener):
         ends = {"completed": counts.completed, "failed": counts.failed, "stopped": counts.stopped}
         for end, count in ends.items():
             self._batch_lines[batch.team, end].inc(count)
-
-    def _hear_duty(self, fact: DutyFailed | DutyWellAgain) -> None:
-        if isinstance(fact, DutyFailed):
-            self._duty_failures[fact.duty,].inc()
 
     def _hear_scaled(self, step: ScalingStep) -> None:
         self._target[step.pool,].set(step.target)

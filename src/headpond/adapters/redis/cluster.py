@@ -30,9 +30,10 @@ class RedisClusterServer(RedisServer):
             await self._client.initialize()
         except Exception as error:  # noqa: BLE001 - it goes to whoever called
             return [error] * len(commands)
-        results: list[Any] = []
-        for start in range(0, len(commands), AT_ONCE):
-            some = commands[start : start + AT_ONCE]
-            calls = (self._client.execute_command(*command) for command in some)
-            results += await asyncio.gather(*calls, return_exceptions=True)
-        return results
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def call(command: Sequence[Argument]) -> Any:
+            async with turns:
+                return await self._client.execute_command(*command)
+
+        return await asyncio.gather(*map(call, commands), return_exceptions=True)

@@ -18,7 +18,10 @@ AGAIN_LATER = re.compile(r"(?:^|: -)(?:BUSY|MISCONF|NOREPLICAS|OOM|READONLY)\b")
 """What redis-py has no class for, of a server that cannot do it now. In Redis 6.2 the answer to a
 script's command comes behind the command's place in the script."""
 
-CLOSED = re.compile(r"'NoneType' object (?:has no attribute|is not callable)")
+CLOSED = re.compile(
+    r"'NoneType' object (?:is not callable"
+    r"|has no attribute '(?:_add_writer|write|writelines|drain|feed|read|readexactly|readline)')"
+)
 """What redis-py lets through of a connection that is closed while it is used (its issue 4287)."""
 
 NO_CLUSTER = "Cluster mode is not enabled"
@@ -45,7 +48,9 @@ def refused(error: BaseException) -> str | None:
 
     Who may not come in has to change the URL, and so has who names a database that is not there.
     """
-    if isinstance(error, AuthenticationError | AuthorizationError | ResponseError):
+    if isinstance(error, AuthenticationError | AuthorizationError):
+        return _said(error)
+    if type(error) is ResponseError and not AGAIN_LATER.search(str(error)):
         return _said(error)
     if isinstance(error, RedisClusterException):
         if error.__cause__ is not None:

@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ResponseError
 
 from headpond.adapters.redis.cluster import RedisClusterServer
-from headpond.adapters.redis.failures import translated
+from headpond.adapters.redis.failures import refused, translated
 from headpond.adapters.redis.inline import InlineServer
 from headpond.adapters.redis.news import Signal
 from headpond.adapters.redis.queue import RedisQueue
@@ -187,12 +188,13 @@ async def test_a_mistake_of_ours_is_told_as_it_is(daemon: Daemon, server: RedisS
     with pytest.raises(Exception, match="wrong number of arguments"):
         await inline.run(Command(("GET",)))
     inline.close()
+    assert refused(ResponseError("BUSY Redis is busy running a script.")) is None
     error = KeyError("ours")
     assert translated(error) is error
     assert str(translated(OSError("gone."))) == "Redis does not answer: gone."
     closed = AttributeError("'NoneType' object has no attribute 'writelines'")
     assert isinstance(translated(closed), Unavailable)
-    ours = AttributeError("'str' object has no attribute 'writelines'")
+    ours = AttributeError("'NoneType' object has no attribute 'key'")
     assert translated(ours) is ours
 
 
