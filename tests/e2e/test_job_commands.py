@@ -132,7 +132,7 @@ async def test_a_file_that_was_left_off_is_gone_on_with(
     assert told == (
         f"{file}: 2 of 4 lines are jobs, 1 more may be, the first of them line 4; line 5 and what "
         f"follows was not handed in. The same command with --resume {run} goes on, and makes no "
-        "second job of a line within a day."
+        "second job of a line, within a day by default."
     )
     assert error.startswith("error: ")
     commands = Commands(headpond, running.url)
