@@ -203,7 +203,8 @@ class DynamoTable(Table):
         if len(writes) == 1 and not isinstance(writes[0], Check):
             return await self._write_one(writes[0])
         asked = [_asked(write, self._name, _by()) for write in writes]
-        for attempt in range(CONFLICTS):
+        attempt = 0
+        while True:
             try:
                 await self._service.call("TransactWriteItems", TransactItems=asked)
             except Refused as refused:
@@ -216,9 +217,9 @@ class DynamoTable(Table):
                 if not why or attempt == CONFLICTS - 1 or why - PASSING:
                     raise self._away("TransactWriteItems", refused) from refused
                 await _pause(attempt)
+                attempt += 1
             else:
                 return frozenset()
-        raise AssertionError  # pragma: no cover - the last try has raised
 
     @override
     async def delete_many(self, keys: Iterable[Key]) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.asyncio.cluster import NodesManager
 
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.adapters.redis.buckets import RedisBuckets
@@ -91,13 +93,23 @@ async def test_a_burst_of_calls_to_one_node_takes_turns(cluster: list[Daemon]) -
 
 
 async def test_many_who_call_first_at_one_moment_find_the_nodes_once(
-    cluster: list[Daemon],
+    cluster: list[Daemon], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    find, looks = NodesManager.initialize, 0
+
+    async def counted(nodes: NodesManager, **how: Any) -> None:
+        nonlocal looks
+        looks += 1
+        await find(nodes, **how)
+
+    monkeypatch.setattr(NodesManager, "initialize", counted)
     for number in range(20):
         server = RedisClusterServer(cluster[number % 3].url)
+        looks = 0
         buckets = RedisBuckets(server, ManualClock())
         calls = (buckets.take(f"team-{n}", [Draw("requests", 600, 1)]) for n in range(60))
         assert all(each.taken for each in await asyncio.gather(*calls))
+        assert looks == 1
         await server.close()
 
 
