@@ -14,6 +14,7 @@ from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Table
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letter_queue_suite import DeadLetterQueueSuite
 from headpond.testing.delivery_suite import (
     DeliverySuite,
     Stage,
@@ -38,15 +39,22 @@ def place(moto: Moto) -> Iterator[Place]:
     moto.forget_tables()
 
 
-class TestSqsQueue(QueueSuite):
+class OnSqs:
+    """A queue on moto."""
+
     @pytest.fixture
-    @override
-    async def queue(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, clock: ManualClock, place: Place, moto: Moto
-    ) -> AsyncIterator[SqsQueue]:
+    async def queue(self, clock: ManualClock, place: Place, moto: Moto) -> AsyncIterator[SqsQueue]:
         with moto.on_clock(clock):
             async with open_queue(place, clock) as queue:
                 yield queue
+
+
+class TestSqsQueue(OnSqs, QueueSuite):  # pyright: ignore[reportIncompatibleMethodOverride]
+    pass
+
+
+class TestDeadLettersOnSqs(OnSqs, DeadLetterQueueSuite):  # pyright: ignore[reportIncompatibleMethodOverride]
+    pass
 
 
 @pytest.fixture

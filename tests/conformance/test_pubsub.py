@@ -11,6 +11,7 @@ from headpond.adapters.gcp.queue import PubsubQueue, open_queue
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letter_queue_suite import DeadLetterQueueSuite
 from headpond.testing.delivery_suite import (
     DeliverySuite,
     Stage,
@@ -37,15 +38,24 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-class TestPubsubQueue(QueueSuite):
+class OnPubsub:
+    """A queue on an emulator of its own."""
+
     @pytest.fixture
-    @override
-    async def queue(self, clock: ManualClock) -> AsyncIterator[PubsubQueue]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def queue(self, clock: ManualClock) -> AsyncIterator[PubsubQueue]:
         async with (
             pubsub_server(clock),
             open_queue(Place("test-project", next(_prefixes)), clock) as queue,
         ):
             yield queue
+
+
+class TestPubsubQueue(OnPubsub, QueueSuite):  # pyright: ignore[reportIncompatibleMethodOverride]
+    pass
+
+
+class TestDeadLettersOnPubsub(OnPubsub, DeadLetterQueueSuite):  # pyright: ignore[reportIncompatibleMethodOverride]
+    pass
 
 
 class TestTwoStepDeliveryOnPubsub(DeliverySuite):

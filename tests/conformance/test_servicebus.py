@@ -11,6 +11,7 @@ from headpond.adapters.azure.queue import ServiceBusQueue, open_queue
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letter_queue_suite import DeadLetterQueueSuite
 from headpond.testing.delivery_suite import (
     DeliverySuite,
     Stage,
@@ -30,17 +31,25 @@ async def queue_on(clock: ManualClock) -> AsyncGenerator[ServiceBusQueue]:
         yield queue
 
 
-class TestServiceBusQueue(QueueSuite):
+class OnServiceBus:
+    """A queue on an emulator of its own."""
+
     @pytest.fixture
-    @override
     def clock(self) -> ManualClock:
         return ahead()
 
     @pytest.fixture
-    @override
-    async def queue(self, clock: ManualClock) -> AsyncIterator[ServiceBusQueue]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def queue(self, clock: ManualClock) -> AsyncIterator[ServiceBusQueue]:
         async with queue_on(clock) as queue:
             yield queue
+
+
+class TestServiceBusQueue(OnServiceBus, QueueSuite):  # pyright: ignore[reportIncompatibleMethodOverride]
+    pass
+
+
+class TestDeadLettersOnServiceBus(OnServiceBus, DeadLetterQueueSuite):  # pyright: ignore[reportIncompatibleMethodOverride]
+    pass
 
 
 class TestTwoStepDeliveryOnServiceBus(DeliverySuite):

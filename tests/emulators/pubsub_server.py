@@ -2,8 +2,10 @@
 
 Follows the reference of `google.pubsub.v1`: a topic passes a message to the subscriptions that it
 has by then; who pulls gets it under a handle and a deadline; one that has passed makes it ready
-again, under another handle. Here nothing is late and nothing comes twice. Google's own emulator,
-where it is, passes the same tests but for those that move the clock.
+again, under another handle. What came to nothing `max_delivery_attempts` times, be it refused or
+because its deadline passed, is published to the dead-letter topic, as if Pub/Sub's service account
+might. Here nothing is late and nothing comes twice. Google's own emulator, where it is, passes the
+same tests but for those that move the clock.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ NAME = re.compile(
     r"projects/[a-z][a-z0-9-]+/(topics|subscriptions)/(?!goog)[A-Za-z][\w.~+%-]{2,254}"
 )
 MAX_ACK_DEADLINE_S = 600
+MAX_DELIVERY_ATTEMPTS = 100
 PULL_WAITS_S = 90.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -48,6 +51,7 @@ class Backlog:
     settings: pubsub.Subscription
     ready: dict[str, pubsub.PubsubMessage] = field(default_factory=dict[str, Any])
     lent: dict[str, Lent] = field(default_factory=dict[str, Lent])
+    for_nothing: Counter[str] = field(default_factory=Counter[str])
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -89,11 +93,7 @@ class Pubsub:
         if not 1 <= len(request.messages) <= 1000:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "1 to 1000 messages")
         for message in request.messages:
-            message.message_id = f"{next(self._numbers):016d}"
-            for backlog in self._backlogs.values():
-                if backlog.settings.topic == request.topic:
-                    backlog.ready[message.message_id] = message
-                    backlog.more.set()
+            self._publish(request.topic, message)
         return pubsub.PublishResponse(message_ids=[each.message_id for each in request.messages])
 
     async def create_subscription(
@@ -105,6 +105,10 @@ class Pubsub:
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, "Resource already exists")
         if not 10 <= subscription.ack_deadline_seconds <= MAX_ACK_DEADLINE_S:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "ack deadline: 10 to 600 s")
+        if policy := subscription.dead_letter_policy:
+            await _found(self._topics, policy.dead_letter_topic, context)
+            if not 5 <= policy.max_delivery_attempts <= MAX_DELIVERY_ATTEMPTS:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "5 to 100 attempts")
         self._backlogs[subscription.name] = Backlog(subscription)
         return subscription
 
@@ -183,7 +187,22 @@ class Pubsub:
         for handle, lent in list(backlog.lent.items()):
             if lent.until <= now:
                 del backlog.lent[handle]
-                backlog.ready[lent.message.message_id] = lent.message
+                self._came_to_nothing(backlog, lent.message)
+
+    def _came_to_nothing(self, backlog: Backlog, message: pubsub.PubsubMessage) -> None:
+        policy = backlog.settings.dead_letter_policy
+        backlog.for_nothing[message.message_id] += 1
+        if policy and backlog.for_nothing[message.message_id] >= policy.max_delivery_attempts:
+            self._publish(policy.dead_letter_topic, message)
+        else:
+            backlog.ready[message.message_id] = message
+            backlog.more.set()
+
+    def _publish(self, topic: str, message: pubsub.PubsubMessage) -> None:
+        message.message_id = f"{next(self._numbers):016d}"
+        for backlog in self._backlogs.values():
+            if backlog.settings.topic == topic:
+                backlog.ready[message.message_id] = message
                 backlog.more.set()
 
 

@@ -5,6 +5,7 @@ somebody uses.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import proton
@@ -31,9 +32,13 @@ def answer(broker: Broker, queue: Queue, request: Any) -> tuple[int, str | None,
             times = [timestamp(int(end * 1000)) for end in ends if end is not None]
             return 200, None, {"expirations": _array(proton.Data.TIMESTAMP, times)}
         case "com.microsoft:update-disposition":
-            settle = {"completed": broker.complete, "abandoned": broker.abandon}[
-                asked["disposition-status"]
-            ]
+            reason = str(asked.get("deadletter-reason") or "")
+            words = str(asked.get("deadletter-description") or "")
+            settle = {
+                "completed": broker.complete,
+                "abandoned": broker.abandon,
+                "suspended": partial(broker.bury, reason=reason, description=words),
+            }[asked["disposition-status"]]
             done = [settle(queue, token) for token in _elements(asked, "lock-tokens")]
             return (200, None, None) if all(done) else (410, LOST, None)
         case "com.microsoft:schedule-message":

@@ -67,7 +67,7 @@ def judge(
     never hands one message to two. Under another ticket the message is a double; the one that
     counts is still in the queue.
     """
-    if job is None or job.state.terminal or job.ticket != ticket:
+    if job is None or not job.awaits(ticket):
         return Drop()
     if job.overdue(now):
         return End(job.expired(now))

@@ -153,6 +153,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """When the message was last known to be there: sent, ready, or received."""
         return max(self.accepted_at, self.queued_at or 0.0, self.started_at or 0.0)
 
+    def awaits(self, ticket: Ticket) -> bool:
+        """True as long as the message under this ticket is the one that counts."""
+        return self.ticket == ticket and not self.state.terminal
+
     def overdue(self, now: float) -> bool:
         """True when the deadline has passed and the job has not ended."""
         return self.deadline is not None and now >= self.deadline and not self.state.terminal

@@ -11,7 +11,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Infinite where nothing but the queue's own room is a limit.
 
     What is sent with a longer delay than `delay_s` is kept back in another way; what is older than
-    `keep_s` is gone.
+    `keep_s` is gone; what came to nothing `deliveries` times is set aside.
     """
 
     lease_s: float = math.inf
@@ -20,9 +20,12 @@ class Limits(msgspec.Struct, frozen=True):
     deliveries: float = math.inf
 
 
-SQS = Limits(lease_s=43_200, delay_s=900, keep_s=1_209_600)
-PUBSUB = Limits(lease_s=600, delay_s=0, keep_s=31 * 86_400)
-SERVICE_BUS = Limits(lease_s=300, deliveries=2**31 - 1)
+DELIVERIES = 100
+"""Before a message is set aside: the most that Pub/Sub allows. The other clouds allow more."""
+
+SQS = Limits(lease_s=43_200, delay_s=900, keep_s=1_209_600, deliveries=DELIVERIES)
+PUBSUB = Limits(lease_s=600, delay_s=0, keep_s=31 * 86_400, deliveries=DELIVERIES)
+SERVICE_BUS = Limits(lease_s=300, deliveries=DELIVERIES)
 
 
 def span(seconds: float) -> str:

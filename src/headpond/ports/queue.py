@@ -10,7 +10,7 @@ proves it by the `FairQueueSuite`: the queues in memory and on SQLite do. One th
 out what was sent first, of whatever team, as nearly as it can.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar, NewType, Protocol
 
@@ -148,4 +148,23 @@ class MessageLookup(Protocol):
 
     async def missing(self, messages: Sequence[Message]) -> list[Message]:
         """Those that the queue does not hold, neither ready nor leased nor delayed."""
+        ...
+
+
+class DeadLetterQueue(Protocol):
+    """A power of queues that set aside, beside each lane, what came to nothing too often.
+
+    That counts receipts (`Limits.deliveries`), and a receipt is no attempt: what lies there may be
+    the message of a job that is well. Jobs that are dead are records (`ports/dead_letters.py`).
+    """
+
+    def undelivered(self, lane: Lane) -> AsyncGenerator[Sequence[Lease]]:
+        """What was set aside, page by page; for a while nobody else comes upon it.
+
+        What cannot be read is told in the log, and stays.
+        """
+        ...
+
+    async def discard(self, lane: Lane, leases: Sequence[Lease]) -> None:
+        """Remove what `undelivered` gave of this lane; what somebody else removed is gone too."""
         ...

@@ -10,21 +10,23 @@ from headpond.ports.buckets import Buckets
 from headpond.ports.clock import Clock
 from headpond.ports.jobs import JobStore
 from headpond.ports.objects import ObjectStore
-from headpond.ports.queue import MessageLookup, Queue
+from headpond.ports.queue import DeadLetterQueue, MessageLookup, Queue
 from headpond.ports.streams import TokenStreams
 from headpond.settings import BatchSettings, Settings
 from headpond.wiring.extras import require_for
 
 if TYPE_CHECKING:
+    from headpond.adapters.handles.queue import HandleQueue
     from headpond.adapters.redis.server import RedisServer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApartQueue:
-    """A queue beside the store. `lookup` is that of one that can say what it lost."""
+    """A queue beside the store, with what it has in its power."""
 
     queue: Queue
     lookup: MessageLookup | None = None
+    dead_letters: DeadLetterQueue | None = None
 
 
 class Elsewhere:
@@ -48,11 +50,14 @@ class Elsewhere:
         require_for(url)
         match url.partition("://")[0]:
             case "sqs":
-                return ApartQueue(queue=await self._sqs(url))
+                sqs = await self._sqs(url)
+                return ApartQueue(queue=sqs, dead_letters=sqs)
             case "pubsub":
-                return ApartQueue(queue=await self._pubsub(url))
+                pubsub = await self._pubsub(url)
+                return ApartQueue(queue=pubsub, dead_letters=pubsub)
             case "servicebus":
-                return ApartQueue(queue=await self._servicebus(url))
+                servicebus = await self._servicebus(url)
+                return ApartQueue(queue=servicebus, dead_letters=servicebus)
             case _:
                 server = await self._server(url)
                 from headpond.adapters.redis.queue import RedisQueue
@@ -107,21 +112,21 @@ class Elsewhere:
             self._bucket = bucket
         return self._bucket
 
-    async def _sqs(self, url: str) -> Queue:
+    async def _sqs(self, url: str) -> "HandleQueue":
         from headpond.adapters.aws import calls, queue
 
         return await self._stack.enter_async_context(
             queue.open_queue(calls.place_of(url), self._clock)
         )
 
-    async def _pubsub(self, url: str) -> Queue:
+    async def _pubsub(self, url: str) -> "HandleQueue":
         from headpond.adapters.gcp import places, queue
 
         return await self._stack.enter_async_context(
             queue.open_queue(places.place_of(url), self._clock)
         )
 
-    async def _servicebus(self, url: str) -> Queue:
+    async def _servicebus(self, url: str) -> "HandleQueue":
         from headpond.adapters.azure import namespaces, queue
 
         return await self._stack.enter_async_context(

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from headpond.adapters.jwks.key_set import key_set_at
 from headpond.domain.batch import RunnerName
 from headpond.domain.file import BlobName
-from headpond.domain.lane import lanes_of
+from headpond.domain.lane import Lane, lanes_of
 from headpond.domain.retention import rules
 from headpond.gateway.app import Parts, create_app
 from headpond.gateway.batch_lines import BatchLineFormat
@@ -40,6 +40,7 @@ from headpond.services.reaper import Reaper
 from headpond.services.submission import Submission
 from headpond.services.token_forgetter import TokenForgetter
 from headpond.services.tokens import Tokens
+from headpond.services.undelivered_messages import UndeliveredMessages
 from headpond.services.unseen_messages import UnseenMessages
 from headpond.services.webhook_sender import WebhookSender
 from headpond.settings import Settings
@@ -106,7 +107,7 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             outbox=store.outbox,
             queue=store.queue,
             streams=store.streams,
-            lanes=[lane for pool in settings.pools for lane in lanes_of(pool)],
+            lanes=_lanes(settings),
             clock=store.clock,
             listener=heard.listener,
             render_metrics=lambda: heard.metrics.render()[0],
@@ -127,6 +128,10 @@ async def open_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             for duty in duties:
                 await duty.stop()
             await runner.stop()
+
+
+def _lanes(settings: Settings) -> list[Lane]:
+    return [lane for pool in settings.pools for lane in lanes_of(pool)]
 
 
 def _quotes(settings: Settings, store: Store) -> Quotes:
@@ -197,7 +202,10 @@ def _duties(
 def _search(
     settings: Settings, store: Store, delivery: Delivery, listener: Listener
 ) -> tuple[Duty, ...]:
-    """For what the queue lost, if it can lose something: by asking it, or by the time."""
+    """For what the queue lost, if it can lose something: by asking it, or by the time.
+
+    And for what it has set aside.
+    """
     if store.lookup is not None:
         lost = LostMessages(store.open_jobs, store.lookup, delivery, listener)
         every_s = settings.reaper.every_s
@@ -210,8 +218,29 @@ def _search(
             listener=listener,
             unseen_s=settings.reaper.unseen_s or store.unseen_s,
         )
-        return (Duty("unseen messages", unseen.tick, every_s=TIDY_EVERY_S, listener=listener),)
+        return (
+            Duty("unseen messages", unseen.tick, every_s=TIDY_EVERY_S, listener=listener),
+            *_look_aside(settings, store, delivery, listener),
+        )
     return ()
+
+
+def _look_aside(
+    settings: Settings, store: Store, delivery: Delivery, listener: Listener
+) -> tuple[Duty, ...]:
+    if store.set_aside is None:
+        return ()
+    undelivered = UndeliveredMessages(
+        store.set_aside,
+        _lanes(settings),
+        store.jobs,
+        delivery,
+        clock=store.clock,
+        listener=listener,
+    )
+    return (
+        Duty("undelivered messages", undelivered.tick, every_s=TIDY_EVERY_S, listener=listener),
+    )
 
 
 def _sweep(store: Store, listener: Listener) -> tuple[Duty, ...]:

@@ -21,7 +21,7 @@ from headpond.ports.keys import KeyStore
 from headpond.ports.leftovers import Leftovers
 from headpond.ports.objects import ObjectStore
 from headpond.ports.outbox import Outbox
-from headpond.ports.queue import MessageLookup, Queue
+from headpond.ports.queue import DeadLetterQueue, MessageLookup, Queue
 from headpond.ports.retention import Retention
 from headpond.ports.roster import Roster
 from headpond.ports.scaling import ScalingStore
@@ -39,10 +39,10 @@ from headpond.wiring.tickets import tickets
 class Store:
     """Everything durable. `delivery` connects a pool, whose leases have the pool's length.
 
-    `lookup` is the queue's power to say what it lost, `unseen_s` that of `Queue`. One that loses
-    nothing has neither; then `open_jobs` are not needed, and a store may not have them.
-    `body_bytes` is the largest body that there is room for, None if that is no limit. `leftovers`
-    are None where nothing can be left.
+    `lookup` is the queue's power to say what it lost, `set_aside` that to set aside, `unseen_s`
+    that of `Queue`. One that loses nothing has none of them; then `open_jobs` are not needed, and a
+    store may not have them. `body_bytes` is the largest body that there is room for, None if that
+    is no limit. `leftovers` are None where nothing can be left.
     """
 
     clock: Clock
@@ -50,6 +50,7 @@ class Store:
     open_jobs: OpenJobs
     queue: Queue
     lookup: MessageLookup | None = None
+    set_aside: DeadLetterQueue | None = None
     unseen_s: float | None = None
     audit: Audit
     dead_letters: DeadLetters
@@ -92,6 +93,7 @@ async def open_store(settings: Settings, *, make: bool = True) -> AsyncGenerator
                 store,
                 queue=counted,
                 lookup=apart.lookup,
+                set_aside=apart.dead_letters,
                 unseen_s=apart.queue.unseen_s,
                 delivery=two_steps(store.jobs, counted, clock),
             )

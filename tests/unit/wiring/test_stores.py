@@ -37,7 +37,7 @@ async def test_a_queue_that_cannot_be_asked_is_mended_by_the_time(tmp_path: Path
     sqs = "sqs://eu-central-1/pond?endpoint=http://127.0.0.1:9"
     async with open_store(Settings(home=str(tmp_path), queue=sqs)) as store:
         assert (store.lookup, store.unseen_s) == (None, 7 * 86_400.0)
-        (duty,) = _search(Settings(), store, store.delivery(PoolSettings()), Ear())
-        assert duty._name == "unseen messages"
+        duties = _search(Settings(), store, store.delivery(PoolSettings()), Ear())
+        assert [duty._name for duty in duties] == ["unseen messages", "undelivered messages"]
     async with open_store(Settings(home=str(tmp_path))) as store:
         assert _search(Settings(), store, store.delivery(PoolSettings()), Ear()) == ()

@@ -12,6 +12,9 @@ What SQS does not do: a message that is delayed for longer when it is sent says 
 received and is hidden again until then; it counts approximately and late, knows no teams' backlogs
 and, but for CloudWatch, no ages; and it forgets messages.
 
+A queue that is made here has another beside it for its dead letters, `…-dead`, and the redrive
+policy that moves there what was received too often.
+
 Messages are sent without retries by the SDK: of a call whose answer got lost, two messages of one
 ticket would be left, and each would pass for the other's lapsed lease. An error leaves the job
 accepted instead, and it is sent again under a new ticket (`services/two_step_delivery.py`).
@@ -23,11 +26,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
+import msgspec
 from typing_extensions import override
 
 from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import HandleQueue, lane_of
+from headpond.adapters.handles.queue import Handed, HandleQueue, lane_of
 from headpond.domain.bounded import bounded
 from headpond.domain.lane import Lane
 from headpond.domain.queue_limits import SQS, Limits
@@ -47,6 +51,7 @@ READ_S, POLL_READ_S = 5.0, MAX_WAIT_S + 10.0
 """Polls alone may take long: who renews leases comes again before they lapse."""
 
 GROUP_CHARS = 128
+NAME_CHARS, DEAD = 80, "-dead"
 
 MAX_LEASE_S = int(SQS.lease_s) - 1
 """A message is never hidden for longer after it was received, however often that is prolonged.
@@ -57,10 +62,19 @@ A second less than SQS allows, which counts whole ones.
 LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"})
 """What SQS says of a handle whose message is gone or is leased no more."""
 
+ASIDE_S = 30
+"""So long one who looks at dead letters keeps others from them."""
+
 ATTRIBUTES = {
     "MessageRetentionPeriod": str(int(SQS.keep_s)),
     "SqsManagedSseEnabled": "true",
 }
+
+
+def redrive_policy(dead_letters: str) -> dict[str, str]:
+    """The attributes of a queue whose dead letters go to the queue with this ARN."""
+    policy = {"deadLetterTargetArn": dead_letters, "maxReceiveCount": int(SQS.deliveries)}
+    return {"RedrivePolicy": msgspec.json.encode(policy).decode()}
 
 
 @asynccontextmanager
@@ -96,7 +110,7 @@ class SqsQueue(HandleQueue):
         self._service = service
         self._polls = polls
         self._prefix = prefix
-        self._urls: dict[Lane, str] = {}
+        self._urls: dict[str, str] = {}
 
     @override
     async def _send(
@@ -130,16 +144,31 @@ class SqsQueue(HandleQueue):
             VisibilityTimeout=_whole(lease_s),
             WaitTimeSeconds=math.ceil(min(wait_s, MAX_WAIT_S)),
         )
-        received = [(each["ReceiptHandle"], each["Body"]) for each in answer.get("Messages", ())]
-        return await self._leased(lane, received, began, began + lease_s)
+        return await self._leased(lane, _handed(answer), began, began + lease_s)
 
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
         for lane, some in self._calls(leases, lane_of):
-            entries = [
-                {"Id": str(index), "ReceiptHandle": lease.token} for index, lease in enumerate(some)
-            ]
+            entries = _entries([lease.token for lease in some])
             await self._batch("DeleteMessageBatch", lane, entries)
+
+    @override
+    async def _look_aside(self, lane: Lane) -> Sequence[Handed]:
+        name = self._dead(lane)
+        url = self._urls.get(name) or await self._find(name)
+        if url is None:
+            return []  # Whoever made the lane's queue beforehand made none for its dead letters.
+        answer = await self._call_at(
+            name, url, "ReceiveMessage", MaxNumberOfMessages=BATCH, VisibilityTimeout=ASIDE_S
+        )
+        return _handed(answer)
+
+    @override
+    async def _remove_aside(self, lane: Lane, handles: Sequence[str]) -> None:
+        name = self._dead(lane)
+        if url := self._urls.get(name):
+            entries = _entries(handles)
+            await self._call_at(name, url, "DeleteMessageBatch", Entries=entries)
 
     @override
     async def _extend(
@@ -168,12 +197,8 @@ class SqsQueue(HandleQueue):
         lasting = {lease.token: min(for_s, self._leases.left_s(lease)) for lease in leases}
         for lane, some in self._calls(leases, lane_of):
             entries = [
-                {
-                    "Id": str(index),
-                    "ReceiptHandle": lease.token,
-                    "VisibilityTimeout": _whole(lasting[lease.token]),
-                }
-                for index, lease in enumerate(some)
+                entry | {"VisibilityTimeout": _whole(lasting[lease.token])}
+                for entry, lease in zip(_entries([each.token for each in some]), some, strict=True)
             ]
             answer = await self._batch("ChangeMessageVisibilityBatch", lane, entries)
             failed = [each for each in answer.get("Failed", ()) if not _is_lost(each["Code"])]
@@ -201,27 +226,47 @@ class SqsQueue(HandleQueue):
     async def _call(
         self, operation: str, lane: Lane, *, by: Service | None = None, **parameters: object
     ) -> Answer:
-        url = self._urls.get(lane) or await self._find_or_make(lane)
+        name = self._name(lane)
+        url = self._urls.get(name) or await self._find(name) or await self._make(lane)
+        return await self._call_at(name, url, operation, by=by, **parameters)
+
+    async def _call_at(
+        self,
+        name: str,
+        url: str,
+        operation: str,
+        *,
+        by: Service | None = None,
+        **parameters: object,
+    ) -> Answer:
         try:
             return await (by or self._service).call(operation, QueueUrl=url, **parameters)
         except Refused as error:
             if _is_missing(error):
-                self._urls.pop(lane, None)  # The next call makes it again.
+                self._urls.pop(name, None)  # The next call looks for it again.
             raise Unavailable(f"SQS {operation}: {error}", code="sqs_unavailable") from error
 
-    async def _find_or_make(self, lane: Lane) -> str:
-        name = f"{self._prefix}-{lane.pool}-{lane.priority}"
+    async def _find(self, name: str) -> str | None:
+        """The URL of a queue, if there is one."""
         try:
             found = await self._service.call("GetQueueUrl", QueueName=name)
         except Refused as error:
-            if not _is_missing(error):
-                raise Unavailable(f"SQS, {name}: {error}", code="sqs_unavailable") from error
-            found = await self._make(name)
-        return self._urls.setdefault(lane, found["QueueUrl"])
+            if _is_missing(error):
+                return None
+            raise Unavailable(f"SQS, {name}: {error}", code="sqs_unavailable") from error
+        return self._urls.setdefault(name, found["QueueUrl"])
 
-    async def _make(self, name: str) -> Answer:
+    async def _make(self, lane: Lane) -> str:
+        """A lane's queue, and first of all the one for its dead letters."""
+        dead = self._dead(lane)
+        url = await self._find(dead) or await self._create(dead, ATTRIBUTES)
+        answer = await self._call_at(dead, url, "GetQueueAttributes", AttributeNames=["QueueArn"])
+        policy = redrive_policy(answer["Attributes"]["QueueArn"])
+        return await self._create(self._name(lane), {**ATTRIBUTES, **policy})
+
+    async def _create(self, name: str, attributes: Mapping[str, str]) -> str:
         try:
-            made = await self._service.call("CreateQueue", QueueName=name, Attributes=ATTRIBUTES)
+            made = await self._service.call("CreateQueue", QueueName=name, Attributes=attributes)
         except Refused as error:
             message = (
                 f"SQS has no queue {name}, and does not let it be made: {error}. Make it by hand "
@@ -229,7 +274,22 @@ class SqsQueue(HandleQueue):
             )
             raise Unavailable(message, code="sqs_unavailable") from error
         log.info("SQS had no queue %s: it is made", name)
-        return made
+        return self._urls.setdefault(name, made["QueueUrl"])
+
+    def _name(self, lane: Lane) -> str:
+        return f"{self._prefix}-{lane.pool}-{lane.priority}"
+
+    def _dead(self, lane: Lane) -> str:
+        name = bounded(self._name(lane), NAME_CHARS - len(DEAD), before_digest="-")
+        return name + DEAD
+
+
+def _handed(answer: Answer) -> list[Handed]:
+    return [(each["ReceiptHandle"], each["Body"]) for each in answer.get("Messages", ())]
+
+
+def _entries(handles: Sequence[str]) -> list[dict[str, object]]:
+    return [{"Id": str(index), "ReceiptHandle": each} for index, each in enumerate(handles)]
 
 
 def _entry(

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from azure.core.exceptions import AzureError
-from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
+from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 from azure.servicebus.amqp import AmqpMessageBodyType
 from azure.servicebus.exceptions import MessageAlreadySettled, MessageLockLostError
@@ -184,6 +184,12 @@ class Received:
     by: ServiceBusReceiver
 
     @property
+    def locked(self) -> bool:
+        """Whether its lock lasts, by the machine's clock."""
+        until = self.message.locked_until_utc
+        return until is not None and datetime.now(UTC) < until
+
+    @property
     def body(self) -> bytes | str:
         """As it was sent; what is no data was not sent by us, and is told in words."""
         body = self.message.body
@@ -193,11 +199,16 @@ class Received:
 
 
 class ReceivingLinks:
-    """Where messages of a lane come, and where their locks are held. All raise Unavailable."""
+    """Where messages of a lane come, or its dead letters, and where their locks are held.
 
-    def __init__(self, client: ServiceBusClient, queue: str) -> None:
+    All raise Unavailable.
+    """
+
+    def __init__(
+        self, client: ServiceBusClient, queue: str, sub_queue: ServiceBusSubQueue | None = None
+    ) -> None:
         def make() -> ServiceBusReceiver:
-            return client.get_queue_receiver(queue, socket_timeout=READ_S)
+            return client.get_queue_receiver(queue, sub_queue=sub_queue, socket_timeout=READ_S)
 
         self._coming = Link(make)
         self._holding = Link(make)
@@ -237,6 +248,12 @@ class ReceivingLinks:
         """It is ready again."""
         return await self._settle(
             received, lambda receiver: receiver.abandon_message(received.message)
+        )
+
+    async def bury(self, received: Received, reason: str) -> bool:
+        """It is a dead letter."""
+        return await self._settle(
+            received, lambda receiver: receiver.dead_letter_message(received.message, reason)
         )
 
     async def close(self) -> None:
@@ -296,12 +313,8 @@ async def _receive(receiver: ServiceBusReceiver, most: int, wait_s: float) -> li
     # A settlement that failed may have closed it meanwhile, which takes back as well.
     if len(messages) < most and inner._handler is not None:  # noqa: SLF001
         await inner._amqp_transport.drain_and_release_messages_async(inner._handler)  # noqa: SLF001
-    now = datetime.now(UTC)
-    return [
-        Received(str(message.lock_token), message, receiver)
-        for message in messages
-        if message.locked_until_utc is not None and now < message.locked_until_utc
-    ]
+    found = [Received(str(message.lock_token), message, receiver) for message in messages]
+    return [received for received in found if received.locked]
 
 
 async def _close(used: ServiceBusSender | ServiceBusReceiver, connection: Any) -> None:

@@ -8,9 +8,8 @@ kept here too (`adapters/handles/`), and the rest is the record's to judge.
 What is delayed is scheduled. What is given back with a delay is scheduled anew and then completed:
 between the two a crash would leave both, as the SDK has no transactions.
 
-Its count of active messages does not tell apart what is locked. Its own dead letters are a place
-where messages would wait for ever. So there is no limit of deliveries that they could exceed, and
-when a queue has some all the same, the log says so.
+Its count of active messages does not tell apart what is locked. Each queue has a sub-queue of dead
+letters: what was delivered too often goes there by itself, and with a reason what cannot be read.
 
 Nothing that sends is tried again, for the reason that `adapters/aws/queue.py` gives.
 """
@@ -25,6 +24,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.servicebus import ServiceBusSubQueue
 from azure.servicebus.exceptions import MessagingEntityNotFoundError
 from azure.servicebus.management import QueueProperties
 from typing_extensions import override
@@ -39,7 +39,7 @@ from headpond.adapters.azure.links import (
 )
 from headpond.adapters.azure.namespaces import Namespace, Place, open_namespace
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import HandleQueue, lane_of
+from headpond.adapters.handles.queue import Handed, HandleQueue, lane_of
 from headpond.domain.lane import Lane
 from headpond.domain.queue_limits import SERVICE_BUS, Limits
 from headpond.errors import Unavailable
@@ -49,8 +49,15 @@ from headpond.ports.queue import Depth, Lease, LeaseToken, Message, Power
 log = logging.getLogger(__name__)
 
 LONGEST_LOCK = timedelta(seconds=SERVICE_BUS.lease_s)
-NO_LIMIT = int(SERVICE_BUS.deliveries)
-"""The most that Service Bus has, each."""
+"""The longest that Service Bus has."""
+
+DELIVERIES = int(SERVICE_BUS.deliveries)
+
+UNREADABLE_AFTER = 4
+"""So often a message is delivered that cannot be read, and once more: others may be newer."""
+
+UNREADABLE = "unreadable"
+"""The reason that Service Bus shows of it."""
 
 MISSING = (MessagingEntityNotFoundError, ResourceNotFoundError)
 """What the SDK says of a queue that is not there, by AMQP and by HTTP."""
@@ -94,14 +101,19 @@ class ServiceBusQueue(HandleQueue):
         self._prefix = prefix
         self._senders: dict[Lane, SendingLink] = {}
         self._receivers: dict[Lane, ReceivingLinks] = {}
+        self._dead_letters: dict[Lane, ReceivingLinks] = {}
         self._received: dict[LeaseToken, Received] = {}
+        self._aside: dict[str, Received] = {}
         self._made: dict[Lane, timedelta | None] = {}
-        self._dead: dict[Lane, int] = {}
 
     @override
     async def close(self) -> None:
         await super().close()
-        links = [*self._senders.values(), *self._receivers.values()]
+        links = [
+            *self._senders.values(),
+            *self._receivers.values(),
+            *self._dead_letters.values(),
+        ]
         await asyncio.gather(*(link.close() for link in links))
 
     @override
@@ -113,7 +125,6 @@ class ServiceBusQueue(HandleQueue):
                 counts = await self._namespace.administration.get_queue_runtime_properties(name)
             except FAILURES as error:
                 raise unavailable(error) from error
-        self._tell_dead(lane, counts.dead_letter_message_count or 0)
         return Depth(
             ready=counts.active_message_count or 0,
             leased=0,
@@ -178,6 +189,28 @@ class ServiceBusQueue(HandleQueue):
     async def _remove(self, leases: Sequence[Lease]) -> None:
         _raise_first(await self._each(leases, ReceivingLinks.complete))
 
+    @override
+    async def _refuse(self, lane: Lane, handle: str) -> None:
+        received = self._received[LeaseToken(handle)]
+        if (received.message.delivery_count or 0) >= UNREADABLE_AFTER:
+            with contextlib.suppress(Unavailable):  # It comes again.
+                await self._receiver(lane).bury(received, UNREADABLE)
+
+    @override
+    async def _look_aside(self, lane: Lane) -> Sequence[Handed]:
+        await self._make(lane)
+        with self._looked_for(lane):
+            received = await self._dead(lane).poll(AT_ONCE, 0)
+        self._aside = {token: each for token, each in self._aside.items() if each.locked}
+        self._aside |= {each.token: each for each in received}
+        return [(each.token, each.body) for each in received]
+
+    @override
+    async def _remove_aside(self, lane: Lane, handles: Sequence[str]) -> None:
+        # Of one whose lock is lost somebody else sees to the same.
+        for received in [self._aside.pop(handle) for handle in handles if handle in self._aside]:
+            await self._dead(lane).complete(received)
+
     async def _each(
         self,
         leases: Sequence[Lease],
@@ -200,8 +233,8 @@ class ServiceBusQueue(HandleQueue):
             return
         try:
             found = await self._found_or_made(lane, lock)
-            if lock and (found.lock_duration, found.max_delivery_count) != (lock, NO_LIMIT):
-                found.lock_duration, found.max_delivery_count = lock, NO_LIMIT
+            if lock and (found.lock_duration, found.max_delivery_count) != (lock, DELIVERIES):
+                found.lock_duration, found.max_delivery_count = lock, DELIVERIES
                 await self._namespace.administration.update_queue(found)
         except FAILURES as error:
             raise unavailable(error) from error
@@ -224,7 +257,7 @@ class ServiceBusQueue(HandleQueue):
             return await administration.get_queue(name)
         with contextlib.suppress(ResourceExistsError):
             made = await administration.create_queue(
-                name, lock_duration=lock or LONGEST_LOCK, max_delivery_count=NO_LIMIT
+                name, lock_duration=lock or LONGEST_LOCK, max_delivery_count=DELIVERIES
             )
             log.info("Service Bus had no queue %s: it is made", name)
             return made
@@ -240,18 +273,15 @@ class ServiceBusQueue(HandleQueue):
             self._receivers[lane] = ReceivingLinks(self._namespace.messages, self._name(lane))
         return self._receivers[lane]
 
+    def _dead(self, lane: Lane) -> ReceivingLinks:
+        if lane not in self._dead_letters:
+            self._dead_letters[lane] = ReceivingLinks(
+                self._namespace.messages, self._name(lane), ServiceBusSubQueue.DEAD_LETTER
+            )
+        return self._dead_letters[lane]
+
     def _name(self, lane: Lane) -> str:
         return f"{self._prefix}-{lane.pool}-{lane.priority}"
-
-    def _tell_dead(self, lane: Lane, dead: int) -> None:
-        """Once for each that comes."""
-        if dead > self._dead.get(lane, 0):
-            log.warning(
-                "%s has %d dead letters in Service Bus, whose jobs wait for days: resend them",
-                self._name(lane),
-                dead,
-            )
-        self._dead[lane] = dead
 
 
 def _raise_first(answers: Sequence[bool | Unavailable]) -> None:

@@ -10,6 +10,9 @@ A message comes with the subscription's deadline and is then given that of its l
 delayed is hidden again, for as long as a lease can be (`domain/queue_limits.py`) at a time, until
 it may be received. Who gives back with a longer delay gets it back after that.
 
+Beside a lane is a topic for dead letters with a subscription of its own, both called `…-dead`:
+there Pub/Sub publishes what was delivered too often, if its own service account may.
+
 It counts only through Cloud Monitoring, which is minutes late and does not tell what is leased
 (`counts.py`). It keeps a message only for a time, and only if there is a subscription: a lane's is
 made before anything is sent to it.
@@ -36,7 +39,7 @@ from typing_extensions import override
 from headpond.adapters.gcp.counts import UndeliveredCounts, open_counts
 from headpond.adapters.gcp.places import Place
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import HandleQueue, lane_of
+from headpond.adapters.handles.queue import Handed, HandleQueue, lane_of
 from headpond.domain.lane import Lane
 from headpond.domain.queue_limits import PUBSUB, Limits
 from headpond.errors import SettingsError, Unavailable
@@ -154,7 +157,9 @@ class PubsubQueue(HandleQueue):
         await self._make(lane)
         began, loop = self._clock.now(), asyncio.get_running_loop()
         began_s = loop.time()
-        received = await self._call(lane, self._pull(lane, limit, wait=wait_s > 0))
+        received = await self._call(
+            lane, self._pull(self._subscription(lane), limit, wait=wait_s > 0)
+        )
         if not received:
             if wait_s > 0:
                 await asyncio.sleep(max(0.0, PAUSE_S - (loop.time() - began_s)))
@@ -175,23 +180,37 @@ class PubsubQueue(HandleQueue):
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
         for lane, some in self._calls(leases, lane_of):
-            await self._call(
-                lane,
-                self._subscriber.acknowledge(
-                    subscription=self._subscription(lane),
-                    ack_ids=[lease.token for lease in some],
-                    **ONCE,
-                ),
-            )
+            handles = [lease.token for lease in some]
+            await self._acknowledge(lane, self._subscription(lane), handles)
+
+    @override
+    async def _look_aside(self, lane: Lane) -> Sequence[Handed]:
+        await self._make(lane)
+        try:
+            received = await self._pull(_dead(self._subscription(lane)), AT_ONCE, wait=False)
+        except exceptions.NotFound:
+            return []  # Whoever made the lane beforehand made nothing for its dead letters.
+        except _FAILURES as error:
+            raise _unavailable(error) from error
+        return [(each.ack_id, each.message.data) for each in received]
+
+    @override
+    async def _remove_aside(self, lane: Lane, handles: Sequence[str]) -> None:
+        await self._acknowledge(lane, _dead(self._subscription(lane)), handles)
+
+    async def _acknowledge(self, lane: Lane, subscription: str, handles: Sequence[str]) -> None:
+        await self._call(
+            lane,
+            self._subscriber.acknowledge(subscription=subscription, ack_ids=handles, **ONCE),
+        )
 
     async def _pull(
-        self, lane: Lane, limit: int, *, wait: bool
+        self, subscription: str, limit: int, *, wait: bool
     ) -> Sequence[pubsub.ReceivedMessage]:
         """By the bare call: the client warns of `return_immediately`.
 
         That is discouraged for being slow, and is the only way to ask one lane before another.
         """
-        subscription = self._subscription(lane)
         request = pubsub.PullRequest(
             subscription=subscription, max_messages=limit, return_immediately=not wait
         )
@@ -252,19 +271,31 @@ class PubsubQueue(HandleQueue):
         return False
 
     async def _create(self, lane: Lane) -> None:
+        """First of all what is for the dead letters, which the lane's subscription names."""
+        topic, subscription = self._topic(lane), self._subscription(lane)
+        await self._create_both(_dead(topic), _dead(subscription), None)
+        policy = pubsub.DeadLetterPolicy(
+            dead_letter_topic=_dead(topic), max_delivery_attempts=int(PUBSUB.deliveries)
+        )
+        await self._create_both(topic, subscription, policy)
+        log.info("Pub/Sub had no subscription %s: it is made", self._name(lane))
+
+    async def _create_both(
+        self, topic: str, name: str, policy: pubsub.DeadLetterPolicy | None
+    ) -> None:
         keep_s = EMULATED_KEEP_S if "PUBSUB_EMULATOR_HOST" in os.environ else KEEP_S
         subscription = pubsub.Subscription(
-            name=self._subscription(lane),
-            topic=self._topic(lane),
+            name=name,
+            topic=topic,
             ack_deadline_seconds=RECEIVED_S,
             message_retention_duration={"seconds": keep_s},
             expiration_policy=pubsub.ExpirationPolicy(),
+            dead_letter_policy=policy,
         )
         with suppress(exceptions.AlreadyExists):
-            await self._publisher.create_topic(name=self._topic(lane), **ONCE)
+            await self._publisher.create_topic(name=topic, **ONCE)
         with suppress(exceptions.AlreadyExists):
             await self._subscriber.create_subscription(subscription, **ONCE)
-            log.info("Pub/Sub had no subscription %s: it is made", self._name(lane))
 
     def _name(self, lane: Lane) -> str:
         return f"{self._place.prefix}-{lane.pool}-{lane.priority}"
@@ -274,6 +305,11 @@ class PubsubQueue(HandleQueue):
 
     def _subscription(self, lane: Lane) -> str:
         return f"projects/{self._place.project}/subscriptions/{self._name(lane)}"
+
+
+def _dead(name: str) -> str:
+    """Of a topic or a subscription, what is for its dead letters."""
+    return f"{name}-dead"
 
 
 def _unavailable(error: Exception) -> Unavailable:

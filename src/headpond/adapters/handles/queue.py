@@ -2,7 +2,8 @@
 
 The cloud keeps the messages, hands them out under handles and hides them for a time. What it does
 not do is done here: the ends of leases (`leases.py`), delays that are too long for it, and work, of
-which it knows nothing.
+which it knows nothing. A message that came to nothing too often it sets aside, in a queue of dead
+letters beside the lane; what cannot be read ends there.
 
 A poll that nobody waits for any more goes on, be it short or long, for to cut it off could leave a
 message leased to nobody. It is taken up again by the next who waits for that lane, or gives back
@@ -12,19 +13,19 @@ what it catches. So does who is cut off with what was received by then.
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.handles.bodies import decode_body
+from headpond.adapters.handles.bodies import Body, decode_body
 from headpond.adapters.handles.leases import Leases
 from headpond.domain.lane import Lane
 from headpond.domain.quote import ANYBODY, Backlog
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
-from headpond.ports.queue import Lease, LeaseToken, Message, Queue
+from headpond.ports.queue import DeadLetterQueue, Lease, LeaseToken, Message, Queue
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,17 @@ TYPICAL_TOKENS = 500.0
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoding raises: also where a string is no UTF-8, and where it is nested without end."""
 
+TOLD = 1_000
+"""Of so many messages that cannot be read it is remembered that the log has them."""
+
 Poll = asyncio.Task[list[Lease]]
+Handed = tuple[str, bytes | str]
+"""A handle, and the body that came with it."""
+
 T = TypeVar("T")
 
 
-class HandleQueue(Queue):
+class HandleQueue(Queue, DeadLetterQueue):
     """See the module's page. Leases hold in the process that received them.
 
     `most` messages go in one call, in either direction. No lease is longer than `max_lease_s`. When
@@ -58,6 +65,7 @@ class HandleQueue(Queue):
         self._leases = Leases(clock, max_s=max_lease_s)
         self._typical_tokens = TYPICAL_TOKENS
         self._came_early: set[Lane] = set()
+        self._told: set[bytes | str] = set()
         self._strays: dict[Poll, tuple[Lane, float]] = {}
         self._returns: set[asyncio.Task[None]] = set()
 
@@ -94,6 +102,20 @@ class HandleQueue(Queue):
     @abstractmethod
     async def _remove(self, leases: Sequence[Lease]) -> None:
         """The messages come no more."""
+
+    async def _refuse(self, lane: Lane, handle: str) -> None:
+        """A message that cannot be read comes again when its lease lapses, until it is set aside.
+
+        Where that can be done with a reason, do it.
+        """
+
+    @abstractmethod
+    async def _look_aside(self, lane: Lane) -> Sequence[Handed]:
+        """Some of what was set aside beside a lane, hidden for a while; nothing if nothing is."""
+
+    @abstractmethod
+    async def _remove_aside(self, lane: Lane, handles: Sequence[str]) -> None:
+        """They lie aside no more."""
 
     @override
     async def send(self, messages: Sequence[Message], *, delay_s: float = 0.0) -> None:
@@ -148,23 +170,38 @@ class HandleQueue(Queue):
         jobs = depth.ready + depth.delayed
         return {ANYBODY: Backlog(jobs, jobs * self._typical_tokens)} if jobs else {}
 
+    @override
+    async def undelivered(self, lane: Lane) -> AsyncGenerator[Sequence[Lease]]:
+        while handed := await self._look_aside(lane):
+            bodies = [(LeaseToken(handle), self._read(lane, text)) for handle, text in handed]
+            yield [Lease(body.message, token) for token, body in bodies if body is not None]
+
+    @override
+    async def discard(self, lane: Lane, leases: Sequence[Lease]) -> None:
+        if leases:
+            await self._remove_aside(lane, [lease.token for lease in leases])
+
+    def _read(self, lane: Lane, text: bytes | str) -> Body | None:
+        """None if it cannot be read: it may be for a newer release."""
+        try:
+            return decode_body(text)
+        except UNREADABLE:
+            if text not in self._told:
+                self._told = {text} if len(self._told) == TOLD else {*self._told, text}
+                log.exception("a message in %s cannot be read: %s", lane, text[:200])
+            return None
+
     async def _leased(
-        self,
-        lane: Lane,
-        received: Iterable[tuple[str, bytes | str]],
-        began: float,
-        until: float,
+        self, lane: Lane, received: Iterable[Handed], began: float, until: float
     ) -> list[Lease]:
-        """Leases of what was received, handle and body; what came too early is hidden again."""
+        """Leases of what was received; what came too early is hidden again."""
         self._leases.forget_lapsed()
         leases: list[Lease] = []
         early: list[tuple[Lease, float]] = []
         for handle, text in received:
-            try:
-                body = decode_body(text)
-            except UNREADABLE:
-                # It comes again when its lease lapses, and may be for a newer release.
-                log.exception("a message in %s cannot be read: %s", lane, text[:200])
+            body = self._read(lane, text)
+            if body is None:
+                await self._refuse(lane, handle)
                 continue
             lease = Lease(body.message, LeaseToken(handle))
             self._leases.begin(lease, began, until)

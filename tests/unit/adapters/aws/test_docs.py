@@ -19,7 +19,7 @@ from headpond.adapters.aws import table as table_module
 from headpond.adapters.aws.calls import Place, connect
 from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
 from headpond.adapters.aws.form import FORM
-from headpond.adapters.aws.queue import ATTRIBUTES, SqsQueue
+from headpond.adapters.aws.queue import ATTRIBUTES, SqsQueue, redrive_policy
 from headpond.adapters.aws.table import DynamoTable, open_table
 from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.table import Change, Check, Delete, Key, Put
@@ -29,6 +29,7 @@ from headpond.adapters.obstore.opening import open_at
 from headpond.domain.archive import ObjectName
 from headpond.errors import SettingsError, Unavailable
 from headpond.testing.blobs_suite import NAME
+from headpond.testing.dead_letter_queue_suite import look_aside
 from headpond.testing.queue_suite import BATCH, message
 from tests.emulators import ecs_server
 from tests.emulators.ecs_server import Ecs
@@ -81,7 +82,10 @@ def test_the_table_on_the_page_is_the_one_that_is_made() -> None:
 
 
 def test_the_queues_on_the_page_are_those_that_are_made() -> None:
-    assert ATTRIBUTES in list(examples("backends.md"))
+    dead_letters = "arn:aws:sqs:eu-central-1:123456789012:headpond-default-batch-dead"
+    on_the_page = list(examples("backends.md"))
+    assert ATTRIBUTES in on_the_page
+    assert {**ATTRIBUTES, **redrive_policy(dead_letters)} in on_the_page
 
 
 async def test_the_policy_allows_what_the_table_is_asked_for_and_no_more(
@@ -107,6 +111,7 @@ async def test_the_policy_allows_what_queues_are_asked_for_and_no_more(queue: Sq
     leases = await queue.receive([BATCH], limit=2, lease_s=10)
     await queue.extend(leases, lease_s=20)
     await queue.ack(leases)
+    assert await look_aside(queue) == []
     asked = {*queue._service.calls, *queue._polls.calls}
     assert named("sqs", queue_module) <= asked
     assert allowed("sqs") == needed(asked)

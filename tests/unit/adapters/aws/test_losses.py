@@ -2,7 +2,7 @@
 
 import pytest
 
-from headpond.adapters.aws.queue import SqsQueue
+from headpond.adapters.aws.queue import ATTRIBUTES, SqsQueue
 from headpond.adapters.aws.table import DynamoTable
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.bodies import DocumentBodies
@@ -13,8 +13,11 @@ from headpond.domain.outcome import Settlement
 from headpond.domain.queue_limits import SQS
 from headpond.ports.audit import AuditQuery
 from headpond.ports.delivery import Claim
+from headpond.ports.queue import message_of
+from headpond.services.undelivered_messages import UndeliveredMessages
 from headpond.services.unseen_messages import UnseenMessages
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letter_queue_suite import come_to_nothing, look_aside
 from headpond.testing.delivery_suite import Stage, two_steps
 from headpond.testing.queue_suite import BATCH
 from headpond.testing.records import RESPONSE, a_job, new_job
@@ -58,7 +61,7 @@ async def ends(stage: Stage) -> list[JobState]:
 
 
 async def purge(queue: SqsQueue) -> None:
-    await queue._service.call("PurgeQueue", QueueUrl=queue._urls[BATCH])
+    await queue._service.call("PurgeQueue", QueueUrl=queue._urls[queue._name(BATCH)])
 
 
 async def test_what_was_purged_ends_once(
@@ -117,3 +120,32 @@ async def test_a_job_may_wait_for_longer_than_sqs_keeps_a_message(
         assert await duty.tick() == 1
     assert len(await claim(stage)) == 1
     assert queue._service.calls["SendMessageBatch"] == 4
+
+
+async def test_what_came_to_nothing_too_often_is_set_aside_and_ends_once(stage: Stage) -> None:
+    assert isinstance(stage.queue, SqsQueue)
+    undelivered = UndeliveredMessages(
+        stage.queue, [BATCH], stage.jobs, stage.delivery, clock=stage.clock, listener=Ear()
+    )
+    job = await submit(stage)
+    await come_to_nothing(stage.queue, [message_of(job)], int(SQS.deliveries))
+    assert await claim(stage) == []
+    assert await undelivered.tick() == 1
+    (held,) = await claim(stage)
+    assert (held.job.id, held.job.attempts) == (job.id, 1)
+    assert await succeed(stage, held)
+    stage.clock.advance(600)
+    assert await undelivered.tick() == 0
+    assert await claim(stage) == []
+    assert await ends(stage) == [JobState.SUCCEEDED]
+
+
+async def test_a_lane_that_was_made_beforehand_may_have_no_dead_letters(
+    stage: Stage, queue: SqsQueue
+) -> None:
+    name = queue._name(BATCH)
+    await queue._service.call("CreateQueue", QueueName=name, Attributes=ATTRIBUTES)
+    job = await submit(stage)
+    await come_to_nothing(queue, [message_of(job)], int(SQS.deliveries) + 1)
+    assert await look_aside(queue) == []
+    await queue.discard(BATCH, await queue.receive([BATCH], limit=1, lease_s=10))

@@ -41,7 +41,7 @@ async def test_moto_counts_the_twelve_hours_of_a_lease_from_the_sending(
 
 async def test_moto_makes_a_queue_again_at_once(queue: SqsQueue) -> None:
     await queue.send([message("a")])
-    await queue._service.call("DeleteQueue", QueueUrl=queue._urls.pop(BATCH))
+    await queue._service.call("DeleteQueue", QueueUrl=queue._urls.pop(queue._name(BATCH)))
     assert (await queue.depth(BATCH)).ready == 0
 
 

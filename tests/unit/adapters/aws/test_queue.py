@@ -161,7 +161,7 @@ async def test_a_message_that_cannot_be_read_costs_the_others_nothing(
     queue: SqsQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     await queue.send([message("a")])
-    url = queue._urls[BATCH]
+    url = queue._urls[queue._name(BATCH)]
     await queue._service.call("SendMessage", QueueUrl=url, MessageBody="not ours")
     assert names(await queue.receive([BATCH], limit=10, lease_s=10)) == ["a"]
     assert "cannot be read: not ours" in caplog.text
@@ -180,14 +180,14 @@ async def test_a_queue_that_was_deleted_is_made_again(
 ) -> None:
     caplog.set_level(logging.INFO)
     await queue.send([message("a", team="ü team " * 40)])
-    await queue._service.call("DeleteQueue", QueueUrl=queue._urls[BATCH])
+    await queue._service.call("DeleteQueue", QueueUrl=queue._urls[queue._name(BATCH)])
     with pytest.raises(Unavailable) as raised:
         await queue.depth(BATCH)
     assert raised.value.code == "sqs_unavailable"
     await queue.send([message("b")])
     assert names(await queue.receive([BATCH], limit=9, lease_s=10)) == ["b"]
     told = [record.getMessage() for record in caplog.records]
-    assert sum(line.startswith("SQS had no queue ") for line in told) == 2
+    assert told.count(f"SQS had no queue {queue._name(BATCH)}: it is made") == 2
 
 
 async def test_a_call_that_stalls_does_not_hold_up_who_renews_leases(
@@ -204,7 +204,7 @@ async def test_a_call_that_stalls_does_not_hold_up_who_renews_leases(
     app = web.Application()
     app.router.add_post("/", silent)
     async with served(app) as url, open_queue(Place(place.region, "p", url), clock) as queue:
-        queue._urls[BATCH] = f"{url}/123456789012/p"
+        queue._urls[queue._name(BATCH)] = f"{url}/123456789012/p"
         lease = Lease(message("a"), LeaseToken("handle"))
         queue._leases.begin(lease, clock.now(), clock.now() + 30)
         polling = asyncio.create_task(queue.receive([BATCH], limit=1, lease_s=30))

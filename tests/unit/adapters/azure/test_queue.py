@@ -5,19 +5,27 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from azure.servicebus import ServiceBusMessage
+from azure.servicebus import ServiceBusMessage, ServiceBusSubQueue
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from headpond.adapters.azure import links
 from headpond.adapters.azure.links import AT_ONCE, Received, ReceivingLinks
 from headpond.adapters.azure.namespaces import Place, open_namespace, place_of
-from headpond.adapters.azure.queue import NO_LIMIT, POLL_S, ServiceBusQueue, open_queue
+from headpond.adapters.azure.queue import (
+    DELIVERIES,
+    LONGEST_LOCK,
+    POLL_S,
+    UNREADABLE_AFTER,
+    ServiceBusQueue,
+    open_queue,
+)
 from headpond.domain.lane import Priority
 from headpond.domain.quote import ANYBODY
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.queue import Depth, Lease, LeaseToken
 from headpond.services.worker.pulling import WAIT_S
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letter_queue_suite import look_aside
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
 from tests.emulators.servicebus_broker import Queue
 from tests.emulators.servicebus_server import ServiceBus
@@ -106,7 +114,7 @@ async def test_locks_last_as_long_as_the_leases_of_whoever_receives(
     await queue.send([message("a")])
     assert (made.lock_s, made.max_deliveries) == (60, 10)
     (lease,) = await queue.receive([BATCH], limit=1, lease_s=29.5)
-    assert (made.lock_s, made.max_deliveries) == (30, NO_LIMIT)
+    assert (made.lock_s, made.max_deliveries) == (30, DELIVERIES)
     await queue.give_back([lease])
     await queue.receive([BATCH], limit=1, lease_s=29.5)
     await queue.receive([BATCH], limit=1, lease_s=200)
@@ -280,16 +288,46 @@ async def test_what_waits_is_anybodys_and_its_work_is_reckoned(queue: ServiceBus
     assert 10 < backlog[ANYBODY].work_tokens < 500
 
 
-async def test_dead_letters_of_service_bus_are_told_once(
-    queue: ServiceBusQueue, server: ServiceBus, caplog: pytest.LogCaptureFixture
+async def test_what_cannot_be_read_is_set_aside_with_a_reason(
+    queue: ServiceBusQueue, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await queue.send([message("a")])
-    lane = server.broker.queues[LANE]
-    (token, _) = server.broker.receive(lane) or pytest.fail("nothing is there")
-    server.broker.bury(lane, token, "why", "how")
+    await queue.depth(BATCH)
+    async with queue._namespace.messages.get_queue_sender(LANE) as sender:
+        await sender.send_messages(ServiceBusMessage("not ours"))
+    for _ in range(UNREADABLE_AFTER):
+        assert await queue.receive([BATCH], limit=1, lease_s=10) == []
+        clock.advance(10)
+    properties = queue._namespace.administration.get_queue_runtime_properties
+    assert (await properties(LANE)).dead_letter_message_count == 0
+    assert await queue.receive([BATCH], limit=1, lease_s=10) == []
+    assert (await properties(LANE)).dead_letter_message_count == 1
     for _ in range(2):
-        assert await queue.depth(BATCH) == Depth(0, 0, 0)
-    assert caplog.text.count("has 1 dead letters in Service Bus") == 1
+        assert await look_aside(queue) == []
+        clock.advance(LONGEST_LOCK.total_seconds())
+    assert caplog.text.count("cannot be read: b'not ours'") == 1
+    async with queue._namespace.messages.get_queue_receiver(
+        LANE, sub_queue=ServiceBusSubQueue.DEAD_LETTER
+    ) as receiver:
+        (letter,) = await receiver.receive_messages(max_wait_time=5)
+        assert (str(letter), letter.dead_letter_reason) == ("not ours", "unreadable")
+
+
+async def test_what_could_not_be_set_aside_keeps_nobody_from_the_others(
+    queue: ServiceBusQueue, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.depth(BATCH)
+    async with queue._namespace.messages.get_queue_sender(LANE) as sender:
+        await sender.send_messages(ServiceBusMessage("not ours"))
+
+    async def failing(*_: object) -> bool:
+        raise Unavailable("not now", code="servicebus_unavailable")
+
+    monkeypatch.setattr(ReceivingLinks, "bury", failing)
+    for _ in range(UNREADABLE_AFTER + 1):
+        assert await queue.receive([BATCH], limit=1, lease_s=10) == []
+        clock.advance(10)
+    await queue.send([message("a")])
+    assert names(await queue.receive([BATCH], limit=5, lease_s=10)) == ["a"]
 
 
 async def test_what_may_come_twice_is_told_and_not_sent_again(

@@ -12,10 +12,12 @@ import pytest
 from headpond.adapters.gcp import counts
 from headpond.adapters.gcp.places import Place
 from headpond.adapters.gcp.queue import MAX_HIDE_S, PULL_S, RECEIVED_S, PubsubQueue, open_queue
+from headpond.domain.queue_limits import PUBSUB
 from headpond.domain.quote import ANYBODY
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.queue import Lease, LeaseToken
 from headpond.testing.clocks import ManualClock
+from headpond.testing.dead_letter_queue_suite import look_aside
 from headpond.testing.queue_suite import BATCH, INTERACTIVE, message, names
 from tests.emulators.google_emulators import pubsub_emulator
 from tests.emulators.pubsub_server import pubsub_server
@@ -81,6 +83,22 @@ async def test_google_has_it_so(
         with pytest.raises(Unavailable, match="Pub/Sub"):
             await queue._hide_handles(BATCH, [again[0].token], -1)
         await queue._make(BATCH)
+
+
+@pytest.mark.parametrize("server", [pubsub_server, googles])
+async def test_google_sets_aside(
+    server: Callable[[ManualClock], AbstractAsyncContextManager[object]], clock: ManualClock
+) -> None:
+    async with server(clock), opened(clock) as queue:
+        await queue.send([message("a")])
+        for _ in range(int(PUBSUB.deliveries)):
+            given = await queue.receive([BATCH], limit=5, lease_s=30, wait_s=10)
+            assert names(given) == ["a"]
+            await queue.give_back(given)
+        assert await queue.receive([BATCH], limit=5, lease_s=30, wait_s=2) == []
+        found = await look_aside(queue)
+        assert names(found) == ["a"]
+        await queue.discard(BATCH, found)
 
 
 async def test_a_message_may_be_delayed_for_longer_than_pubsub_can_hide(
