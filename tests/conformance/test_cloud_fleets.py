@@ -15,7 +15,9 @@ from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
 from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
 from headpond.adapters.kubernetes.fleet import KubernetesFleet
 from headpond.adapters.local.clock import SystemClock
+from headpond.domain.scaling.members import Standing
 from headpond.errors import SettingsError, Unavailable
+from headpond.ports.fleet import Fleet
 from headpond.testing.fleet_suite import FleetStage, FleetSuite
 from tests.emulators import ecs_server, kubernetes_server
 from tests.emulators.ecs_server import Ecs
@@ -56,6 +58,84 @@ class TestKubernetesFleet(FleetSuite):
             cluster.lose(name)
 
         return FleetStage(pods, SystemClock(), settled, lose, stays=True)
+
+
+NO_ROOM = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+
+
+async def told(fleet: Fleet) -> list[tuple[Standing, str]]:
+    """What the platform says of each member."""
+    return [(member.standing, member.why) for member in await fleet.members()]
+
+
+async def test_a_pod_without_a_node_is_pending_until_one_has_room(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    cluster.unschedulable = NO_ROOM
+    await pods.scale(1, [])
+    cluster.settle()
+    assert await told(pods) == [(Standing.PENDING, f"Unschedulable: {NO_ROOM}")]
+    cluster.unschedulable = None
+    cluster.settle()
+    assert await told(pods) == [(Standing.READY, "")]
+
+
+async def test_a_pod_tells_what_its_container_waits_for(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(1, [])
+    assert await told(pods) == [(Standing.PENDING, "ContainerCreating")]
+    (name,) = cluster.pods
+    cluster.hold_up(name, "ImagePullBackOff", 'Back-off pulling image "worker"')
+    why = 'ImagePullBackOff: Back-off pulling image "worker"'
+    assert await told(pods) == [(Standing.PENDING, why)]
+    cluster.hold_up(name, "CrashLoopBackOff", "back-off 10s", phase="Running")
+    assert await told(pods) == [(Standing.STARTED, "CrashLoopBackOff: back-off 10s")]
+
+
+async def test_an_engine_beside_the_worker_is_waited_for_first(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(1, [])
+    (name,) = cluster.pods
+    cluster.hold_up(name, "PodInitializing", "")
+    (worker,) = cluster.pods[name]["status"]["containerStatuses"]
+    engine = worker | {"name": "engine", "state": {"waiting": {"reason": "ErrImagePull"}}}
+    cluster.pods[name]["status"]["initContainerStatuses"] = [engine]
+    assert await told(pods) == [(Standing.PENDING, "ErrImagePull")]
+
+
+async def test_a_pod_that_fails_its_checks_is_not_ready(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(2, [])
+    cluster.settle()
+    first, _ = (member.name for member in await pods.members())
+    cluster.fail_checks(first)
+    why = "ContainersNotReady: containers with unready status: [worker]"
+    assert await told(pods) == [(Standing.STARTED, why), (Standing.READY, "")]
+
+
+async def test_a_pod_of_which_nobody_has_said_anything_is_pending_without_a_reason(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(1, [])
+    (pod,) = cluster.pods.values()
+    pod["status"] = {"phase": "Pending"}
+    assert await told(pods) == [(Standing.PENDING, "")]
+
+
+async def test_pods_that_are_pending_go_first_whoever_is_named(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(2, [])
+    cluster.settle()
+    first, second = (member.name for member in await pods.members())
+    cluster.unschedulable = NO_ROOM
+    await pods.scale(4, [])
+    await pods.scale(2, [first, second])
+    cluster.settle()
+    assert {member.name for member in await pods.members()} == {first, second}
 
 
 async def test_a_pod_that_was_to_go_once_is_not_the_next_to_go(
@@ -307,6 +387,29 @@ class TestEcsFleet(FleetSuite):
             ecs.lose(ecs_server.ARN + name)
 
         return FleetStage(tasks, SystemClock(), settled, lose, stays=True)
+
+
+async def test_a_task_is_pending_until_all_of_it_runs(tasks: EcsFleet, ecs: Ecs) -> None:
+    await tasks.scale(1, [])
+    (task,) = ecs.tasks.values()
+    for status in ("PROVISIONING", "PENDING", "ACTIVATING"):
+        task["lastStatus"] = status
+        assert await told(tasks) == [(Standing.PENDING, status)]
+    task["containers"] = [{"name": "engine"}, {"name": "worker", "reason": "CannotPullContainer"}]
+    assert await told(tasks) == [(Standing.PENDING, "ACTIVATING: CannotPullContainer")]
+
+
+async def test_a_task_is_ready_while_it_runs_and_is_not_known_to_be_ill(
+    tasks: EcsFleet, ecs: Ecs
+) -> None:
+    await tasks.scale(1, [])
+    ecs.settle()
+    (task,) = ecs.tasks.values()
+    for health in ("HEALTHY", "UNKNOWN"):
+        task["healthStatus"] = health
+        assert await told(tasks) == [(Standing.READY, "")]
+    task["healthStatus"] = "UNHEALTHY"
+    assert await told(tasks) == [(Standing.STARTED, "UNHEALTHY")]
 
 
 async def test_all_tasks_are_seen_and_all_that_stay_are_protected(

@@ -12,6 +12,7 @@ from headpond.adapters.memory.queue import MemoryQueue
 from headpond.adapters.memory.roster import MemoryRoster
 from headpond.adapters.memory.streams import MemoryTokenStreams
 from headpond.domain.job import Ticket
+from headpond.domain.scaling.members import Standing
 from headpond.services.broadcast import Broadcast
 from headpond.services.mixed_fleet import MixedFleet
 from headpond.services.two_step_delivery import TwoStepDelivery
@@ -99,6 +100,7 @@ async def test_one_that_waits_for_its_start_is_never_started() -> None:
     fleet = LocalFleet("w", launch, LoopClock(), cold_start_s=3_600)
     await fleet.scale(1, [])
     await settled()
+    assert [member.standing for member in await fleet.members()] == [Standing.PENDING]
     await fleet.scale(0, [])
     await settled()
     assert await fleet.members() == []

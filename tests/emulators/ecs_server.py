@@ -3,7 +3,8 @@
 It follows the documented behaviour of the real one: tasks that are to end have the desired status
 STOPPED at once and end later, protected ones are not chosen for scale-in, lists are paged, and
 what goes wrong with one task is told among `failures`. The service's scheduler acts at once; tasks
-run, and stopped ones end, when `settle` says so. There are no instances and no deployments.
+run, and stopped ones end, when `settle` says so. Containers have no health checks, so that nobody
+knows how tasks are. There are no instances and no deployments.
 """
 
 import json
@@ -54,7 +55,8 @@ class Ecs:
             self.tasks[arn] = {
                 "taskArn": arn,
                 "desiredStatus": "RUNNING",
-                "lastStatus": "PENDING",
+                "lastStatus": "PROVISIONING",
+                "healthStatus": "UNKNOWN",
                 "createdAt": time.time(),
             }
         free = [task for task in running if task["taskArn"] not in self.protected]

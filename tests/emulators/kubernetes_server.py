@@ -3,9 +3,9 @@
 It follows the documented behaviour of the real one: the scale subresource with conflicts on a
 stale resourceVersion, merge patches, label selectors of both kinds, `Status` objects as errors, and
 a ReplicaSet that makes and deletes pods in the order that its documentation gives (those that are
-not ready first, then the lower deletion cost, then the younger). Pods become ready, and deleted
-ones go, when `settle` says so. Whoever has the token may do everything. There is no scheduler, no
-kubelet and no watch.
+not ready first, then the lower deletion cost, then the younger). Pods find a node as soon as they
+are made, unless they are `unschedulable`; they become ready, and deleted ones go, when `settle`
+says so. Whoever has the token may do everything. There is no watch.
 """
 
 import json
@@ -36,6 +36,8 @@ class Kubernetes:
         """The server fills in 30 where the template has none; None is a server that does not."""
         self.selector: dict[str, Any] = {"matchLabels": LABELS}
         self.pods: dict[str, dict[str, Any]] = {}
+        self.unschedulable: str | None = None
+        """What the scheduler says while no node has room for another pod."""
         self.autoscaled: list[str] = []
         self.refuse: tuple[int, str] | None = None
         """Status and reason of every answer, as an API server that is overloaded gives them."""
@@ -64,7 +66,16 @@ class Kubernetes:
         """Kubelets do what they were told: pods that start are ready, pods that end are gone."""
         self.pods = {n: p for n, p in self.pods.items() if not _terminating(p)}
         for pod in self.pods.values():
-            pod["status"]["phase"] = "Running"
+            if _has_node(pod) or self.unschedulable is None:
+                pod["status"] = _running(ready=True)
+
+    def hold_up(self, name: str, reason: str, message: str, *, phase: str = "Pending") -> None:
+        """The pod's container waits; in the phase `Running` it did run before."""
+        self.pods[name]["status"] = _waiting(phase, reason, message)
+
+    def fail_checks(self, name: str) -> None:
+        """The pod runs, and its readiness probe fails."""
+        self.pods[name]["status"] = _running(ready=False)
 
     def add_stranger(self, name: str, labels: dict[str, str]) -> None:
         """A pod of somebody else's in the same namespace."""
@@ -93,7 +104,11 @@ class Kubernetes:
                 "uid": f"{next(self._births):08}",
             },
             "spec": {"containers": [{"name": "worker"}]},
-            "status": {"phase": "Pending"},
+            "status": (
+                _waiting("Pending", "ContainerCreating")
+                if self.unschedulable is None
+                else _unscheduled(self.unschedulable)
+            ),
         }
 
     @web.middleware
@@ -234,12 +249,68 @@ def _terminating(pod: dict[str, Any]) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 
 
-def _first_deleted(pod: dict[str, Any]) -> tuple[bool, int, int]:
+def _first_deleted(pod: dict[str, Any]) -> tuple[bool, bool, bool, int, int]:
     """The order in which a ReplicaSet deletes, as far as these pods differ."""
-    metadata = pod["metadata"]
-    ready = pod["status"]["phase"] == "Running"
+    metadata, running = pod["metadata"], pod["status"]["phase"] == "Running"
     cost = int(metadata.get("annotations", {}).get(DELETION_COST, "0"))
-    return ready, cost, -int(metadata["uid"])
+    return _has_node(pod), running, _meets_condition(pod, "Ready"), cost, -int(metadata["uid"])
+
+
+def _has_node(pod: dict[str, Any]) -> bool:
+    return _meets_condition(pod, "PodScheduled")
+
+
+def _meets_condition(pod: dict[str, Any], kind: str) -> bool:
+    conditions = pod["status"]["conditions"]
+    return any(each["type"] == kind and each["status"] == "True" for each in conditions)
+
+
+def _unscheduled(message: str) -> dict[str, Any]:
+    """A pod without a node has no container statuses, and no condition but this."""
+    condition = _unmet("PodScheduled", "Unschedulable", message)
+    return {"phase": "Pending", "conditions": [condition]}
+
+
+def _waiting(phase: str, reason: str, message: str = "") -> dict[str, Any]:
+    waiting = {"reason": reason} | ({"message": message} if message else {})
+    return _placed(phase, {"waiting": waiting}, ready=False)
+
+
+def _running(*, ready: bool) -> dict[str, Any]:
+    return _placed("Running", {"running": {"startedAt": _now()}}, ready=ready)
+
+
+def _placed(phase: str, state: dict[str, Any], *, ready: bool) -> dict[str, Any]:
+    """The status of a pod that has a node."""
+    unready = "ContainersNotReady", "containers with unready status: [worker]"
+    container = {
+        "name": "worker",
+        "state": state,
+        "ready": ready,
+        "restartCount": 0,
+        "image": "worker",
+        "imageID": "",
+    }
+    return {
+        "phase": phase,
+        "conditions": [
+            _met("PodScheduled"),
+            _met("Initialized"),
+            *(
+                _met(kind) if ready else _unmet(kind, *unready)
+                for kind in ("ContainersReady", "Ready")
+            ),
+        ],
+        "containerStatuses": [container],
+    }
+
+
+def _met(kind: str) -> dict[str, str]:
+    return {"type": kind, "status": "True"}
+
+
+def _unmet(kind: str, reason: str, message: str) -> dict[str, str]:
+    return {"type": kind, "status": "False", "reason": reason, "message": message}
 
 
 def _status(code: int, message: str) -> web.Response:

@@ -19,7 +19,7 @@ from headpond.cli.options import (
 from headpond.cli.worker import pool_named
 from headpond.configuration.environment import CONFIG
 from headpond.domain.scaling import queue_depth
-from headpond.domain.scaling.observation import Orders
+from headpond.domain.scaling.observation import Crew, Orders
 from headpond.domain.scaling.state import ScalingState, ScalingStep
 from headpond.errors import SettingsError
 from headpond.processes.loop import run
@@ -157,12 +157,18 @@ def in_words(state: ScalingState, step: ScalingStep | None, most: int, now: floa
         ]
     lines.append(f"In force: {orders_in_words(state.orders, most, now)}.")
     if step is not None and step.seen.crew is not None:
-        crew = step.seen.crew
-        there = f"{crew.ready} ready, {len(crew.starting)} starting, {crew.draining} draining"
-        lines.append(f"At {local_time(step.at)} there were {there}.")
+        lines.append(f"At {local_time(step.at)} there were {crew_in_words(step.seen.crew)}.")
     if state.leader is None or now >= state.leased_until:
         lines.append("No scaler is at work.")
     return "\n".join(lines)
+
+
+def crew_in_words(crew: Crew) -> str:
+    """Who is there, and of those that are starting, how many are pending and why one of them is."""
+    pending = f", {crew.pending} of them pending" if crew.pending else ""
+    why = f" ({crew.why})" if crew.why else ""
+    starting = f"{len(crew.starting)} starting{pending}{why}"
+    return f"{crew.ready} ready, {starting}, {crew.draining} draining"
 
 
 def orders_in_words(orders: Orders, most: int, now: float) -> str:

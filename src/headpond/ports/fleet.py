@@ -10,7 +10,7 @@ class Fleet(Protocol):
     """Workers of one pool. None of them goes in the middle of its work: it drains first."""
 
     async def members(self) -> list[Member]:
-        """Those that there are, starting and draining ones included, the oldest first."""
+        """Those that there are, pending and draining ones included, the oldest first."""
         ...
 
     async def scale(self, target: int, first_to_go: Sequence[str]) -> None:

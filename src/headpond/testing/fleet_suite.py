@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from headpond.domain.scaling.members import Standing
 from headpond.ports.clock import Clock
 from headpond.ports.fleet import Fleet
 
@@ -47,6 +48,14 @@ class FleetSuite:
         assert not any(member.draining for member in members)
         now = stage.clock.now()
         assert all(now - 60 < member.asked_at <= now for member in members)
+
+    async def test_against_those_that_have_settled_nothing_is_known(
+        self, stage: FleetStage
+    ) -> None:
+        await stage.fleet.scale(2, [])
+        await stage.settled()
+        members = await stage.fleet.members()
+        assert [(member.standing, member.why) for member in members] == [(Standing.READY, "")] * 2
 
     async def test_to_want_the_same_again_changes_nothing(self, stage: FleetStage) -> None:
         await stage.fleet.scale(2, [])

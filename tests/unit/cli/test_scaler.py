@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from headpond.cli.console import local_time
-from headpond.cli.scaler import in_words
+from headpond.cli.scaler import crew_in_words, in_words
 from headpond.domain.job import JobState
 from headpond.domain.scaling.memory import Memory
 from headpond.domain.scaling.observation import Crew, Observation, Orders
@@ -86,6 +86,19 @@ def test_the_status_has_the_latest_reason_and_the_order_of_now() -> None:
     ]
     order = in_words(state, step, 10, NOW - 1).splitlines()[2]
     assert order == f"In force: 2 workers until {local_time(NOW)}."
+
+
+def test_the_status_says_why_workers_are_not_there_yet() -> None:
+    why = "Unschedulable: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    assert crew_in_words(Crew(1, (NOW,) * 3, pending=2, why=why)) == (
+        f"1 ready, 3 starting, 2 of them pending ({why}), 0 draining"
+    )
+    assert crew_in_words(Crew(0, (NOW,), pending=1)) == (
+        "0 ready, 1 starting, 1 of them pending, 0 draining"
+    )
+    assert crew_in_words(Crew(0, (NOW,), why="CrashLoopBackOff")) == (
+        "0 ready, 1 starting (CrashLoopBackOff), 0 draining"
+    )
 
 
 def test_the_audit_log_teaches_the_times_of_day(headpond: Headpond, tmp_path: Path) -> None:

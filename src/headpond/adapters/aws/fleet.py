@@ -14,7 +14,7 @@ import msgspec
 from typing_extensions import override
 
 from headpond.adapters.aws.calls import Place, Refused, Service, connect
-from headpond.domain.scaling.members import Member
+from headpond.domain.scaling.members import Member, Standing
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.fleet import Fleet
 
@@ -31,6 +31,9 @@ PROTECTED = 10
 
 PROTECTED_MINUTES = 2
 """How long ECS is given to choose. Deployments wait for protected tasks, so no longer."""
+
+BEFORE_RUNNING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
+"""The states of a task that was not started yet, or not as a whole."""
 
 STOP_S = 30
 """What ECS gives a container without `stopTimeout` to end, unless its machine says otherwise."""
@@ -183,8 +186,30 @@ def _runs(task: Mapping[str, Any]) -> bool:
 
 
 def _member(task: Mapping[str, Any]) -> Member:
-    draining = task["desiredStatus"] == "STOPPED"
-    return Member(_name(task), task["createdAt"].timestamp(), draining)
+    standing = _standing(task)
+    return Member(
+        name=_name(task),
+        asked_at=task["createdAt"].timestamp(),
+        draining=task["desiredStatus"] == "STOPPED",
+        standing=standing,
+        why="" if standing is Standing.READY else _why(task),
+    )
+
+
+def _standing(task: Mapping[str, Any]) -> Standing:
+    """Without health checks in its definition a task that runs is as good as a healthy one."""
+    if task["lastStatus"] in BEFORE_RUNNING:
+        return Standing.PENDING
+    well = _runs(task) and task.get("healthStatus") != "UNHEALTHY"
+    return Standing.READY if well else Standing.STARTED
+
+
+def _why(task: Mapping[str, Any]) -> str:
+    """The state that is not the right one, and what ECS says of a container, if anything."""
+    state = task["healthStatus"] if _runs(task) else task["lastStatus"]
+    containers = task.get("containers", ())
+    reasons: list[str] = [each["reason"] for each in containers if each.get("reason")]
+    return ": ".join((state, *reasons[:1]))
 
 
 def _in_parts(things: list[T], size: int) -> Iterator[list[T]]:

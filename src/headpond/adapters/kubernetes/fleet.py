@@ -11,6 +11,7 @@ from typing import Any
 from typing_extensions import override
 
 from headpond.adapters.kubernetes.cluster import Cluster, Deployment
+from headpond.adapters.kubernetes.pods import member_of
 from headpond.domain.scaling.members import Member
 from headpond.errors import SettingsError
 from headpond.ports.fleet import Fleet
@@ -42,7 +43,7 @@ class KubernetesFleet(Fleet):
     @override
     async def members(self) -> list[Member]:
         pods = await self._cluster.pods(self._selector)
-        members = [_member(pod) for pod in pods if pod.status.phase not in ENDED]
+        members = [member_of(pod) for pod in pods if pod.status.phase not in ENDED]
         return sorted(members, key=lambda member: (member.asked_at, member.name))
 
     @override
@@ -77,11 +78,6 @@ class KubernetesFleet(Fleet):
             cost = GOES if number < count else STAYS
             if _annotations(pod).get(DELETION_COST, STAYS) != cost:
                 await self._cluster.annotate(pod.metadata.name, DELETION_COST, cost)
-
-
-def _member(pod: Any) -> Member:
-    created_at = pod.metadata.creation_timestamp.timestamp()
-    return Member(pod.metadata.name, created_at, pod.metadata.deletion_timestamp is not None)
 
 
 def _stays(pod: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from headpond.domain.scaling.members import Member
+from headpond.domain.scaling.members import Member, Standing
 from headpond.ports.clock import Clock
 from headpond.ports.fleet import Fleet
 
@@ -64,10 +64,7 @@ class LocalFleet(Fleet):
 
     @override
     async def members(self) -> list[Member]:
-        return [
-            Member(place.name, place.asked_at, place.stopping is not None)
-            for place in self._places.values()
-        ]
+        return [_member(place) for place in self._places.values()]
 
     @override
     async def scale(self, target: int, first_to_go: Sequence[str]) -> None:
@@ -114,3 +111,8 @@ class LocalFleet(Fleet):
             await place.process.stop()
         elif place.running is not None:
             place.running.cancel()
+
+
+def _member(place: Place) -> Member:
+    standing = Standing.READY if place.begun else Standing.PENDING
+    return Member(place.name, place.asked_at, place.stopping is not None, standing)

@@ -248,7 +248,12 @@ class PrometheusListener(Listener):
     def _hear_scaled(self, step: ScalingStep) -> None:
         self._target[step.pool,].set(step.target)
         crew = step.seen.crew or Crew()
-        counts = {"ready": crew.ready, "starting": len(crew.starting), "draining": crew.draining}
+        counts = {
+            "ready": crew.ready,
+            "starting": len(crew.starting) - crew.pending,
+            "pending": crew.pending,
+            "draining": crew.draining,
+        }
         for state, count in counts.items():
             self._crew[step.pool, state].set(count)
         if step.target != step.before:

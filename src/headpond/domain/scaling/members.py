@@ -1,6 +1,7 @@
 """The workers of a fleet, put together from what the fleet and what they themselves say."""
 
 from collections.abc import Sequence
+from enum import Enum, auto
 
 import msgspec
 
@@ -10,22 +11,48 @@ from headpond.domain.statistics import percentile
 from headpond.domain.throughput import Throughput
 
 
+class Standing(Enum):
+    """How far a worker is, as its platform sees it, whatever the worker itself reports."""
+
+    PENDING = auto()
+    """Asked for, and not started as a whole: it waits for a machine, an image or its engine."""
+    STARTED = auto()
+    """It runs, and is not held for ready: it fails its checks, or its machine is silent."""
+    READY = auto()
+    """Nothing is known that speaks against it."""
+
+
 class Member(msgspec.Struct, frozen=True):
-    """A worker of a fleet, by the name that it reports under; asked for at a Unix time."""
+    """A worker of a fleet, by the name that it reports under; asked for at a Unix time.
+
+    `why` says in its platform's words why it is not ready; empty where it is, or nothing is said.
+    """
 
     name: str
     asked_at: float
     draining: bool = False
+    standing: Standing = Standing.READY
+    why: str = ""
 
 
 def crew_of(members: Sequence[Member], reports: Sequence[WorkerReport], now: float) -> Crew:
-    """Who works, who is starting, who is about to go. A worker works when it says so."""
+    """Who works, who is starting, who is about to go; `members` are given the oldest first.
+
+    A worker works when it says so and its platform does not deny it.
+    """
     well = {report.worker for report in reports if report.healthy and now - report.at < FRESH_S}
     staying = [member for member in members if not member.draining]
+    starting = [
+        member
+        for member in staying
+        if member.name not in well or member.standing is not Standing.READY
+    ]
     return Crew(
-        ready=sum(member.name in well for member in staying),
-        starting=tuple(member.asked_at for member in staying if member.name not in well),
+        ready=len(staying) - len(starting),
+        starting=tuple(member.asked_at for member in starting),
         draining=len(members) - len(staying),
+        pending=sum(member.standing is Standing.PENDING for member in starting),
+        why=next((member.why for member in starting if member.why), ""),
     )
 
 

@@ -22,12 +22,16 @@ class ColdStart(msgspec.Struct, frozen=True):
 class Crew(msgspec.Struct, frozen=True):
     """The workers of a pool. `starting` has the time at which each was asked for.
 
-    Draining ones finish what they have: they count for money only.
+    Of those, so many are `pending`: their platform has not started them yet. `why` is what it says
+    of the oldest of whom it says something. Draining ones finish what they have: they count for
+    money only.
     """
 
     ready: int = 0
     starting: tuple[float, ...] = ()
     draining: int = 0
+    pending: int = 0
+    why: str = ""
 
     @property
     def size(self) -> int:

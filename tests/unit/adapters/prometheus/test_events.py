@@ -37,7 +37,7 @@ from headpond.domain.facts import (
 )
 from headpond.domain.job import Job, JobError, JobId, Ticket, Usage
 from headpond.domain.lane import Priority
-from headpond.domain.scaling.observation import Observation
+from headpond.domain.scaling.observation import Crew, Observation
 from headpond.domain.scaling.state import ScalingStep
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.testing.batches_suite import a_batch
@@ -72,6 +72,7 @@ OWNED = {**LANE, "team": "shop"}
 STEP = ScalingStep(
     pool="default", at=1.0, before=1, target=3, why="9 jobs wait", seen=Observation()
 )
+CREW = Crew(ready=1, starting=(1.0, 2.0, 3.0), draining=4, pending=2)
 FACTS: list[Fact] = [
     PoolScaled(STEP, changed=True),
     PoolScaled(replace(STEP, before=3), changed=False),
@@ -196,6 +197,15 @@ FACTS: list[Fact] = [
             1,
         ),
         (EngineBroken("e", 7, "500"), "headpond_engine_breaks_total", {"engine": "e"}, 1),
+        *(
+            (
+                PoolScaled(replace(STEP, seen=Observation(crew=CREW)), changed=False),
+                "headpond_scaling_workers",
+                {"pool": "default", "state": state},
+                count,
+            )
+            for state, count in (("ready", 1), ("starting", 1), ("pending", 2), ("draining", 4))
+        ),
         (EngineStarting("e"), "headpond_engine_up", {"engine": "e"}, 0),
         (EngineHealth("e", healthy=True), "headpond_engine_up", {"engine": "e"}, 1),
         (EngineHealth("e", healthy=False), "headpond_engine_up", {"engine": "e"}, 0),
