@@ -17,6 +17,7 @@ from headpond.adapters.azure.account import PARTITIONED_BY, POLICY
 from headpond.adapters.azure.container import Container, Refused, create
 from headpond.adapters.azure.documents import AFTER, Document, Json, read, written
 from headpond.adapters.documents.table import Key
+from headpond.testing.clocks import ManualClock
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.npm_cosmos import npm_cosmos
 
@@ -83,4 +84,4 @@ async def made(url: str) -> AsyncGenerator[Container]:
         database = await client.create_database("tests")
         options = {"indexing_policy": POLICY, "default_ttl": -1}
         path = PartitionKey(path=PARTITIONED_BY)
-        yield Container(await database.create_container("pond", path, **options))
+        yield Container(await database.create_container("pond", path, **options), ManualClock())

@@ -16,7 +16,7 @@ from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.table import open_table as open_dynamodb
 from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
-from headpond.adapters.documents import dispatches
+from headpond.adapters.documents import dispatches, idempotency
 from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.audit import DocumentAudit
 from headpond.adapters.documents.batches import DocumentBatchLines, DocumentBatchStore
@@ -34,13 +34,16 @@ from headpond.adapters.documents.roster import DocumentRoster
 from headpond.adapters.documents.scaling import DocumentScalingStore
 from headpond.adapters.documents.streams import DocumentTokenStreams
 from headpond.adapters.documents.table import (
+    LEFT_S,
     SHARDS,
+    SPARE_S,
     Change,
     Delete,
     Key,
     Put,
     Table,
     Write,
+    at,
     raw,
     shard_of,
 )
@@ -48,15 +51,15 @@ from headpond.adapters.documents.workload import DocumentWorkload
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
-from headpond.domain.dispatch import Reaction, Replied
+from headpond.domain.dispatch import Dispatch, Reaction, Replied
 from headpond.domain.job import Job, Ticket, Usage
 from headpond.domain.public_address import AddressRule
 from headpond.domain.webhook_endpoint import callbacks_of
 from headpond.domain.webhook_event import job_event
 from headpond.errors import TooLarge
 from headpond.ports.audit import AuditQuery
-from headpond.ports.jobs import Bodies, NewJob
-from headpond.ports.outbox import Untold
+from headpond.ports.jobs import Bodies, Existing, NewJob, Try
+from headpond.ports.outbox import DispatchQuery, Untold
 from headpond.ports.receiver import Receiver
 from headpond.services.counted_queue import CountedQueue
 from headpond.services.teller import Teller
@@ -69,13 +72,13 @@ from headpond.testing.dead_letters_suite import DeadLettersSuite, DeadStage, a_d
 from headpond.testing.delivery_suite import DeliverySuite, Stage
 from headpond.testing.delivery_suite import two_steps as two_steps_on
 from headpond.testing.files_suite import FileStoreSuite
-from headpond.testing.jobs_suite import JobStoreSuite
+from headpond.testing.jobs_suite import WINDOW_S, JobStoreSuite
 from headpond.testing.keys_suite import KeyStoreSuite
 from headpond.testing.open_jobs_suite import OpenJobsSuite, OpenStage
-from headpond.testing.records import HOST, LONGEST, a_job, new_job
+from headpond.testing.records import HOST, LONGEST, REQUEST, a_job, new_job
 from headpond.testing.retention_suite import RetentionStage, RetentionSuite
 from headpond.testing.roster_suite import RosterSuite
-from headpond.testing.scaling_suite import ScalingStoreSuite
+from headpond.testing.scaling_suite import ScalingStoreSuite, a_step
 from headpond.testing.streams_suite import Stage as StreamStage
 from headpond.testing.streams_suite import TokenStreamsSuite
 from headpond.testing.unreadable_suite import UnreadableStage, UnreadableSuite
@@ -88,6 +91,9 @@ from tests.emulators.moto_server import Moto, moto_server
 from tests.unit.services.pond import Ear
 
 _prefixes = (f"documents-{number}" for number in count())
+
+KEEP_S = 7 * 86_400.0
+"""What is shown of webhooks and of scaling."""
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def firestore() -> Generator[str]:
         "cosmos",
     ]
 )
-async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
+async def table(request: pytest.FixtureRequest, clock: ManualClock) -> AsyncIterator[Table]:
     """Empty, of one service after the other."""
     if request.param == "firestore":
         request.getfixturevalue("firestore")
@@ -129,7 +135,7 @@ async def table(request: pytest.FixtureRequest) -> AsyncIterator[Table]:
     elif request.param == "cosmos":
         async with (
             cosmos_server(Cosmos()) as cosmos,
-            open_cosmos(AzurePlace(cosmos.url, "tests", next(_prefixes), KEY)) as table,
+            open_cosmos(AzurePlace(cosmos.url, "tests", next(_prefixes), KEY), clock) as table,
         ):
             yield table
     else:
@@ -257,6 +263,126 @@ async def test_a_job_that_moves_while_lists_are_read_counts_once(
     assert due.work.jobs == 1
 
 
+def a_try(number: int, clock: ManualClock) -> Try:
+    return Try("f", number, clock.now() + WINDOW_S)
+
+
+async def test_a_try_that_is_over_counts_for_nothing_though_it_stays(
+    table: Table, jobs: DocumentJobStore, clock: ManualClock
+) -> None:
+    await jobs.add(NewJob(a_job(), REQUEST, a_try(0, clock)))
+    clock.advance(WINDOW_S)
+    (left,) = await table.under("try#f")
+    assert int(left["expires"]) > clock.now()
+    assert await jobs.retried(a_try(1, clock)) is None
+    clock.advance(LEFT_S - 1)
+    assert await jobs.retried(a_try(2, clock)) is None
+    assert await jobs.forget_keys(clock.now(), limit=9) == 0
+    assert await table.under("try#f") == [left]
+    clock.advance(1)
+    assert await jobs.forget_keys(clock.now(), limit=9) == 1
+    assert await table.under("try#f") == []
+
+
+async def test_a_try_that_is_made_again_expires_later(
+    table: Table, jobs: DocumentJobStore, clock: ManualClock
+) -> None:
+    job = a_job()
+    await jobs.add(NewJob(job, REQUEST, a_try(0, clock)))
+    clock.advance(WINDOW_S - 1)
+    assert await jobs.retried(a_try(1, clock)) == Existing(job, "f")
+    (item,) = await table.under("try#f")
+    assert item["expires"] == clock.now() + WINDOW_S + SPARE_S
+
+
+async def test_tries_of_an_older_release_go_and_what_it_moved_is_not_gone_before(
+    table: Table, jobs: DocumentJobStore, clock: ManualClock
+) -> None:
+    await jobs.add(NewJob(a_job(), REQUEST, a_try(0, clock)))
+    (item,) = await table.under("try#f")
+    key = Key(str(item["pk"]), str(item["sk"]))
+    moved = {"number": 1, "at": at(clock.now() + 2 * WINDOW_S, key.sk)}
+    assert not await table.write(Change(key, moved, {"number": 0}))
+    (item,) = await table.under("try#f")
+    assert int(item["expires"]) > clock.now() + 2 * WINDOW_S
+    assert not await table.write(Change(key, {"expires": None}, {"number": 1}))
+    clock.advance(2 * WINDOW_S + LEFT_S)
+    assert await jobs.forget_keys(clock.now(), limit=9) == 1
+
+
+async def test_of_many_equal_tries_the_newest_are_looked_at(
+    jobs: DocumentJobStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "LOOKED_AT", 2)
+    made = [a_job() for _ in range(3)]
+    for job in made:
+        await jobs.add(NewJob(job, REQUEST, a_try(0, clock)))
+    found = [await jobs.retried(a_try(1, clock)) for _ in range(3)]
+    assert found == [Existing(made[2], "f"), Existing(made[1], "f"), None]
+
+
+async def test_a_dispatch_that_was_told_long_ago_counts_for_nothing_though_it_stays(
+    table: Table, jobs: DocumentJobStore, clock: ManualClock
+) -> None:
+    outbox = DocumentOutbox(table, clock, KEEP_S)
+    told = await a_told_dispatch(jobs, outbox, clock)
+    key = dispatches.key_of(told.endpoint, told.event.id)
+    clock.advance(KEEP_S - 1)
+    assert await outbox.get(told.endpoint, told.event.id) == told
+    assert await outbox.find(DispatchQuery(endpoint=told.endpoint)) == [told]
+    clock.advance(1)
+    left = await table.get(key)
+    assert left is not None
+    assert left["expires"] == clock.now() + SPARE_S
+    assert await outbox.get(told.endpoint, told.event.id) is None
+    assert await outbox.find(DispatchQuery(endpoint=told.endpoint)) == []
+    clock.advance(LEFT_S)
+    assert await outbox.forget(clock.now() - KEEP_S, limit=9) == 0
+    assert await outbox.forget(clock.now() - KEEP_S + 1, limit=9) == 1
+    assert await table.get(key) is None
+
+
+async def test_a_dispatch_that_is_told_again_does_not_expire_before(
+    table: Table, jobs: DocumentJobStore, clock: ManualClock
+) -> None:
+    outbox = DocumentOutbox(table, clock, KEEP_S)
+    told = await a_told_dispatch(jobs, outbox, clock)
+    again = told.redelivered(clock.now())
+    assert await outbox.swap(again)
+    assert "expires" not in (await table.get(dispatches.key_of(told.endpoint, told.event.id)) or {})
+    clock.advance(KEEP_S + LEFT_S)
+    assert await outbox.get(told.endpoint, told.event.id) == again
+    assert await outbox.forget(clock.now(), limit=9) == 0
+
+
+async def a_told_dispatch(
+    jobs: DocumentJobStore, outbox: DocumentOutbox, clock: ManualClock
+) -> Dispatch:
+    """Of a job's callback."""
+    await jobs.add(new_job(a_job(callback="https://a.example/hook").cancelled(clock.now())))
+    (destination,) = (await outbox.look(clock.now(), limit=1)).due
+    (leased,) = await outbox.lease(destination, now=clock.now(), limit=1, lease_s=1.0)
+    told = leased.delivered(clock.now(), 200)
+    assert await outbox.swap(told)
+    return told
+
+
+async def test_a_step_of_scaling_of_long_ago_counts_for_nothing_though_it_stays(
+    table: Table, clock: ManualClock
+) -> None:
+    scaling, step = DocumentScalingStore(table, clock, KEEP_S), a_step(clock.now())
+    await scaling.note(step)
+    clock.advance(KEEP_S - 1)
+    assert await scaling.steps("default", 9) == [step]
+    clock.advance(1)
+    (left,) = await table.under("steps#default")
+    assert left["expires"] == clock.now() + SPARE_S
+    assert await scaling.steps("default", 9) == []
+    assert await scaling.forget(clock.now() - KEEP_S + LEFT_S) == 0
+    assert await scaling.forget(clock.now() - KEEP_S + LEFT_S + 1) == 1
+    assert await table.under("steps#default") == []
+
+
 @pytest.mark.parametrize("later_s", [0.0, 60.0])
 async def test_a_dead_job_that_ends_again_while_the_audit_log_is_read_is_told_of_once(
     table: Table,
@@ -352,8 +478,8 @@ class TestDocumentRoster(RosterSuite):
 class TestDocumentScalingStore(ScalingStoreSuite):
     @pytest.fixture
     @override
-    async def scaling(self, table: Table) -> DocumentScalingStore:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return DocumentScalingStore(table)
+    async def scaling(self, table: Table, clock: ManualClock) -> DocumentScalingStore:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return DocumentScalingStore(table, clock, KEEP_S)
 
 
 class TestDocumentWorkload(WorkloadSuite):
@@ -370,10 +496,9 @@ class TestDocumentWorkload(WorkloadSuite):
 class TestDocumentWebhooks(WebhookSuite):
     @pytest.fixture
     @override
-    async def stores(self, table: Table, jobs: DocumentJobStore) -> Stores:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Stores(
-            jobs, DocumentBatchStore(table), DocumentEndpointStore(table), DocumentOutbox(table)
-        )
+    async def stores(self, table: Table, jobs: DocumentJobStore, clock: ManualClock) -> Stores:  # pyright: ignore[reportIncompatibleMethodOverride]
+        outbox = DocumentOutbox(table, clock, KEEP_S)
+        return Stores(jobs, DocumentBatchStore(table), DocumentEndpointStore(table), outbox)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +531,7 @@ async def test_what_an_older_release_is_to_tell_is_told_and_delays_nobody(
     }
     assert not await table.write(Change(dispatches.key_of(endpoint, event), place, {"version": 1}))
 
-    outbox, told = DocumentOutbox(table), list[str]()
+    outbox, told = DocumentOutbox(table, ManualClock(), KEEP_S), list[str]()
     look = await outbox.look(NOW, limit=1)
     due = [*look.due]
     while look.end is not None:
@@ -443,7 +568,7 @@ async def test_callbacks_of_a_team_with_the_longest_name_are_sent(
     table: Table, jobs: DocumentJobStore, clock: ManualClock, team: str
 ) -> None:
     receiver, rule, url = Heard(), AddressRule(), "https://a.example/hook"
-    outbox, endpoints = DocumentOutbox(table), DocumentEndpointStore(table)
+    outbox, endpoints = DocumentOutbox(table, clock, KEEP_S), DocumentEndpointStore(table)
     teller = Teller(receiver, rule, clock)
     sender = WebhookSender(
         outbox,

@@ -96,7 +96,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "cosmos":
         async with (
             cosmos_server(Cosmos()) as cosmos,
-            open_cosmos(AzurePlace(cosmos.url, "tests", "large", KEY)) as table,
+            open_cosmos(AzurePlace(cosmos.url, "tests", "large", KEY), ManualClock()) as table,
         ):
             stage = Stage(table, Bucket(open_at("here", f"file://{tmp_path}", {})))
             yield stage

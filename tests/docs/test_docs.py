@@ -177,6 +177,7 @@ def test_every_store_and_every_port_of_one_has_its_place_among_the_backends() ->
     assert {port for port, _ in rows} == {field.name for field in fields(Store)} - {
         "clock",
         "lookup",
+        "set_aside",
         "unseen_s",
         "body_bytes",
         "leftovers",

@@ -13,7 +13,8 @@ what is marked `-` no test here can show: there it is skipped, with the reason i
     a table without capacity         leaves items unread or refuses   never; `test_table.py` has a
                                                                       server for it
     ranges that end too early        are refused                      hold nothing; `ranged` refuses
-    items with a time to live        go within days of it             stay; Headpond sets none
+    items with a time to live        go within days of it             stay; `test_calls.py` looks at
+                                                                      the setting alone
     threads                          one thing at a time to an item   `Atomic`, `PatientQueue`,
                                                                       `in_turn`
   - order and repetition             an effort; at least once         as sent, once a lease

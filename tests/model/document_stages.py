@@ -51,7 +51,9 @@ class CosmosHistories(DocumentHistories):
     async def table(self) -> AsyncGenerator[Table]:
         async with (
             cosmos_server(Cosmos()) as cosmos,
-            open_cosmos(AzurePlace(cosmos.url, "tests", next(_prefixes), KEY)) as table,
+            open_cosmos(
+                AzurePlace(cosmos.url, "tests", next(_prefixes), KEY), ManualClock()
+            ) as table,
         ):
             yield table
 

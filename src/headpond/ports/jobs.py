@@ -135,7 +135,8 @@ class JobStore(Protocol):
     async def forget_keys(self, now: float, *, limit: int) -> int:
         """Forget up to `limit` expired keys and as many expired tries, the oldest first.
 
-        Returns how many. A key whose job has not ended holds for another `HELD_ON_S` instead.
+        Returns how many. A key whose job has not ended holds for another `HELD_ON_S` instead. A
+        store whose service removes tries by itself may leave them to it for some days.
         """
         ...
 

@@ -75,5 +75,8 @@ class Outbox(Protocol):
         ...
 
     async def forget(self, ended_before: float, *, limit: int) -> int:
-        """Remove up to `limit` dispatches that ended before then; returns how many."""
+        """Remove up to `limit` dispatches that ended before then; returns how many.
+
+        A store whose service removes them by itself may leave them to it for some days.
+        """
         ...

@@ -25,5 +25,8 @@ class ScalingStore(Protocol):
         ...
 
     async def forget(self, before: float) -> int:
-        """Drop steps from before that Unix time; returns how many."""
+        """Drop steps from before that Unix time; returns how many.
+
+        A store whose service removes them by itself may leave them to it for some days.
+        """
         ...

@@ -20,6 +20,9 @@ from headpond.testing.records import LONGEST, REQUEST, RESPONSE, a_job, new_job
 
 WINDOW_S = 60.0
 
+LEFT_S = 7 * 86_400.0
+"""For so long may a store leave to its service what that removes by itself."""
+
 
 def again(number: int, fingerprint: str = "f", now: float = 1_000_000.0) -> Try:
     """The try of this number, remembered for `WINDOW_S`."""
@@ -251,6 +254,8 @@ class JobStoreSuite:
         assert await jobs.retried(again(2, now=clock.now())) == Existing(job, "f")
         clock.advance(WINDOW_S)
         assert await jobs.retried(again(3)) is None
+        clock.advance(LEFT_S)
+        assert await jobs.retried(again(4, now=clock.now())) is None
         assert await jobs.forget_keys(clock.now(), limit=10) == 1
 
     async def test_of_concurrent_tries_exactly_one_makes_the_job(self, jobs: JobStore) -> None:

@@ -70,7 +70,7 @@ async def cosmos_store(
     from headpond.adapters.azure.table import open_table
 
     async with (
-        open_table(place_of(settings.store)) as table,
+        open_table(place_of(settings.store), clock) as table,
         _store(table, settings, clock, queue, objects) as store,
     ):
         yield store
@@ -100,10 +100,10 @@ async def _store(
             blobs=LocalBlobs(home_of(settings) / "files"),
             roster=DocumentRoster(table),
             endpoints=DocumentEndpointStore(table),
-            outbox=DocumentOutbox(table),
+            outbox=DocumentOutbox(table, clock, settings.webhooks.keep_s),
             streams=DocumentTokenStreams(table, clock),
             buckets=MemoryBuckets(clock),
-            scaling=DocumentScalingStore(table),
+            scaling=DocumentScalingStore(table, clock, settings.scaler.keep_s),
             workload=DocumentWorkload(table),
             delivery=two_steps(jobs, queue, clock),
             body_bytes=bodies.most_bytes,

@@ -38,6 +38,10 @@ FORM: Mapping[str, Any] = {
 """What CreateTable is asked for, beside the name."""
 
 
+TIME_TO_LIVE: Mapping[str, Any] = {"AttributeName": "expires", "Enabled": True}
+"""What UpdateTimeToLive is asked for once the table is up: CreateTable does not take it."""
+
+
 def is_up(table: Answer) -> bool:
     """Whether the table that DescribeTable tells of can be used, and each index that it has."""
     statuses = [table["TableStatus"], *(_status(index) for index in _indexes(table).values())]

@@ -18,7 +18,7 @@ from typing import Any
 from typing_extensions import override
 
 from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
-from headpond.adapters.aws.form import FORM, faults_of, is_up
+from headpond.adapters.aws.form import FORM, TIME_TO_LIVE, faults_of, is_up
 from headpond.adapters.aws.values import marshalled, unmarshalled
 from headpond.adapters.documents.table import (
     INDEXES,
@@ -90,14 +90,19 @@ class DynamoTable(Table):
         """
         try:
             async with asyncio.timeout(MADE_WITHIN_S):
+                table = await self._described()
+                made = table is None and await self._create()
                 pause_s = 0.05
-                while not await self._is_there():
+                while table is None or not self._can_be_used(table):
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, 2.0)
+                    table = await self._described()
         except Refused as error:
             raise SettingsError(f"store: DynamoDB, table {self._name!r}: {error}") from error
         except TimeoutError as error:
             raise SettingsError(f"store: the table {self._name!r} does not come up.") from error
+        if made:
+            await self._let_items_go()
 
     @override
     async def get(self, key: Key) -> Item | None:
@@ -283,28 +288,46 @@ class DynamoTable(Table):
         except Refused as refused:
             raise self._away(operation, refused) from refused
 
-    async def _is_there(self) -> bool:
+    async def _described(self) -> Answer | None:
         try:
-            answer = await self._service.call("DescribeTable", TableName=self._name)
+            return (await self._service.call("DescribeTable", TableName=self._name))["Table"]
         except Refused as refused:
             if refused.code != "ResourceNotFoundException":
                 raise
-            await self._create()
-            return False
-        if faults := faults_of(answer["Table"]):
+            return None
+
+    def _can_be_used(self, table: Answer) -> bool:
+        if faults := faults_of(table):
             raise SettingsError(
                 f"store: the table {self._name!r} {' and '.join(faults)}; docs/backends.md says "
                 "how to make one, or give the name of one that is not there yet."
             )
-        return is_up(answer["Table"])
+        return is_up(table)
 
-    async def _create(self) -> None:
+    async def _create(self) -> bool:
+        """Whether it was made by us."""
         try:
             await self._service.call("CreateTable", TableName=self._name, **FORM)
-            log.warning("DynamoDB had no table %s: it is made, and empty", self._name)
         except Refused as refused:
             if refused.code != "ResourceInUseException":
                 raise
+            return False
+        log.warning("DynamoDB had no table %s: it is made, and empty", self._name)
+        return True
+
+    async def _let_items_go(self) -> None:
+        """Have DynamoDB remove what has expired. Duties of ours do it where it does not."""
+        try:
+            await self._service.call(
+                "UpdateTimeToLive", TableName=self._name, TimeToLiveSpecification=TIME_TO_LIVE
+            )
+        except (Refused, Unavailable) as error:
+            log.warning(
+                "DynamoDB does not remove from table %s what has expired (%s); docs/backends.md "
+                "says how to have it do so",
+                self._name,
+                error,
+            )
 
     def _away(self, operation: str, refused: Refused) -> Unavailable:
         return Unavailable(f"DynamoDB {operation}: {refused}", code="dynamodb_unavailable")

@@ -5,6 +5,7 @@ the bounds of `account.py`. A batch may be told so operation by operation; that 
 """
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
@@ -14,11 +15,15 @@ from azure.cosmos import exceptions
 
 from headpond.adapters.azure.documents import Json
 from headpond.errors import Unavailable
+from headpond.ports.clock import Clock
 
 BUSY_TRIES = 6
 BUSY_S = 0.1
 LONGEST_PAUSE_S = 1.0
 PAGE = 100
+
+LONGEST_TTL_S = 2**31 - 1
+"""Cosmos DB's limit."""
 
 CHANGED = frozenset({404, 409, 412})
 """Gone, there already, another etag: a document is not as it was when it was read."""
@@ -52,8 +57,9 @@ def delete(document_id: str, etag: str) -> Operation:
 class Container:
     """All raise Unavailable."""
 
-    def __init__(self, proxy: Any) -> None:
+    def __init__(self, proxy: Any, clock: Clock) -> None:
         self._proxy = proxy
+        self._clock = clock
 
     async def read(self, pk: str, document_id: str) -> Json | None:
         """A document, None if there is none."""
@@ -95,7 +101,10 @@ class Container:
         """
         for attempt in range(BUSY_TRIES):
             # The SDK takes the options apart.
-            asked = [(name, given, dict(options)) for name, given, options in operations]
+            asked = [
+                (name, tuple(map(self._timed, given)), dict(options))
+                for name, given, options in operations
+            ]
             try:
                 answers = await self._proxy.execute_item_batch(asked, partition_key=pk)
             except exceptions.CosmosBatchOperationError as error:
@@ -114,6 +123,13 @@ class Container:
             else:
                 return [answer.get("eTag", "") for answer in answers]
         raise AssertionError  # pragma: no cover - the last try has raised
+
+    def _timed(self, given: str | Json) -> str | Json:
+        """A document that expires is told how long it still has, from this write on."""
+        if isinstance(given, str) or "expires" not in given:
+            return given
+        left_s = math.ceil(given["expires"] - self._clock.now())
+        return {**given, "ttl": min(max(1, left_s), LONGEST_TTL_S)}
 
 
 def away(error: Exception) -> Unavailable:

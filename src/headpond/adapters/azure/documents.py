@@ -5,13 +5,16 @@
     place        both, as they are: what is asked for in ranges and in lists
     by_agenda …  for each index the partition and what sorts within it
     item         the values; bytes in base64
+    expires      when the item may go; `ttl`, which counts from the last write, is added to it by
+                 each write (`container.py`), so that the end stays where it is
     by           the write that made it
     intent       what a transaction makes of it: its name, its home, and the item to be, if any
     open         that name once more, where all open ends are found
 
 A document without `item` is a ghost: there is nothing yet, but a transaction will have something be
 there. Its places in indexes are those of what it becomes: should its owner die between the commit
-and the rest, the agenda leads to it. What exists already keeps the places that it had.
+and the rest, the agenda leads to it. What exists already keeps the places that it had. What a
+transaction stands on expires only once that has ended.
 """
 
 from base64 import b64decode, b64encode
@@ -73,6 +76,8 @@ def written(document: Document) -> Json:
     if intent is not None:
         to = None if intent.to is None else _plain(intent.to)
         json |= {"intent": {"txn": intent.txn, "home": intent.home, "to": to}, "open": intent.txn}
+    elif shown is not None and "expires" in shown:
+        json["expires"] = shown["expires"]
     return json
 
 

@@ -51,6 +51,7 @@ from headpond.adapters.documents.table import (
     none_from,
 )
 from headpond.errors import Unavailable
+from headpond.ports.clock import Clock
 
 FEW = 8
 """So many documents cost less one by one than by a query, which goes to all physical partitions."""
@@ -63,10 +64,10 @@ PATIENCE_S = 1.0
 
 
 @asynccontextmanager
-async def open_table(place: Place) -> AsyncGenerator["CosmosTable"]:
+async def open_table(place: Place, clock: Clock) -> AsyncGenerator["CosmosTable"]:
     """The container of this name, made if need be. Raises SettingsError, Unavailable."""
     async with open_container(place) as proxy:
-        container = Container(proxy)
+        container = Container(proxy, clock)
         sweeping = asyncio.create_task(Sweep(container).run())
         try:
             yield CosmosTable(container)

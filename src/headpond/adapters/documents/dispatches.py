@@ -21,6 +21,7 @@ from headpond.adapters.documents.table import (
     Table,
     Value,
     at,
+    expires,
     raw,
     shard_of,
 )
@@ -131,10 +132,13 @@ def pending_at(key: Key) -> Pending:
     return Pending(Destination(EndpointId(endpoint), origin), float(due), float(happened))
 
 
-def changed(after: Dispatch) -> Change:
-    """The dispatch in the place of that one version below."""
+def changed(after: Dispatch, keep_s: float) -> Change:
+    """The dispatch in the place of that one version below; kept so long once it has ended."""
+    gone = None if after.ended_at is None else expires(after.ended_at + keep_s)
     return Change(
-        key_of(after.endpoint, after.event.id), _moving(after), {"version": after.version - 1}
+        key_of(after.endpoint, after.event.id),
+        {**_moving(after), "expires": gone},
+        {"version": after.version - 1},
     )
 
 

@@ -12,11 +12,15 @@ from headpond.adapters.documents.table import (
     Table,
     Write,
     at,
+    expires,
     just_after,
     shard_of,
 )
 from headpond.domain.job import Job, JobId
 from headpond.ports.jobs import HELD_ON_S, Existing, Idempotency, Try
+
+LOOKED_AT = 1_000
+"""So many tries of equal requests are looked at, the newest: those that are over stay for days."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -71,7 +75,7 @@ def try_item(made: Try, job_id: JobId) -> Item:
         "sk": job_id,
         "number": made.number,
         "agenda": agenda_of("try", shard_of(job_id)),
-        "at": at(made.expires_at, job_id),
+        **_ending(made, job_id),
     }
 
 
@@ -80,14 +84,14 @@ async def retried(table: Table, again: Try, now: float) -> Existing | None:
     pk = f"try#{again.fingerprint}"
     earlier = [
         (int(item["number"]), str(item["sk"]))
-        for item in await table.under(pk)
+        for item in await table.under(pk, reverse=True, limit=LOOKED_AT)
         if int(item["number"]) < again.number and str(item["at"]) > just_after(now)
     ]
     for number, job_id in sorted(earlier, reverse=True):
         item = await table.get(key_of(JobId(job_id)))
         if item is None or not job_of(item).answers_tries:
             continue
-        to = {"number": again.number, "at": at(again.expires_at, job_id)}
+        to = {"number": again.number, **_ending(again, job_id)}
         if not await table.write(Change(Key(pk, job_id), to, {"number": number})):
             return Existing(job_of(item), again.fingerprint)
     return None
@@ -108,6 +112,10 @@ async def forget_keys(table: Table, keys: list[Key], now: float) -> int:
             held_on = {"at": at(now + HELD_ON_S, key.pk)}
             await table.write(Change(key, held_on, {"at": item["at"]}))
     return forgotten
+
+
+def _ending(made: Try, job_id: str) -> Item:
+    return {"at": at(made.expires_at, job_id), "expires": expires(made.expires_at)}
 
 
 def _ended(item: Item) -> bool:

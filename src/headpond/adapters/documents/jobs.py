@@ -10,7 +10,15 @@ from headpond.adapters.documents import dispatches, idempotency, records
 from headpond.adapters.documents.agenda import agenda, items_at, jobs_at, jobs_behind, merged, up_to
 from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.changes import Changes
-from headpond.adapters.documents.table import SHARDS, Key, Put, Table, Write, just_after
+from headpond.adapters.documents.table import (
+    LEFT_S,
+    SHARDS,
+    Key,
+    Put,
+    Table,
+    Write,
+    just_after,
+)
 from headpond.domain.job import Job, JobId, JobState
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
@@ -133,7 +141,7 @@ class DocumentJobStore(JobStore):
     @override
     async def forget_keys(self, now: float, *, limit: int) -> int:
         keys = await self._until("key", now, limit)
-        tries = await self._until("try", now, limit)
+        tries = await self._until("try", now - LEFT_S, limit)
         await self._table.delete_many(tries)
         return await idempotency.forget_keys(self._table, keys, now) + len(tries)
 

@@ -20,19 +20,33 @@ from headpond.adapters.documents.dispatches import (
     place_of,
 )
 from headpond.adapters.documents.records import agenda_of
-from headpond.adapters.documents.table import SHARDS, Key, Table, at, just_after, shard_of
+from headpond.adapters.documents.table import (
+    LEFT_S,
+    SHARDS,
+    Key,
+    Table,
+    at,
+    just_after,
+    shard_of,
+)
 from headpond.domain.destination import Destination
 from headpond.domain.dispatch import Dispatch
 from headpond.domain.webhook_endpoint import EndpointId
 from headpond.domain.webhook_event import Event, EventId
+from headpond.ports.clock import Clock
 from headpond.ports.outbox import DispatchQuery, Look, Outbox, Untold
 
 
 class DocumentOutbox(Outbox):
-    """Jobs and batches that end leave their notices in it."""
+    """Jobs and batches that end leave their notices in it.
 
-    def __init__(self, table: Table) -> None:
+    What ended `keep_s` ago is not told of any more, though it may be there.
+    """
+
+    def __init__(self, table: Table, clock: Clock, keep_s: float) -> None:
         self._table = table
+        self._clock = clock
+        self._keep_s = keep_s
 
     @override
     async def publish(self, event: Event) -> None:
@@ -64,22 +78,18 @@ class DocumentOutbox(Outbox):
 
     @override
     async def swap(self, after: Dispatch) -> bool:
-        return not await self._table.write(changed(after))
+        return not await self._table.write(changed(after, self._keep_s))
 
     @override
     async def get(self, endpoint: EndpointId, event_id: EventId) -> Dispatch | None:
-        item = await self._table.get(key_of(endpoint, event_id))
-        return None if item is None else dispatch_of(item)
+        return await self._kept(key_of(endpoint, event_id))
 
     @override
     async def find(self, query: DispatchQuery) -> list[Dispatch]:
         found: list[Dispatch] = []
         async for key in self._newest_first(query):
-            item = await self._table.get(key)
-            if item is None:
-                continue
-            dispatch = dispatch_of(item)
-            if query.state is None or dispatch.state == query.state:
+            dispatch = await self._kept(key)
+            if dispatch is not None and query.state in {None, dispatch.state}:
                 found.append(dispatch)
             if len(found) == query.limit:
                 break
@@ -92,10 +102,17 @@ class DocumentOutbox(Outbox):
 
     @override
     async def forget(self, ended_before: float, *, limit: int) -> int:
-        told = agenda(self._table, "told", before=at(ended_before))
+        told = agenda(self._table, "told", before=at(ended_before - LEFT_S))
         keys = await up_to(told, limit)
         await self._table.delete_many(keys)
         return len(keys)
+
+    async def _kept(self, key: Key) -> Dispatch | None:
+        item = await self._table.get(key)
+        dispatch = None if item is None else dispatch_of(item)
+        if dispatch is None or dispatch.ended_at is None:
+            return dispatch
+        return dispatch if dispatch.ended_at + self._keep_s > self._clock.now() else None
 
     async def _due(self, to: Destination, now: float, limit: int) -> AsyncIterator[Key]:
         """What the agenda has as due there."""

@@ -6,19 +6,36 @@ from typing_extensions import override
 
 from headpond.adapters.documents.agenda import agenda, up_to
 from headpond.adapters.documents.records import agenda_of
-from headpond.adapters.documents.table import Change, Item, Key, Put, Table, at, raw, shard_of
+from headpond.adapters.documents.table import (
+    LEFT_S,
+    Change,
+    Item,
+    Key,
+    Put,
+    Table,
+    at,
+    expires,
+    raw,
+    shard_of,
+)
 from headpond.domain.scaling.state import ScalingState, ScalingStep
 from headpond.domain.scaling.stored import record_of, state_of, step_of
+from headpond.ports.clock import Clock
 from headpond.ports.scaling import ScalingStore
 
 PARTITION = "scaling"
 
 
 class DocumentScalingStore(ScalingStore):
-    """Scalers and commands of every process that uses the table share it."""
+    """Scalers and commands of every process that uses the table share it.
 
-    def __init__(self, table: Table) -> None:
+    A step of `keep_s` ago is not told of any more, though it may be there.
+    """
+
+    def __init__(self, table: Table, clock: Clock, keep_s: float) -> None:
         self._table = table
+        self._clock = clock
+        self._keep_s = keep_s
 
     @override
     async def state(self, pool: str) -> ScalingState:
@@ -43,17 +60,19 @@ class DocumentScalingStore(ScalingStore):
             "agenda": agenda_of("step", shard_of(step.pool)),
             "at": when,
             "record": record_of(step).encode(),
+            "expires": expires(step.at + self._keep_s),
         }
         await self._table.write(Put(item))
 
     @override
     async def steps(self, pool: str, limit: int) -> list[ScalingStep]:
         items = await self._table.under(_steps_of(pool), reverse=True, limit=limit)
-        return [step_of(raw(item)) for item in items]
+        steps = [step_of(raw(item)) for item in items]
+        return [step for step in steps if step.at + self._keep_s > self._clock.now()]
 
     @override
     async def forget(self, before: float) -> int:
-        old = await up_to(agenda(self._table, "step", before=at(before)), None)
+        old = await up_to(agenda(self._table, "step", before=at(before - LEFT_S)), None)
         await self._table.delete_many(old)
         return len(old)
 

@@ -39,6 +39,11 @@ hash of the id, and read from all of them together.
 
 Every change is conditional.
 
+What counts for nothing from some time on says so in an attribute `expires`, whole Unix seconds: a
+service that knows a time to live may remove it by itself from then on. Tries have it, dispatches
+that were told, and steps of scaling. Nothing relies on it. Whoever reads looks at the item's own
+end, which comes `SPARE_S` before, and a duty of ours removes what is still there `LEFT_S` after it.
+
 Teams, idempotency keys and callbacks are as long as their limits let them be, and services bound
 what is found by: DynamoDB a `pk` to 2,048 bytes, a `sk` and what sorts in an index to 1,024;
 Firestore names of documents and what is asked of an index to 1,500; Cosmos DB ids to 1,023. All is
@@ -47,6 +52,7 @@ each service's own table, to its own limits: what it would have refused, and not
 another name than in older releases. What sorts is bounded here, for all of them.
 """
 
+import math
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
@@ -66,6 +72,19 @@ SORT_BYTES = 1_024
 
 NAME_BYTES = 900
 """So much of it may be a name beside one or two times."""
+
+SPARE_S = 4 * 86_400.0
+"""So much later than its end does an item expire.
+
+An older release moves the end alone: when a try is made again, or a dispatch is told again, which
+takes up to four days. What it moved must not be gone before.
+"""
+
+LEFT_S = 7 * 86_400.0
+"""So long after its end is an item left to its service, which may take days to remove it."""
+
+LATEST = 253_402_300_799
+"""The end of the year 9999: Firestore takes no later time."""
 
 INDEXES = {
     "agenda": ("agenda", "at"),
@@ -130,6 +149,11 @@ def at(seconds: float, name: str = "") -> str:
 def just_after(seconds: float) -> str:
     """Above every `at` of this moment, below those of later ones."""
     return at(seconds, "\U0010ffff")
+
+
+def expires(end: float) -> int:
+    """When an item that ends then may be removed by its service."""
+    return math.ceil(min(end + SPARE_S, LATEST))
 
 
 def none_from(first: str, last: str) -> bool:

@@ -1,8 +1,9 @@
 """The table of `adapters/documents/table.py` in a collection of Firestore.
 
-A document has five fields: `data` is the item, `place` where it is, and each index one that begins
-with the partition. So every question is a range of one field, and those Firestore indexes by
-itself. `data` is better exempt from that; docs/backends.md says how. Names begin with a hash of the
+A document has up to six fields: `data` is the item, `place` where it is, each index one that begins
+with the partition, and `expires` when it may go, as a timestamp: a policy of Firestore takes no
+number. So every question is a range of one field, and those Firestore indexes by itself. `data` and
+`expires` are better exempt from that; docs/backends.md says how. Names begin with a hash of the
 `pk`: ids of jobs rise with time, and rising names would all be written in one place.
 
 Conditions are looked at before a commit, and hold in it because the documents that were looked at
@@ -18,6 +19,7 @@ import secrets
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 
@@ -278,7 +280,7 @@ class FirestoreTable(Table):
                 before = standing[key]
                 item = {**_item(before), **to, "by": by}
                 kept = {name: value for name, value in item.items() if value is not None}
-                fields = {_field(index): _firestore.DELETE_FIELD for index in INDEXES}
+                fields = dict.fromkeys(MAY_GO, _firestore.DELETE_FIELD)
                 last = None if guarded else before.update_time
                 option = None if last is None else self._client.write_option(last_update_time=last)
                 batch.update(self._document(key), {**fields, **_fields(kept)}, option=option)
@@ -327,24 +329,30 @@ class FirestoreTable(Table):
         return self._items.document(_place(key))
 
 
-def _fields(item: Item) -> dict[str, str | bytes]:
+def _field(index: str) -> str:
+    return f"by_{index}"
+
+
+MAY_GO = (*map(_field, INDEXES), "expires")
+"""Fields that a change may leave a document without."""
+
+
+def _fields(item: Item) -> dict[str, str | bytes | datetime]:
     """The document of an item."""
-    fields: dict[str, str | bytes] = {
+    fields: dict[str, str | bytes | datetime] = {
         "data": _encode(item),
         "place": _place(Key(str(item["pk"]), str(item["sk"]))),
     }
     for index, (partition, sort) in INDEXES.items():
         if partition in item and sort in item:
             fields[_field(index)] = f"{item[partition]}{AFTER}{item[sort]}"
+    if "expires" in item:
+        fields["expires"] = datetime.fromtimestamp(int(item["expires"]), UTC)
     return fields
 
 
 def _item(snapshot: Any) -> Item:
     return cast("Item", _decode(snapshot.get("data")))
-
-
-def _field(index: str) -> str:
-    return f"by_{index}"
 
 
 def _place(key: Key) -> str:

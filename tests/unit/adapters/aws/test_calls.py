@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from headpond.adapters.aws import calls
 from headpond.adapters.aws.calls import Place, connect, place_of
+from headpond.adapters.aws.form import FORM
 from headpond.adapters.aws.queue import SqsQueue
 from headpond.adapters.aws.table import DynamoTable, open_table
 from headpond.adapters.documents.jobs import DocumentJobStore
-from headpond.adapters.documents.table import Key
+from headpond.adapters.documents.table import Key, Put, expires
 from headpond.domain.job import Job, Ticket, Usage
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Settlement
@@ -18,6 +20,7 @@ from headpond.errors import SettingsError, Unavailable
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.clocks import ManualClock
 from headpond.testing.records import RESPONSE, a_job, new_job
+from tests.emulators.moto_server import Moto
 
 JOBS = 10
 
@@ -166,6 +169,44 @@ async def test_two_that_make_the_table_at_once_share_it(
     await asyncio.gather(make(), make())
     told = f"DynamoDB had no table {place.prefix}: it is made, and empty"
     assert [record.getMessage() for record in caplog.records].count(told) == 1
+
+
+async def time_to_live_of(place: Place) -> Any:
+    async with connect("dynamodb", place, read_s=5, attempts=1) as service:
+        answer = await service.call("DescribeTimeToLive", TableName=place.prefix)
+    return answer["TimeToLiveDescription"]
+
+
+async def test_a_table_that_is_made_removes_what_has_expired(place: Place) -> None:
+    async with open_table(place) as table:
+        await table.write(Put({"pk": "a", "sk": "-", "expires": expires(1.0)}))
+        item = (await table._call("GetItem", Key={"pk": {"S": "a"}, "sk": {"S": "-"}}))["Item"]
+    assert item["expires"] == {"N": "345601"}
+    assert await time_to_live_of(place) == {
+        "TimeToLiveStatus": "ENABLED",
+        "AttributeName": "expires",
+    }
+
+
+async def test_a_table_made_beforehand_stays_as_its_operator_made_it(place: Place) -> None:
+    async with connect("dynamodb", place, read_s=5, attempts=1) as service:
+        await service.call("CreateTable", TableName=place.prefix, **FORM)
+    async with open_table(place) as table:
+        assert table._service.calls == {"DescribeTable": 1}
+    assert (await time_to_live_of(place))["TimeToLiveStatus"] == "DISABLED"
+
+
+async def test_who_may_not_have_items_removed_makes_the_table_and_says_so(
+    place: Place, moto: Moto, caplog: pytest.LogCaptureFixture
+) -> None:
+    may = ("dynamodb:DescribeTable", "dynamodb:CreateTable", "dynamodb:GetItem")
+    async with moto.allowing(place, *may), open_table(place) as table:
+        assert await table.get(Key("a")) is None
+    told = [record.getMessage() for record in caplog.records]
+    (refused,) = (words for words in told if "what has expired" in words)
+    assert place.prefix in refused
+    assert "UpdateTimeToLive" in refused
+    assert "docs/backends.md" in refused
 
 
 @pytest.mark.parametrize(

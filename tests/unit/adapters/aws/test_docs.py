@@ -18,7 +18,7 @@ from headpond.adapters.aws import queue as queue_module
 from headpond.adapters.aws import table as table_module
 from headpond.adapters.aws.calls import Place, connect
 from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
-from headpond.adapters.aws.form import FORM
+from headpond.adapters.aws.form import FORM, TIME_TO_LIVE
 from headpond.adapters.aws.queue import ATTRIBUTES, SqsQueue, redrive_policy
 from headpond.adapters.aws.table import DynamoTable, open_table
 from headpond.adapters.documents.agenda import up_to
@@ -79,6 +79,12 @@ def named(service: str, module: Any) -> set[str]:
 def test_the_table_on_the_page_is_the_one_that_is_made() -> None:
     (form,) = (each for each in examples("backends.md") if "TableName" in each)
     assert form == {"TableName": "headpond", **FORM}
+
+
+def test_the_time_to_live_on_the_page_is_the_one_that_is_set() -> None:
+    command = "aws dynamodb update-time-to-live --table-name headpond --time-to-live-specification"
+    (given,) = re.findall(rf"{command} (\S+)\n", (DOCS / "backends.md").read_text())
+    assert given == f"Enabled=true,AttributeName={TIME_TO_LIVE['AttributeName']}"
 
 
 def test_the_queues_on_the_page_are_those_that_are_made() -> None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from headpond.adapters.azure.account import Place, open_container
 from headpond.adapters.azure.container import Container, Operation, Refused
 from headpond.adapters.azure.documents import Json
+from headpond.testing.clocks import ManualClock
 from tests.emulators.cosmos_server import KEY, Cosmos
 
 Moment = Callable[[str], Awaitable[None]]
@@ -30,7 +31,7 @@ class Watched(Container):
     """Tells what it does."""
 
     def __init__(self, proxy: Any, moment: Moment) -> None:
-        super().__init__(proxy)
+        super().__init__(proxy, ManualClock())
         self._moment = moment
 
     @override
@@ -108,7 +109,7 @@ class TakesTurns(Container):
         dies: float,
         late: list[asyncio.Task[None]],
     ) -> None:
-        super().__init__(proxy)
+        super().__init__(proxy, ManualClock())
         self._turns = turns
         self._dice = dice
         self._dies = dies

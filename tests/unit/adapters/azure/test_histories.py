@@ -20,6 +20,7 @@ from headpond.adapters.azure.sweeping import Sweep
 from headpond.adapters.azure.table import CosmosTable
 from headpond.adapters.documents.table import Change, Item, Key, Put, Write
 from headpond.errors import Unavailable
+from headpond.testing.clocks import ManualClock
 from tests.emulators.cosmos_server import Cosmos, cosmos_server
 from tests.unit.adapters.azure.clients import Died, TakesTurns, Turns, a_container
 
@@ -105,7 +106,7 @@ async def test_each_change_is_made_everywhere_or_nowhere(
 ) -> None:
     dice = random.Random(seed)
     async with a_container(cosmos) as proxy:
-        table = CosmosTable(Container(proxy))
+        table = CosmosTable(Container(proxy, ManualClock()))
         for key in PLACES[:2]:
             await table.write(Put(_item(key, "")))
         history = History(cosmos, proxy, dice)
@@ -124,7 +125,7 @@ async def test_each_change_is_made_everywhere_or_nowhere(
         await asyncio.gather(*clients, *history.late)
         cosmos.lose_answers = 0
         monkeypatch.undo()
-        sweep = Sweep(Container(proxy))
+        sweep = Sweep(Container(proxy, ManualClock()))
         await sweep.tick()
         await sweep.tick()
         found = {key: await table.get(key) for key in (*PLACES, *SHELF)}

@@ -1,6 +1,7 @@
 """What is particular to documents in Cosmos DB, over an emulator of ours."""
 
 import asyncio
+import math
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -23,14 +24,23 @@ from headpond.adapters.documents.batches import DocumentBatchStore
 from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.keys import DocumentKeyStore
-from headpond.adapters.documents.table import Change, Check, Delete, Key, Put
+from headpond.adapters.documents.table import (
+    LEFT_S,
+    SPARE_S,
+    Change,
+    Check,
+    Delete,
+    Key,
+    Put,
+    expires,
+)
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.domain.batch import RunnerName
 from headpond.domain.job import Ticket, Usage
 from headpond.domain.lane import lanes_of
 from headpond.domain.outcome import Settlement
 from headpond.errors import SettingsError, Unavailable
-from headpond.ports.jobs import Idempotency, NewJob
+from headpond.ports.jobs import Existing, Idempotency, NewJob, Try
 from headpond.services.two_step_delivery import TwoStepDelivery
 from headpond.testing.batches_suite import a_batch
 from headpond.testing.clocks import ManualClock
@@ -48,10 +58,15 @@ async def cosmos() -> AsyncIterator[Cosmos]:
 
 
 @pytest.fixture
-async def table(cosmos: Cosmos) -> AsyncIterator[CosmosTable]:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def table(cosmos: Cosmos, clock: ManualClock) -> AsyncIterator[CosmosTable]:
     """Without the sweep, so that calls can be counted."""
     async with open_container(place(cosmos)) as proxy:
-        yield CosmosTable(Container(proxy))
+        yield CosmosTable(Container(proxy, clock))
 
 
 def place(cosmos: Cosmos, **more: Any) -> Place:
@@ -60,6 +75,54 @@ def place(cosmos: Cosmos, **more: Any) -> Place:
 
 def item(key: Key, **more: Any) -> dict[str, Any]:
     return {"pk": key.pk, "sk": key.sk, "version": 1, **more}
+
+
+async def test_what_expires_is_gone_by_then_however_often_it_was_written(
+    cosmos: Cosmos, table: CosmosTable, clock: ManualClock
+) -> None:
+    def passes(seconds: float) -> None:
+        clock.advance(seconds)
+        cosmos.ahead_s += seconds
+
+    end = clock.now() + 100
+    await table.write(Put(item(A, expires=expires(end), agenda="open", at="1")))
+    await table.write(Put(item(B, expires=expires(end))))
+    passes(60)
+    assert not await table.write(Change(A, {"version": 2}, {"version": 1}))
+    assert not await table.write(Change(B, {"expires": None}, {"version": 1}))
+    passes(SPARE_S + 30)
+    assert (await table.get(A) or {})["version"] == 2
+    passes(20)
+    assert await table.get(A) is None
+    assert await up_to(table.look("agenda", "open"), None) == []
+    assert await table.write(Change(A, {"version": 3}, {"version": 2})) == {0}
+    assert await table.get(B) == item(B)
+
+
+@pytest.mark.parametrize(("left_s", "ttl"), [(-1e6, 1), (1 - SPARE_S, 1), (math.inf, 2**31 - 1)])
+async def test_a_time_to_live_is_one_that_the_service_takes(
+    left_s: float, ttl: int, cosmos: Cosmos, table: CosmosTable, clock: ManualClock
+) -> None:
+    await table.write(Put(item(A, expires=expires(clock.now() + left_s))))
+    assert [document["ttl"] for document in cosmos.documents()] == [ttl]
+
+
+async def test_a_try_vanishes_by_itself(
+    cosmos: Cosmos, table: CosmosTable, clock: ManualClock
+) -> None:
+    jobs = DocumentJobStore(table, clock, DocumentBodies(table, clock))
+    job = a_job()
+    await jobs.add(NewJob(job, b"{}", Try("f", 0, clock.now() + 60)))
+    assert await jobs.retried(Try("f", 1, clock.now() + 90)) == Existing(job, "f")
+    clock.advance(90 + SPARE_S)
+    cosmos.ahead_s += 89 + SPARE_S
+    assert await jobs.retried(Try("f", 2, clock.now() + 60)) is None
+    assert len(await table.under("try#f")) == 1
+    cosmos.ahead_s += 2
+    assert await table.under("try#f") == []
+    assert await jobs.forget_keys(clock.now() + LEFT_S, limit=9) == 0
+    assert await jobs.get(job.id) == job
+    await jobs.close()
 
 
 async def test_names_may_have_what_ids_may_not(table: CosmosTable) -> None:
@@ -204,19 +267,24 @@ async def test_a_process_sweeps_for_as_long_as_it_lives(
     cosmos: Cosmos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "EVERY_S", 0.0)
-    async with open_table(place(cosmos)), open_container(place(cosmos)) as proxy:
+    async with open_table(place(cosmos), ManualClock()), open_container(place(cosmos)) as proxy:
         await until(lambda: cosmos.calls["query"] > 5)
         cosmos.throttle = 15
         await until(lambda: cosmos.throttle == 0)
         swept = cosmos.calls["query"]
         await until(lambda: cosmos.calls["query"] > swept)
-        await Container(proxy).write("a", [create({"id": "of nobody", "pk": "a", "open": "x"})])
+        await Container(proxy, ManualClock()).write(
+            "a", [create({"id": "of nobody", "pk": "a", "open": "x"})]
+        )
         swept = cosmos.calls["query"]
         await until(lambda: cosmos.calls["query"] > swept + 5)
 
 
 async def test_a_container_is_made_once_with_what_is_asked_of_it(cosmos: Cosmos) -> None:
-    async with open_table(place(cosmos)) as first, open_table(place(cosmos)) as second:
+    async with (
+        open_table(place(cosmos), ManualClock()) as first,
+        open_table(place(cosmos), ManualClock()) as second,
+    ):
         await first.write(Put(item(A)))
         assert await second.get(A) == item(A)
     client: Any = CosmosClient(cosmos.url, KEY)
@@ -271,7 +339,7 @@ async def test_a_container_of_another_form_is_refused(
         database = await client.create_database("d")
         await database.create_container("c", **{"indexing_policy": POLICY} | options)
     with pytest.raises(SettingsError, match=complaint):
-        async with open_table(place(cosmos)):
+        async with open_table(place(cosmos), ManualClock()):
             pass
 
 
@@ -291,17 +359,17 @@ async def test_an_account_that_may_show_old_records_is_refused(
 ) -> None:
     async with cosmos_server(Cosmos(consistency=consistency, regions=regions)) as cosmos:
         if enough:
-            async with open_table(place(cosmos)) as table:
+            async with open_table(place(cosmos), ManualClock()) as table:
                 assert await table.get(A) is None
         else:
             with pytest.raises(SettingsError, match=rf"consistency is {consistency}.*Strong"):
-                async with open_table(place(cosmos)):
+                async with open_table(place(cosmos), ManualClock()):
                     pass
 
 
 async def test_a_wrong_key_has_no_store(cosmos: Cosmos) -> None:
     with pytest.raises(SettingsError, match=r"does not let us in.*401"):
-        async with open_table(place(cosmos, key="d3Jvbmc=")):
+        async with open_table(place(cosmos, key="d3Jvbmc="), ManualClock()):
             pass
 
 
@@ -311,7 +379,7 @@ async def test_a_service_with_too_much_to_do_at_the_start_is_unavailable(
 ) -> None:
     cosmos.throttled_with, cosmos.throttle = status, 1000
     with pytest.raises(Unavailable, match=str(status)):
-        async with open_table(place(cosmos)):
+        async with open_table(place(cosmos), ManualClock()):
             pass
 
 
@@ -322,7 +390,7 @@ def test_an_error_that_says_nothing_is_named() -> None:
 async def test_nobody_has_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
     with pytest.raises(SettingsError, match="does not let us in"):
-        async with open_table(Place("https://127.0.0.1:9/", "d", "c")):
+        async with open_table(Place("https://127.0.0.1:9/", "d", "c"), ManualClock()):
             pass
 
 
@@ -330,7 +398,7 @@ async def test_a_server_that_is_away_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(Unavailable) as raised:
-        async with open_table(Place(f"http://127.0.0.1:{port}/", "d", "c", KEY)):
+        async with open_table(Place(f"http://127.0.0.1:{port}/", "d", "c", KEY), ManualClock()):
             pass
     assert raised.value.code == "cosmos_unavailable"
 

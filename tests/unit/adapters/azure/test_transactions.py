@@ -15,6 +15,7 @@ from headpond.adapters.azure.table import CosmosTable
 from headpond.adapters.azure.transactions import NOTE, NOTE_EXPIRES_S
 from headpond.adapters.documents.table import Change, Check, Delete, Item, Key, Put, Write
 from headpond.errors import Unavailable
+from headpond.testing.clocks import ManualClock
 from tests.emulators.cosmos_server import Cosmos, cosmos_server
 from tests.unit.adapters.azure.clients import Died, Watched, a_container, dies_at
 
@@ -35,7 +36,7 @@ async def proxy(cosmos: Cosmos) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def table(proxy: Any) -> CosmosTable:
-    return CosmosTable(Container(proxy))
+    return CosmosTable(Container(proxy, ManualClock()))
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ BEFORE, AFTER = [1, 1, 1, 0, 1], [2, 2, 0, 1, 1]
 
 async def sweep(proxy: Any) -> None:
     """What was left stands twice."""
-    sweeping = Sweep(Container(proxy))
+    sweeping = Sweep(Container(proxy, ManualClock()))
     await sweeping.tick()
     await sweeping.tick()
 
@@ -147,12 +148,12 @@ async def test_whoever_dies_at_any_moment_leaves_all_or_nothing(
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
 async def test_what_nobody_meets_is_swept(moment: int, cosmos: Cosmos, proxy: Any) -> None:
-    table = CosmosTable(Container(proxy))
+    table = CosmosTable(Container(proxy, ManualClock()))
     await prepare(table)
     with pytest.raises(Died):
         await CosmosTable(Watched(proxy, dies_at(moment))).write(*across())
     left = open_ends(cosmos)
-    await Sweep(Container(proxy)).tick()
+    await Sweep(Container(proxy, ManualClock())).tick()
     assert open_ends(cosmos) == left, "it may be alive"
     await sweep(proxy)
     assert not open_ends(cosmos)
@@ -182,7 +183,7 @@ async def test_a_transaction_that_cannot_be_ended_leaves_the_others_to_the_sweep
             await CosmosTable(Watched(proxy, dies_at(intents))).write(
                 Put(item(Key(home, "1"))), Put(item(Key(f"other of {home}", "1")))
             )
-    container = Sick(proxy)
+    container = Sick(proxy, ManualClock())
     sweeping = Sweep(container)
     await sweeping.tick()
     await sweeping.tick()
@@ -427,7 +428,7 @@ class Silent(Container):
 
 
 async def test_an_etag_that_is_not_said_is_looked_up(cosmos: Cosmos, proxy: Any) -> None:
-    table = CosmosTable(Silent(proxy))
+    table = CosmosTable(Silent(proxy, ManualClock()))
     await prepare(table)
     assert await table.write(*across()) == frozenset()
     assert await seen(table) == AFTER
@@ -454,3 +455,20 @@ async def test_a_part_that_cannot_be_released_at_once_does_not_hide_what_came_of
     monkeypatch.setattr(transactions.Transactions, "_release", cannot_at_first)
     assert await table.write(*across()) == {3}
     assert not open_ends(cosmos)
+
+
+async def test_what_a_transaction_stands_on_expires_once_that_has_ended(
+    cosmos: Cosmos, proxy: Any
+) -> None:
+    table = CosmosTable(Container(proxy, ManualClock()))
+    await prepare(table)
+    await table.write(Change(OTHER, {"expires": 2_000_000}, {"version": 1}))
+    begun = [*across(), Put(item(Key("try", "1"), expires=2_000_000))]
+    five_intents_and_the_commit = 11
+    with pytest.raises(Died):
+        await CosmosTable(Watched(proxy, dies_at(five_intents_and_the_commit))).write(*begun)
+    standing = {document["pk"]: document.get("ttl") for document in open_ends(cosmos)}
+    assert standing == dict.fromkeys(("home", "other", "gone", "new", "seen", "try"))
+    await sweep(proxy)
+    ends = {each["pk"]: each.get("ttl") for each in cosmos.documents() if each["id"] == "1"}
+    assert (ends["other"], ends["try"], ends["new"]) == (1_000_000, 1_000_000, None)

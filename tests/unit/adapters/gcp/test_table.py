@@ -1,9 +1,11 @@
 """What is particular to documents in Firestore, over Google's own emulator."""
 
 import asyncio
+import math
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Generator
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -14,7 +16,7 @@ from google.auth import exceptions as auth_exceptions
 from headpond.adapters.documents.agenda import up_to
 from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.jobs import DocumentJobStore
-from headpond.adapters.documents.table import Change, Check, Delete, Key, Put
+from headpond.adapters.documents.table import Change, Check, Delete, Key, Put, expires
 from headpond.adapters.gcp import table as module
 from headpond.adapters.gcp.places import Place
 from headpond.adapters.gcp.table import FirestoreTable, open_table
@@ -77,6 +79,22 @@ async def test_an_index_is_left_and_entered_as_its_fields_go(table: FirestoreTab
     assert not await table.write(Change(A, {"agenda": None}, {"version": 2}))
     assert await up_to(table.look("agenda", "open"), None) == []
     assert "agenda" not in (await table.get(A) or {})
+
+
+async def test_when_an_item_may_go_is_a_timestamp_and_goes_with_the_attribute(
+    table: FirestoreTable,
+) -> None:
+    async def field() -> object:
+        return (await table._document(A).get()).to_dict().get("expires")
+
+    await table.write(Put(item(A, expires=expires(0.5))))
+    assert await field() == datetime(1970, 1, 5, 0, 0, 1, tzinfo=UTC)
+    assert not await table.write(Change(A, {"expires": expires(math.inf)}, {"version": 1}))
+    assert await field() == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert not await table.write(Change(A, {"version": 2}, {"version": 1}))
+    assert await field() is not None
+    assert not await table.write(Change(A, {"expires": None}, {"version": 2}))
+    assert await field() is None
 
 
 async def test_all_conditions_that_fail_are_told_and_nothing_is_written(
