@@ -16,7 +16,6 @@ from headpond.adapters.documents.table import Change, Write
 from headpond.adapters.gcp import queue as pubsub
 from headpond.adapters.handles.leases import Leases
 from headpond.adapters.sqlite import delivery, jobs, lanes, records, schema, shares
-from headpond.adapters.sqlite.connection import sql
 from headpond.domain.claim import judge
 from headpond.domain.fairness import charge
 from headpond.domain.job import Job, JobId
@@ -33,8 +32,8 @@ def statement(module: Any, name: str, old: str, new: str) -> Plant:
     """`old` in the statement `name` becomes `new`."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        assert old in sql(name)
         inner: Callable[[str], str] = module.sql
+        assert old in inner(name)
 
         def changed(asked: str) -> str:
             return inner(asked).replace(old, new) if asked == name else inner(asked)

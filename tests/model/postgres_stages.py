@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
 
+from hypothesis.stateful import RuleBasedStateMachine
 from typing_extensions import override
 
 from headpond.adapters.postgres.audit import PostgresAudit
@@ -17,7 +18,7 @@ from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_histories import DeliveryHistories
 from headpond.testing.delivery_suite import LEASE_S, MAX_LOST_LEASES, Stage
 from headpond.testing.queue_histories import QueueHistories
-from tests.postgres import emptied
+from tests.postgres import PostgresServer, emptied
 
 
 class OnPostgres:
@@ -57,3 +58,10 @@ class PostgresDeliveryHistories(OnPostgres, DeliveryHistories):
             )
             jobs, queue = PostgresJobStore(opened, clock), PostgresQueue(opened, clock)
             yield Stage(delivery, jobs, queue, PostgresAudit(opened), clock)
+
+
+def on(server: PostgresServer, machine: type[OnPostgres]) -> type[RuleBasedStateMachine]:
+    """The machine, on this server."""
+    placed = type(machine.__name__, (machine,), {"url": server.url})
+    assert issubclass(placed, RuleBasedStateMachine)
+    return placed

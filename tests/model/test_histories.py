@@ -2,12 +2,13 @@
 
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.postgres_stages import (
     OnPostgres,
     PostgresDeliveryHistories,
     PostgresQueueHistories,
+    on,
 )
 from tests.model.sqlite_stages import (
     SqliteDeliveryHistories,
@@ -31,17 +32,15 @@ def test_two_steps_on_sqlite_have_the_histories_of_the_model() -> None:
     run_state_machine_as_test(TwoStepsOnSqliteHistories)
 
 
-def on(server: PostgresServer, machine: type[RuleBasedStateMachine]) -> None:
+def run_on(server: PostgresServer, machine: type[OnPostgres]) -> None:
     """A tenth as many: each step is a way to the server and back."""
-    placed = type(machine.__name__, (machine,), {"url": server.url})
-    assert issubclass(placed, OnPostgres)
     examples = max(10, settings.default.max_examples // 10 if settings.default else 10)
-    run_state_machine_as_test(placed, settings=settings(max_examples=examples))
+    run_state_machine_as_test(on(server, machine), settings=settings(max_examples=examples))
 
 
 def test_the_queue_on_postgres_has_the_histories_of_the_model(postgres: PostgresServer) -> None:
-    on(postgres, PostgresQueueHistories)
+    run_on(postgres, PostgresQueueHistories)
 
 
 def test_delivery_on_postgres_has_the_histories_of_the_model(postgres: PostgresServer) -> None:
-    on(postgres, PostgresDeliveryHistories)
+    run_on(postgres, PostgresDeliveryHistories)

@@ -151,6 +151,11 @@ class QueueHistories(Histories[Queue]):
     def the_clock_jumps_back(self, units: int) -> None:
         self.clock.advance(-units * self.unit_s)
 
+    @rule()
+    def backlogs_are_equal(self) -> None:
+        for lane in LANES:
+            assert self.wait(self.real.backlog(lane)) == self.wait(self.model.backlog(lane))
+
     @invariant()
     def depths_are_equal(self) -> None:
         for lane in LANES:
@@ -241,6 +246,10 @@ class UnorderedQueueHistories(QueueHistories):
     @override
     def the_clock_jumps_back(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Not by a rule: it does not go by this clock."""
+
+    @override
+    def backlogs_are_equal(self) -> None:
+        """Not by a rule: it does not tell teams apart."""
 
     @invariant()
     @override
