@@ -29,9 +29,9 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
+from headpond.adapters.aws.calls import Answer, Place, Refused, Service, away, connect
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import Handed, HandleQueue, lane_of
+from headpond.adapters.handles.queue import Catch, Handed, HandleQueue, lane_of
 from headpond.domain.bounded import bounded
 from headpond.domain.lane import Lane
 from headpond.domain.queue_limits import SQS, Limits
@@ -121,8 +121,8 @@ class SqsQueue(HandleQueue):
         ]
         answer = await self._batch("SendMessageBatch", lane, entries)
         if failed := answer.get("Failed"):
-            message = f"SQS did not take {len(failed)} messages: {failed[0].get('Message')}"
-            raise Unavailable(message, code="sqs_unavailable")
+            message, why = f"SQS did not take {len(failed)} messages.", failed[0].get("Message", "")
+            raise Unavailable(message, why=why, code="sqs_unavailable")
 
     @override
     async def depth(self, lane: Lane) -> Depth:
@@ -134,7 +134,7 @@ class SqsQueue(HandleQueue):
         )
 
     @override
-    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> Catch:
         began = self._clock.now()
         answer = await self._call(
             "ReceiveMessage",
@@ -144,7 +144,7 @@ class SqsQueue(HandleQueue):
             VisibilityTimeout=_whole(lease_s),
             WaitTimeSeconds=math.ceil(min(wait_s, MAX_WAIT_S)),
         )
-        return await self._leased(lane, _handed(answer), began, began + lease_s)
+        return Catch(_handed(answer), began, began + lease_s)
 
     @override
     async def _remove(self, leases: Sequence[Lease]) -> None:
@@ -244,7 +244,7 @@ class SqsQueue(HandleQueue):
         except Refused as error:
             if _is_missing(error):
                 self._urls.pop(name, None)  # The next call looks for it again.
-            raise Unavailable(f"SQS {operation}: {error}", code="sqs_unavailable") from error
+            raise away("sqs_unavailable", f"{operation}: {error}") from error
 
     async def _find(self, name: str) -> str | None:
         """The URL of a queue, if there is one."""
@@ -253,7 +253,7 @@ class SqsQueue(HandleQueue):
         except Refused as error:
             if _is_missing(error):
                 return None
-            raise Unavailable(f"SQS, {name}: {error}", code="sqs_unavailable") from error
+            raise away("sqs_unavailable", f"{name}: {error}") from error
         return self._urls.setdefault(name, found["QueueUrl"])
 
     async def _make(self, lane: Lane) -> str:
@@ -268,11 +268,11 @@ class SqsQueue(HandleQueue):
         try:
             made = await self._service.call("CreateQueue", QueueName=name, Attributes=attributes)
         except Refused as error:
-            message = (
-                f"SQS has no queue {name}, and does not let it be made: {error}. Make it by hand "
+            why = (
+                f"there is no queue {name}, and it may not be made: {error}. Make it by hand "
                 "or allow sqs:CreateQueue; one that was just deleted can be made after a minute."
             )
-            raise Unavailable(message, code="sqs_unavailable") from error
+            raise away("sqs_unavailable", why) from error
         log.info("SQS had no queue %s: it is made", name)
         return self._urls.setdefault(name, made["QueueUrl"])
 

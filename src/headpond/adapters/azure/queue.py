@@ -39,7 +39,7 @@ from headpond.adapters.azure.links import (
 )
 from headpond.adapters.azure.namespaces import Namespace, Place, open_namespace
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import Handed, HandleQueue, lane_of
+from headpond.adapters.handles.queue import Catch, Handed, HandleQueue, lane_of
 from headpond.domain.lane import Lane
 from headpond.domain.queue_limits import SERVICE_BUS, Limits
 from headpond.errors import Unavailable
@@ -102,7 +102,7 @@ class ServiceBusQueue(HandleQueue):
         self._senders: dict[Lane, SendingLink] = {}
         self._receivers: dict[Lane, ReceivingLinks] = {}
         self._dead_letters: dict[Lane, ReceivingLinks] = {}
-        self._received: dict[LeaseToken, Received] = {}
+        self._held: dict[LeaseToken, Received] = {}
         self._aside: dict[str, Received] = {}
         self._made: dict[Lane, timedelta | None] = {}
 
@@ -142,18 +142,14 @@ class ServiceBusQueue(HandleQueue):
             await self._sender(lane).send(bodies, due)
 
     @override
-    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> Catch:
         await self._make(lane, min(timedelta(seconds=math.ceil(lease_s)), LONGEST_LOCK))
         began = self._clock.now()
         with self._looked_for(lane):
             received = await self._receiver(lane).poll(limit, min(wait_s, POLL_S))
-        self._received |= {LeaseToken(each.token): each for each in received}
-        bodies = [(each.token, each.body) for each in received]
-        leases = await self._leased(lane, bodies, began, began + lease_s)
-        self._received = {
-            token: each for token, each in self._received.items() if token in self._leases
-        }
-        return leases
+        held = {token: each for token, each in self._held.items() if token in self._leases}
+        self._held = held | {LeaseToken(each.token): each for each in received}
+        return Catch([(each.token, each.body) for each in received], began, began + lease_s)
 
     @override
     async def _extend(
@@ -191,8 +187,8 @@ class ServiceBusQueue(HandleQueue):
 
     @override
     async def _refuse(self, lane: Lane, handle: str) -> None:
-        received = self._received[LeaseToken(handle)]
-        if (received.message.delivery_count or 0) >= UNREADABLE_AFTER:
+        received = self._held.get(LeaseToken(handle))
+        if received is not None and (received.message.delivery_count or 0) >= UNREADABLE_AFTER:
             with contextlib.suppress(Unavailable):  # It comes again.
                 await self._receiver(lane).bury(received, UNREADABLE)
 
@@ -219,7 +215,7 @@ class ServiceBusQueue(HandleQueue):
         """Whether each lock was held, or why that is not known. All are tried, whichever fails."""
 
         async def held(lease: Lease) -> bool | Unavailable:
-            received = self._received.get(lease.token)
+            received = self._held.get(lease.token)
             try:
                 return received is not None and await call(self._receiver(lane_of(lease)), received)
             except Unavailable as error:

@@ -39,7 +39,7 @@ from typing_extensions import override
 from headpond.adapters.gcp.counts import UndeliveredCounts, open_counts
 from headpond.adapters.gcp.places import Place
 from headpond.adapters.handles.bodies import Body, encode_body
-from headpond.adapters.handles.queue import Handed, HandleQueue, lane_of
+from headpond.adapters.handles.queue import NOTHING, Catch, Handed, HandleQueue, lane_of
 from headpond.domain.lane import Lane
 from headpond.domain.queue_limits import PUBSUB, Limits
 from headpond.errors import SettingsError, Unavailable
@@ -153,23 +153,21 @@ class PubsubQueue(HandleQueue):
         )
 
     @override
-    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> Catch:
         await self._make(lane)
         began, loop = self._clock.now(), asyncio.get_running_loop()
         began_s = loop.time()
         received = await self._call(
             lane, self._pull(self._subscription(lane), limit, wait=wait_s > 0)
         )
-        if not received:
-            if wait_s > 0:
-                await asyncio.sleep(max(0.0, PAUSE_S - (loop.time() - began_s)))
-            return []
         now = self._clock.now()
-        if now - began > SURELY_S:
-            return []  # Somebody else may have got them since.
+        if not received and wait_s > 0:
+            await asyncio.sleep(max(0.0, PAUSE_S - (loop.time() - began_s)))
+        if not received or now - began > SURELY_S:
+            return NOTHING  # What came so late somebody else may have got since.
         await self._hide_handles(lane, [each.ack_id for each in received], lease_s)
-        bodies = [(each.ack_id, each.message.data) for each in received]
-        return await self._leased(lane, bodies, now, now + lease_s)
+        handed = [(each.ack_id, each.message.data) for each in received]
+        return Catch(handed, now, now + lease_s)
 
     @override
     async def _hide(self, leases: Sequence[Lease], for_s: float) -> list[Lease]:
@@ -313,4 +311,4 @@ def _dead(name: str) -> str:
 
 
 def _unavailable(error: Exception) -> Unavailable:
-    return Unavailable(f"Pub/Sub: {error}", code="pubsub_unavailable")
+    return Unavailable("Pub/Sub does not answer.", why=str(error), code="pubsub_unavailable")

@@ -13,7 +13,8 @@ what it catches. So does who is cut off with what was received by then.
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -43,10 +44,31 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 TOLD = 1_000
 """Of so many messages that cannot be read it is remembered that the log has them."""
 
-Poll = asyncio.Task[list[Lease]]
 Handed = tuple[str, bytes | str]
 """A handle, and the body that came with it."""
 
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What a poll brought, leased from one moment to the other, in Unix seconds."""
+
+    handed: Sequence[Handed]
+    began: float
+    until: float
+
+
+NOTHING = Catch((), 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The leases of a poll; `early` where more had come, of which it was not yet the time."""
+
+    leases: list[Lease]
+    early: bool
+
+
+Poll = asyncio.Task[Receipt]
 T = TypeVar("T")
 
 
@@ -64,7 +86,6 @@ class HandleQueue(Queue, DeadLetterQueue):
         self._max_delay_s = max_delay_s
         self._leases = Leases(clock, max_s=max_lease_s)
         self._typical_tokens = TYPICAL_TOKENS
-        self._came_early: set[Lane] = set()
         self._told: set[bytes | str] = set()
         self._strays: dict[Poll, tuple[Lane, float]] = {}
         self._returns: set[asyncio.Task[None]] = set()
@@ -83,7 +104,7 @@ class HandleQueue(Queue, DeadLetterQueue):
         """Send messages of one lane in one call."""
 
     @abstractmethod
-    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+    async def _poll(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> Catch:
         """Lease up to `limit` messages of a lane; with none, wait for about `wait_s` seconds."""
 
     @abstractmethod
@@ -191,29 +212,30 @@ class HandleQueue(Queue, DeadLetterQueue):
                 log.exception("a message in %s cannot be read: %s", lane, text[:200])
             return None
 
-    async def _leased(
-        self, lane: Lane, received: Iterable[Handed], began: float, until: float
-    ) -> list[Lease]:
-        """Leases of what was received; what came too early is hidden again."""
+    async def _received(self, lane: Lane, limit: int, lease_s: float, wait_s: float) -> Receipt:
+        """Poll; what comes too early is hidden again."""
+        catch = await self._poll(lane, limit, lease_s, wait_s)
         self._leases.forget_lapsed()
         leases: list[Lease] = []
         early: list[tuple[Lease, float]] = []
-        for handle, text in received:
+        unreadable: list[str] = []
+        for handle, text in catch.handed:
             body = self._read(lane, text)
             if body is None:
-                await self._refuse(lane, handle)
+                unreadable.append(handle)
                 continue
             lease = Lease(body.message, LeaseToken(handle))
-            self._leases.begin(lease, began, until)
+            self._leases.begin(lease, catch.began, catch.until)
             if body.not_before is None or body.not_before <= self._clock.now():
                 self._note_work(body.message)
                 leases.append(lease)
             else:
                 early.append((lease, body.not_before - self._clock.now()))
+        for handle in unreadable:
+            await self._refuse(lane, handle)
         for lease, left_s in early:
-            self._came_early.add(lane)
             await self._try_to_give_back([lease], left_s)
-        return leases
+        return Receipt(leases, bool(early))
 
     async def _try_to_give_back(self, leases: Sequence[Lease], delay_s: float = 0.0) -> None:
         """Not worth the loss of others: these are given back when their leases lapse."""
@@ -230,23 +252,22 @@ class HandleQueue(Queue, DeadLetterQueue):
             looks = 0
             while len(leases) < limit:
                 asked = min(self._most, limit - len(leases))
-                self._came_early.discard(lane)
                 try:
-                    received = await self._receive_now(lane, asked, lease_s)
+                    receipt = await self._receive_now(lane, asked, lease_s)
                 except Unavailable as error:
                     if not leases:
                         raise
                     log.warning("%s cannot be received from: %s", lane, error)
                     return
-                leases += received
+                leases += receipt.leases
                 # Behind what came early there may be more; not for long, for leases are in hand.
                 looks += 1
-                early = lane in self._came_early and looks < LOOKS
-                if len(received) < asked and not early:
+                goes_on = receipt.early and looks < LOOKS
+                if len(receipt.leases) < asked and not goes_on:
                     break
 
-    async def _receive_now(self, lane: Lane, limit: int, lease_s: float) -> list[Lease]:
-        poll = asyncio.create_task(self._poll(lane, limit, lease_s, 0))
+    async def _receive_now(self, lane: Lane, limit: int, lease_s: float) -> Receipt:
+        poll = asyncio.create_task(self._received(lane, limit, lease_s, 0))
         try:
             await asyncio.wait([poll])
         except asyncio.CancelledError:
@@ -266,13 +287,13 @@ class HandleQueue(Queue, DeadLetterQueue):
                 for lane in lanes:
                     if lane not in polls:
                         polls[lane] = self._taken_up(lane, lease_s) or asyncio.create_task(
-                            self._poll(lane, min(self._most, limit), lease_s, left_s)
+                            self._received(lane, min(self._most, limit), lease_s, left_s)
                         )
                 await asyncio.wait(
                     polls.values(), timeout=left_s, return_when=asyncio.FIRST_COMPLETED
                 )
                 done = [lane for lane in lanes if polls[lane].done()]
-                leases = [lease for lane in done for lease in polls[lane].result()]
+                leases = [lease for lane in done for lease in polls[lane].result().leases]
                 for lane in done:
                     del polls[lane]
                 if leases:
@@ -299,7 +320,7 @@ class HandleQueue(Queue, DeadLetterQueue):
     def _let_go(self, poll: Poll, lane: Lane, lease_s: float) -> None:
         async def caught() -> Sequence[Lease]:
             await asyncio.wait([poll])
-            return () if self._strays.pop(poll, None) is None else poll.result()
+            return () if self._strays.pop(poll, None) is None else poll.result().leases
 
         self._strays[poll] = (lane, lease_s)
         self._give_back_later(caught)

@@ -153,7 +153,7 @@ async def test_a_role_that_cannot_be_asked_for_now_is_unavailable(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/")
     calls._session.cache_clear()
-    with pytest.raises(Unavailable, match="dynamodb: Error when retrieving credentials"):
+    with pytest.raises(Unavailable, match="AWS does not answer: Error when retrieving credentials"):
         async with open_table(place):
             pass
     calls._session.cache_clear()

@@ -12,6 +12,7 @@ from headpond.adapters.aws import queue as aws_queue
 from headpond.adapters.aws.calls import CONNECT_S, Answer, Place
 from headpond.adapters.aws.queue import BATCH as CALL
 from headpond.adapters.aws.queue import MAX_LEASE_S, SqsQueue, open_queue
+from headpond.adapters.handles.queue import NOTHING, Catch
 from headpond.domain.lane import Lane
 from headpond.domain.quote import ANYBODY
 from headpond.errors import Unavailable
@@ -110,12 +111,12 @@ async def test_who_is_cut_off_in_a_short_poll_leaves_nothing_leased(
     await queue.send([message("a", INTERACTIVE), message("b")])
     poll, polled, goes_on = queue._poll, asyncio.Event(), asyncio.Event()
 
-    async def slow(lane: Lane, *asked: Any) -> list[Lease]:
-        leases = await poll(lane, *asked)
+    async def slow(lane: Lane, *asked: Any) -> Catch:
+        catch = await poll(lane, *asked)
         if lane is BATCH:
             polled.set()
             await goes_on.wait()
-        return leases
+        return catch
 
     monkeypatch.setattr(queue, "_poll", slow)
     receiving = asyncio.create_task(queue.receive([INTERACTIVE, BATCH], limit=5, lease_s=1_000))
@@ -136,8 +137,8 @@ async def test_who_is_cut_off_while_what_is_too_much_is_given_back_leaves_nothin
     await queue.send([message("a"), message("b")])
     poll, hide, hiding = queue._poll, queue._hide, asyncio.Event()
 
-    async def greedy(lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
-        return await poll(lane, limit + 1, lease_s, 0) if wait_s else []
+    async def greedy(lane: Lane, limit: int, lease_s: float, wait_s: float) -> Catch:
+        return await poll(lane, limit + 1, lease_s, 0) if wait_s else NOTHING
 
     async def stuck(*_: object) -> list[Lease]:
         monkeypatch.setattr(queue, "_hide", hide)
@@ -230,7 +231,7 @@ async def test_a_lane_whose_name_sqs_does_not_take_is_unavailable(
 ) -> None:
     long = Place(place.region, 80 * "q", place.endpoint)
     async with open_queue(long, clock) as queue:
-        with pytest.raises(Unavailable, match="does not let it be made") as raised:
+        with pytest.raises(Unavailable, match="it may not be made") as raised:
             await queue.depth(BATCH)
     assert raised.value.code == "sqs_unavailable"
 
@@ -241,7 +242,7 @@ async def test_a_lane_that_fails_hides_nothing_of_those_before(
     await queue.send([message("a", INTERACTIVE)])
     poll = queue._poll
 
-    async def failing(lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
+    async def failing(lane: Lane, limit: int, lease_s: float, wait_s: float) -> Catch:
         if lane is BATCH:
             raise Unavailable("not now", code="sqs_unavailable")
         return await poll(lane, limit, lease_s, wait_s)
@@ -259,8 +260,8 @@ async def test_what_cannot_be_given_back_costs_the_others_nothing(
     await queue.send([message("a"), message("b")])
     poll = queue._poll
 
-    async def greedy(lane: Lane, limit: int, lease_s: float, wait_s: float) -> list[Lease]:
-        return await poll(lane, limit + 1, lease_s, 0) if wait_s else []
+    async def greedy(lane: Lane, limit: int, lease_s: float, wait_s: float) -> Catch:
+        return await poll(lane, limit + 1, lease_s, 0) if wait_s else NOTHING
 
     async def failing(leases: Sequence[Lease], for_s: float) -> list[Lease]:
         raise Unavailable(f"not {len(leases)}, not {for_s}", code="sqs_unavailable")
@@ -289,10 +290,10 @@ async def test_a_lease_that_ends_while_others_are_extended_is_left_out(
 async def test_a_poll_that_failed_under_who_waited_is_raised_and_not_told_beside(
     queue: SqsQueue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def failing(*asked: Lane | float) -> list[Lease]:
+    async def failing(*asked: Lane | float) -> Catch:
         if asked[-1]:
             raise Unavailable(f"not {asked[0]}", code="sqs_unavailable")
-        return []
+        return NOTHING
 
     monkeypatch.setattr(queue, "_poll", failing)
     with pytest.raises(Unavailable, match="not "):
@@ -311,11 +312,11 @@ async def test_a_poll_that_nobody_waits_for_may_fail_with_anything(
 ) -> None:
     fails = asyncio.Event()
 
-    async def failing(*asked: Lane | float) -> list[Lease]:
+    async def failing(*asked: Lane | float) -> Catch:
         if asked[-1]:
             await fails.wait()
             raise error
-        return []
+        return NOTHING
 
     monkeypatch.setattr(queue, "_poll", failing)
     assert await queue.receive([BATCH], limit=1, lease_s=10, wait_s=0.01) == []

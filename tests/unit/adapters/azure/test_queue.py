@@ -207,7 +207,7 @@ async def test_a_connection_may_be_cut_under_who_settles(
 async def test_what_is_settled_cannot_be_settled_again(queue: ServiceBusQueue) -> None:
     await queue.send([message("a")])
     (lease,) = await queue.receive([BATCH], limit=1, lease_s=30)
-    links, received = queue._receivers[BATCH], queue._received[lease.token]
+    links, received = queue._receivers[BATCH], queue._held[lease.token]
     assert await links.complete(received)
     assert not await links.abandon(received)
 

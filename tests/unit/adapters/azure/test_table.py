@@ -384,7 +384,10 @@ async def test_a_service_with_too_much_to_do_at_the_start_is_unavailable(
 
 
 def test_an_error_that_says_nothing_is_named() -> None:
-    assert str(container_module.away(ServiceRequestError(""))) == "Cosmos DB: ServiceRequestError"
+    assert (
+        str(container_module.away(ServiceRequestError("")))
+        == "Cosmos DB does not answer: ServiceRequestError."
+    )
 
 
 async def test_nobody_has_no_store(monkeypatch: pytest.MonkeyPatch) -> None:

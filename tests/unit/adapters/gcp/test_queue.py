@@ -199,7 +199,7 @@ async def test_what_waits_is_anybodys_and_is_asked_for_rarely(
 
 
 async def test_a_count_that_is_not_known_is_not_zero(queue: PubsubQueue) -> None:
-    with pytest.raises(Unavailable, match="no count of nothing yet"):
+    with pytest.raises(Unavailable, match="no count: nothing yet"):
         await queue._counts.of("nothing")
     queue._counts._project = "other/subscriptions"
     with pytest.raises(Unavailable, match="Cloud Monitoring"):

@@ -184,7 +184,7 @@ async def test_who_is_known_no_longer_is_unavailable(
 
 
 async def test_a_document_that_is_too_large_is_unavailable(table: FirestoreTable) -> None:
-    with pytest.raises(Unavailable, match="Firestore: 400"):
+    with pytest.raises(Unavailable, match="Firestore does not answer: 400"):
         await table.write(Put(item(A, body=b"x" * 1_100_000)))
 
 

@@ -167,7 +167,7 @@ async def test_a_server_that_lets_us_not_in_is_told_at_once(
         cluster = RedisClusterServer(f"redis://{who}127.0.0.1:{daemon.port}")
         with pytest.raises(SettingsError, match=words):
             await cluster.check()
-        with pytest.raises(Unavailable, match="Redis says: "):
+        with pytest.raises(Unavailable, match="Redis refuses: "):
             await cluster.run(Command(("GET", "key")))
         await cluster.close()
 
