@@ -16,6 +16,8 @@ HeadpondError
 └── MissingExtra              install the named extra
 """
 
+from typing_extensions import override
+
 
 class HeadpondError(Exception):
     """Root of everything that Headpond raises on purpose."""
@@ -124,7 +126,21 @@ class RateLimited(TryLater):
 
 
 class Unavailable(TryLater):
-    """A store, queue or engine that the call needs does not answer."""
+    """A store, queue or engine that the call needs does not answer.
+
+    `why` is for whoever runs Headpond, and may hold addresses and names from inside: the log and
+    the console say it, an answer to a client has the message alone.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, why: str = "", retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+        self.why = why
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.message.rstrip('.')}: {self.why.rstrip('.')}." if self.why else self.message
 
 
 class Unreadable(HeadpondError):

@@ -270,8 +270,8 @@ async def test_two_who_scale_at_once_do_not_overwrite_each_other(pods: Kubernete
     ("status", "error", "words"),
     [
         (403, SettingsError, "kubernetes://models/workers cannot be scaled: no.*docs/scaling.md"),
-        (429, Unavailable, "Kubernetes: no"),
-        (503, Unavailable, "Kubernetes: no"),
+        (429, Unavailable, "Kubernetes does not answer: no"),
+        (503, Unavailable, "Kubernetes does not answer: no"),
     ],
 )
 async def test_what_the_api_server_refuses_is_told(
@@ -496,7 +496,7 @@ async def test_a_service_that_is_not_there_is_told(tasks: EcsFleet) -> None:
     ("kind", "error", "words"),
     [
         ("AccessDeniedException", SettingsError, "cannot be scaled: AccessDenied.*docs/scal"),
-        ("ThrottlingException", Unavailable, "ecs DescribeServices"),
+        ("ThrottlingException", Unavailable, "AWS does not answer: DescribeServices"),
     ],
 )
 async def test_what_ecs_refuses_is_told(

@@ -243,7 +243,7 @@ async def test_an_object_that_is_not_taken_leaves_no_place(stage: Stage) -> None
 
 async def test_a_body_that_is_missing_is_not_taken_for_erased(stage: Stage) -> None:
     done = await stage.done()
-    with pytest.raises(Unavailable, match="lies in an object store; set"):
+    with pytest.raises(Unavailable, match="lies in an object store: set"):
         await DocumentBodies(stage.table, stage.clock).read(done.id)
     for name in [name async for name in stage.bucket.names("bodies/")]:
         await stage.bucket.delete(name)

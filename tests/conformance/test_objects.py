@@ -180,7 +180,7 @@ async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPat
             objects.delete(name),
             anext(aiter(objects.names(""))),
         ):
-            with pytest.raises(Unavailable, match="The object store: ") as raised:
+            with pytest.raises(Unavailable, match="The object store does not answer: ") as raised:
                 await asked
             assert raised.value.code == "archive_unavailable"
         for asked in (
@@ -190,7 +190,7 @@ async def test_a_store_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPat
             blobs.delete(NAME),
             blobs.written_before(1.0),
         ):
-            with pytest.raises(Unavailable, match="The object store: ") as raised:
+            with pytest.raises(Unavailable, match="The object store does not answer: ") as raised:
                 await asked
             assert raised.value.code == "files_unavailable"
 
@@ -267,7 +267,7 @@ async def test_a_bucket_that_is_not_there_is_told(service: str) -> None:
             content(blobs),
             blobs.written_before(1.0),
         ):
-            with pytest.raises(Unavailable, match=r"store: the bucket does not exist; .*\.$"):
+            with pytest.raises(Unavailable, match=r"answer: the bucket does not exist; .*\.$"):
                 await asked
 
 

@@ -9,9 +9,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headpond.domain.facts import RequestRefused
-from headpond.errors import RequestError, TryLater
+from headpond.errors import RequestError, TryLater, Unavailable
 from headpond.gateway.envelope import error_reply
 from headpond.ports.events import Listener
+from headpond.services.complaints import Complaints
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Boundary:
         self._app = app
         self._fixed = fixed
         self._listener = listener
+        self._complaints = Complaints("requests", listener)
         self._prefix = f"req_{secrets.token_hex(8)}".encode()
         self._numbers = count(1)
 
@@ -50,7 +52,9 @@ class Boundary:
             if started:
                 # Too late for an answer: the server cuts the connection, and logs why.
                 raise
-            if not isinstance(error, RequestError | TryLater):
+            if isinstance(error, Unavailable):
+                self._complaints.failed(error)  # The answer does not say why.
+            elif not isinstance(error, RequestError | TryLater):
                 log.exception("request %s failed", request_id.decode())
             body, reply = error_reply(error)
             self._listener.hear(RequestRefused(body.code, reply.status))

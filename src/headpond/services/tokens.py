@@ -130,7 +130,7 @@ class Tokens:
         try:
             self._keys = self._parse(await self._key_set.read())
         except Unavailable as error:
-            log.warning("keeping the old keys of the identity provider: %s", error.message)
+            log.warning("keeping the old keys of the identity provider: %s", error)
             self._away = error.message
         else:
             self._away = None
@@ -141,8 +141,8 @@ class Tokens:
         try:
             entries = self._jwt.PyJWKSet.from_dict(json.loads(text)).keys
         except (self._jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
-            message = f"The identity provider's key set makes no sense: {error}"
-            raise Unavailable(message, code="key_set_unavailable") from error
+            message = "The identity provider's key set makes no sense."
+            raise Unavailable(message, why=str(error), code="key_set_unavailable") from error
         keys: dict[str | None, list[PyJWK]] = {}
         for key in entries:
             if key.public_key_use in {None, "sig"}:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.types import Message
 from typing_extensions import override
 
-from headpond.domain.facts import RequestRefused
+from headpond.domain.facts import DutyFailed, RequestRefused
 from headpond.errors import Unavailable
 from headpond.gateway.job_schema import JobRequest
 from headpond.ports.delivery import Delivery
@@ -329,6 +329,23 @@ async def test_a_store_that_is_away_is_a_503(stage: Stage) -> None:
     assert reply.status == 503
     assert reply.headers["retry-after"] == "2"
     assert reply.error["code"] == "store_unavailable"
+
+
+async def test_where_a_store_is_stands_in_the_log_and_in_no_answer(stage: Stage) -> None:
+    failures = [
+        Unavailable("Away.", why="no way to 10.0.0.7", code="store_unavailable") for _ in range(2)
+    ]
+    for error in failures:
+        stage.parts.submission._delivery = _Broken(error)
+        reply = await stage.post("/jobs", {"prompt": "a"})
+        assert (reply.status, reply.error["message"]) == (503, "Away.")
+        assert b"10.0.0.7" not in reply.body
+    told = [fact for fact in stage.recorder.facts if isinstance(fact, DutyFailed)]
+    words = "store_unavailable: Away: no way to 10.0.0.7."
+    assert [(fact.duty, fact.error, fact.news) for fact in told] == [
+        ("requests", words, True),
+        ("requests", words, False),
+    ]
 
 
 WORDS = st.sampled_from([field.name for field in msgspec.structs.fields(JobRequest)])

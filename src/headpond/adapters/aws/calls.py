@@ -89,7 +89,12 @@ class Service:
         return Refused(code, answer["Error"].get("Message", ""), answer)
 
     def _away(self, operation: str, why: str) -> Unavailable:
-        return Unavailable(f"{self._name} {operation}: {why}", code=f"{self._name}_unavailable")
+        return away(f"{self._name}_unavailable", f"{operation}: {why}")
+
+
+def away(code: str, why: str) -> Unavailable:
+    """What may work later; the code tells which interface it is."""
+    return Unavailable("AWS does not answer.", why=why, code=code)
 
 
 BUSY = frozenset(
@@ -132,7 +137,7 @@ async def connect(
         try:
             client = await opened.enter_async_context(created)
         except CredentialRetrievalError as error:
-            raise Unavailable(f"{name}: {error}", code=f"{name}_unavailable") from error
+            raise away(f"{name}_unavailable", str(error)) from error
         except (BotoCoreError, ValueError) as error:
             raise SettingsError(
                 f"AWS's {name} cannot be used ({error}): correct the region or the endpoint in its "

@@ -17,7 +17,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect
+from headpond.adapters.aws.calls import Answer, Place, Refused, Service, away, connect
 from headpond.adapters.aws.form import FORM, TIME_TO_LIVE, faults_of, is_up
 from headpond.adapters.aws.values import marshalled, unmarshalled
 from headpond.adapters.documents.table import (
@@ -330,7 +330,7 @@ class DynamoTable(Table):
             )
 
     def _away(self, operation: str, refused: Refused) -> Unavailable:
-        return Unavailable(f"DynamoDB {operation}: {refused}", code="dynamodb_unavailable")
+        return away("dynamodb_unavailable", f"{operation}: {refused}")
 
 
 def _key(key: Key) -> Answer:

@@ -134,7 +134,9 @@ class Container:
 
 def away(error: Exception) -> Unavailable:
     """What may work later."""
-    return Unavailable(f"Cosmos DB: {first_line(error)[:300]}", code="cosmos_unavailable")
+    return Unavailable(
+        "Cosmos DB does not answer.", why=first_line(error)[:300], code="cosmos_unavailable"
+    )
 
 
 def first_line(error: Exception) -> str:

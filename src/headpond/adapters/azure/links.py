@@ -163,7 +163,7 @@ class SendingLink:
         if self._link.open is not None and now_s - self._used_s > IDLE_S:
             self._link.drop(self._link.open)
         self._used_s = now_s
-        error = Unavailable("Service Bus: cut off on the way", code="servicebus_unavailable")
+        error = unavailable(TimeoutError("cut off on the way"))
         try:
             await self._link.call(lambda sender: _send(sender, messages, group[0].due))
         except Unavailable as failed:
@@ -329,4 +329,4 @@ async def _close(used: ServiceBusSender | ServiceBusReceiver, connection: Any) -
 def unavailable(error: Exception) -> Unavailable:
     """As the SDK's errors leave this package."""
     words = str(error) or type(error).__name__
-    return Unavailable(f"Service Bus: {words}", code="servicebus_unavailable")
+    return Unavailable("Service Bus does not answer.", why=words, code="servicebus_unavailable")

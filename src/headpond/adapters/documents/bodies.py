@@ -196,8 +196,8 @@ class DocumentBodies(Leftovers):
         if "body" in item:
             return raw(item, "body")
         if self._objects is None:
-            message = "The body lies in an object store; set batches.files as it was."
-            raise Unavailable(message, code="bodies_unavailable")
+            message, why = "The body lies in an object store.", "set batches.files as it was"
+            raise Unavailable(message, why=why, code="bodies_unavailable")
         return await self._objects.get(_name(_key(item)))
 
     async def _gone(self, job_id: JobId, item: Item) -> None:
@@ -205,10 +205,10 @@ class DocumentBodies(Leftovers):
         now = await self._table.get(_key(item))
         if now is not None and now["stage"] == "here":
             message = (
-                f"A body of {job_id} is missing in the object store ({_name(_key(item))}). "
-                f"Put it back, or erase the job's bodies: DELETE /jobs/{job_id}."
+                f"A body of {job_id} is missing in the object store. Put it back, "
+                f"or erase the job's bodies: DELETE /jobs/{job_id}."
             )
-            raise Unavailable(message, code="bodies_unavailable")
+            raise Unavailable(message, why=_name(_key(item)), code="bodies_unavailable")
 
     async def _items(self, job_id: JobId) -> list[Item]:
         return await self._table.under(f"job#{job_id}", sk="re")

@@ -48,10 +48,8 @@ class UndeliveredCounts:
             self._known[subscription] = (now, known)
         if isinstance(known, int):
             return known
-        message = (
-            f"Cloud Monitoring, which counts for Pub/Sub, has no count of {subscription}{known}"
-        )
-        raise Unavailable(message, code="pubsub_unavailable")
+        message = "Cloud Monitoring, which counts for Pub/Sub, has no count."
+        raise Unavailable(message, why=f"{subscription}{known}", code="pubsub_unavailable")
 
     async def _ask(self, subscription: str) -> int | str:
         """The count, or why there is none."""

@@ -432,4 +432,4 @@ async def _within(call: Awaitable[T]) -> T:
 
 
 def _away(error: Exception) -> Unavailable:
-    return Unavailable(f"Firestore: {error}", code="firestore_unavailable")
+    return Unavailable("Firestore does not answer.", why=str(error), code="firestore_unavailable")

@@ -25,8 +25,7 @@ class FileKeySet(KeySet):
         try:
             return await asyncio.to_thread(self._path.read_bytes)
         except OSError as error:
-            message = f"The key set {self._path} cannot be read: {error.strerror}."
-            raise Unavailable(message, code="key_set_unavailable") from error
+            raise _unavailable(f"{self._path}: {error.strerror}") from error
 
 
 class UrlKeySet(KeySet):
@@ -47,16 +46,17 @@ class UrlKeySet(KeySet):
                 async for chunk in answer.content.iter_chunked(65_536):
                     body += chunk
                     if len(body) > MAX_BYTES:
-                        raise self._unavailable(f"it is larger than {MAX_BYTES} bytes")
+                        raise _unavailable(f"it is larger than {MAX_BYTES} bytes")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise self._unavailable(type(error).__name__) from error
+            raise _unavailable(type(error).__name__) from error
         if answer.status != 200:  # noqa: PLR2004 - the one status that has keys in it
-            raise self._unavailable(f"status {answer.status}")
+            raise _unavailable(f"status {answer.status}")
         return bytes(body)
 
-    def _unavailable(self, why: str) -> Unavailable:
-        message = f"The identity provider's key set cannot be read ({why})."
-        return Unavailable(message, code="key_set_unavailable")
+
+def _unavailable(why: str) -> Unavailable:
+    message = "The identity provider's key set cannot be read."
+    return Unavailable(message, why=why, code="key_set_unavailable")
 
 
 def key_set_at(place: str) -> KeySet:

@@ -139,7 +139,7 @@ class Cluster:
 
 
 def _away(why: str) -> Unavailable:
-    return Unavailable(f"Kubernetes: {why}", code="kubernetes_unavailable")
+    return Unavailable("Kubernetes does not answer.", why=why, code="kubernetes_unavailable")
 
 
 @asynccontextmanager

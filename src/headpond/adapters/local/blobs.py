@@ -158,5 +158,7 @@ def _translated() -> Generator[None]:
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         code = "storage_full" if full else "storage_unavailable"
-        message = f"The file cannot be stored: {error.strerror}."
-        raise Unavailable(message, code=code, retry_after_s=60.0) from error
+        message = "The file cannot be stored."
+        raise Unavailable(
+            message, why=error.strerror or "", code=code, retry_after_s=60.0
+        ) from error

@@ -51,7 +51,7 @@ _UNKNOWN = re.compile(r"Configuration key: '(.*)' is not valid for store '(.*)'"
 def away(code: str, error: Exception) -> Unavailable:
     """What became of a call; the code tells what the store is for."""
     why = _fault(error, "the bucket") or _first_line(error)[:300]
-    return Unavailable(f"The object store: {why}", code=code)
+    return Unavailable("The object store does not answer.", why=why, code=code)
 
 
 def is_missing(error: Exception) -> bool:

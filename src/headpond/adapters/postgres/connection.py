@@ -147,17 +147,17 @@ def translated(error: BaseException) -> BaseException:
         case asyncpg.PostgresError() if not _passes(error):
             return error
         case TimeoutError():
-            message = "The store does not answer in time."
+            why = "not in time"
         case (
             asyncpg.PostgresError()
             | asyncpg.InterfaceError()
             | asyncpg.InternalClientError()  # its connection was cut off between two messages
             | OSError()
         ):
-            message = f"The store does not answer: {str(error).rstrip('.')}."
+            why = str(error)
         case _:
             return error
-    return Unavailable(message, code="store_unavailable")
+    return Unavailable("The store does not answer.", why=why, code="store_unavailable")
 
 
 def refused(error: asyncpg.PostgresError, advice: str = "") -> SettingsError:

@@ -35,10 +35,8 @@ def translated(error: Exception) -> Exception:
     if not isinstance(error, FAILURES) and not closed:
         return error
     refusal = refused(error)
-    why = (
-        f"Redis does not answer: {_said(error)}." if refusal is None else f"Redis says: {refusal}."
-    )
-    unavailable = Unavailable(why, code="redis_unavailable")
+    message = "Redis does not answer." if refusal is None else "Redis refuses."
+    unavailable = Unavailable(message, why=refusal or _said(error), code="redis_unavailable")
     unavailable.__cause__ = error
     return unavailable
 

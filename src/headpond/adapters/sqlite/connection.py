@@ -134,7 +134,7 @@ def is_locked(error: Exception) -> bool:
 def translated(error: Exception) -> Exception:
     """Failures of the file as ours (a full disk, a lock, a damaged page); others as they are."""
     if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
-        return Unavailable(f"The store does not answer: {error}.", code="store_unavailable")
+        return Unavailable("The store does not answer.", why=str(error), code="store_unavailable")
     return error
 
 
