@@ -1,6 +1,6 @@
 # `make` without a target lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help format lint types test test-vllm chaos chaos-postgres chaos-redis chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale test-postgres-million e2e-postgres e2e-redis e2e-gcp e2e-azure e2e-aws bench-postgres docs lock
+.PHONY: help format lint types test test-vllm histories chaos chaos-postgres chaos-redis chaos-full-disk simulate-faults simulate-quotes bench-queue bench-gateway bench-batches bench-fairness bench-pipeline bench-scaling live-autoscale test-postgres-million e2e-postgres e2e-redis e2e-gcp e2e-azure e2e-aws bench-postgres docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ e2e-postgres e2e-redis e2e-gcp e2e-azure:  ## The demo's input through that stac
 
 e2e-aws:  ## The same on AWS's emulator, which takes 30 ms for a transaction
 	uv run python -m tests.e2e.stacks aws --jobs 100
+
+histories:  ## Compare every queue and store with the model in memory in ten times as many random histories
+	HEADPOND_HISTORIES=long uv run pytest -rs tests/model -k "histories_of_the_model" -n 2
 
 chaos:  ## Kill processes under load and count what became of every job
 	uv run python -m tests.chaos.kills

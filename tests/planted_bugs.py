@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from headpond.adapters.aws.fleet import EcsFleet
 from headpond.adapters.documents import records as documents
 from headpond.adapters.documents.bodies import DocumentBodies
 from headpond.adapters.documents.table import Change, Write
 from headpond.adapters.gcp import queue as pubsub
 from headpond.adapters.handles.leases import Leases
+from headpond.adapters.kubernetes.fleet import KubernetesFleet
+from headpond.adapters.local.fleet import LocalFleet
 from headpond.adapters.sqlite import delivery, jobs, lanes, records, schema, shares
 from headpond.domain.claim import judge
 from headpond.domain.fairness import charge
@@ -324,6 +327,18 @@ HANDLE_BUGS: dict[str, Plant] = {
     "what is given back stays hidden": changing(pubsub.PubsubQueue, "_hide", _never_hidden),
 }
 """In what queues of clouds have in common, and in one of them."""
+
+
+async def _nobody_is_chosen(*_: object) -> None:
+    """The platform takes whom it likes."""
+
+
+FLEET_BUGS: dict[str, Plant] = {
+    "pods that are named to go may stay": replacing(KubernetesFleet, "_mark", _nobody_is_chosen),
+    "tasks that are named to go may stay": replacing(EcsFleet, "_choose", _nobody_is_chosen),
+    "a process that drains is counted": replacing(LocalFleet, "_drain", _nothing),
+}
+"""In fleets, each in another one."""
 
 
 def _changed_whatever_stands(changed: Callable[[Job], Change]) -> Callable[[Job], Change]:

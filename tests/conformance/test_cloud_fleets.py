@@ -11,21 +11,19 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
+from headpond.adapters.aws.fleet import EcsFleet, EcsService
 from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
 from headpond.adapters.kubernetes.fleet import KubernetesFleet
-from headpond.adapters.local.clock import SystemClock
 from headpond.domain.scaling.members import Standing
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.fleet import Fleet
 from headpond.testing.fleet_suite import FleetStage, FleetSuite
-from tests.emulators import ecs_server, kubernetes_server
+from tests.emulators import ecs_server
 from tests.emulators.ecs_server import Ecs
 from tests.emulators.kubernetes_server import DELETION_COST, LABELS, Kubernetes, write_kubeconfig
-from tests.emulators.moto_server import credentials
 from tests.emulators.serving import served
+from tests.fleet_stages import WORKERS, ecs_stage, kubernetes_stage, on_ecs, on_kubernetes
 
-WORKERS = Deployment(kubernetes_server.NAMESPACE, kubernetes_server.NAME)
 PLUGINS = "client.authentication.k8s.io/v1"
 
 
@@ -35,29 +33,16 @@ def cluster() -> Kubernetes:
 
 
 @pytest.fixture
-async def pods(
-    cluster: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[KubernetesFleet]:
-    async with served(cluster.app()) as url:
-        write_kubeconfig(tmp_path / "kubeconfig", url)
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-        async with open_cluster(WORKERS) as opened:
-            fleet = KubernetesFleet(opened, WORKERS)
-            await fleet.begin(drain_s=25)
-            yield fleet
+async def pods(cluster: Kubernetes) -> AsyncGenerator[KubernetesFleet]:
+    async with on_kubernetes(cluster) as fleet:
+        yield fleet
 
 
 class TestKubernetesFleet(FleetSuite):
     @pytest.fixture
     @override
     async def stage(self, pods: KubernetesFleet, cluster: Kubernetes) -> FleetStage:
-        async def settled() -> None:
-            cluster.settle()
-
-        async def lose(name: str) -> None:
-            cluster.lose(name)
-
-        return FleetStage(pods, SystemClock(), settled, lose, stays=True)
+        return kubernetes_stage(pods, cluster)
 
 
 NO_ROOM = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
@@ -366,27 +351,15 @@ def ecs() -> Ecs:
 
 @pytest.fixture
 async def tasks(ecs: Ecs) -> AsyncGenerator[EcsFleet]:
-    async with served(ecs.app()) as url:
-        service = EcsService(ecs_server.REGION, ecs_server.CLUSTER, ecs_server.NAME, url)
-        with credentials():
-            async with open_ecs(service) as opened:
-                fleet = EcsFleet(opened, service)
-                await fleet.begin(drain_s=25)
-                yield fleet
+    async with on_ecs(ecs) as fleet:
+        yield fleet
 
 
 class TestEcsFleet(FleetSuite):
     @pytest.fixture
     @override
     async def stage(self, tasks: EcsFleet, ecs: Ecs) -> FleetStage:
-        async def settled() -> None:
-            ecs.settle()
-            ecs.protected.clear()  # as after two minutes
-
-        async def lose(name: str) -> None:
-            ecs.lose(ecs_server.ARN + name)
-
-        return FleetStage(tasks, SystemClock(), settled, lose, stays=True)
+        return ecs_stage(tasks, ecs)
 
 
 async def test_a_task_is_pending_until_all_of_it_runs(tasks: EcsFleet, ecs: Ecs) -> None:

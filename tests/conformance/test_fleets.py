@@ -24,6 +24,7 @@ from headpond.simulator.product.fleet import SimulatedFleet
 from headpond.simulator.product.machine import Surroundings
 from headpond.testing.fleet_suite import FleetStage, FleetSuite
 from headpond.testing.virtual_time import LoopClock, VirtualTimeLoop
+from tests.fleet_stages import Launcher
 
 
 @pytest.fixture
@@ -34,34 +35,6 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 async def settled() -> None:
     await asyncio.sleep(60)
-
-
-class Told:
-    """A process that runs until it is stopped, or `dies` is set."""
-
-    def __init__(self) -> None:
-        self.began = asyncio.Event()
-        self.dies = asyncio.Event()
-
-    async def run(self) -> None:
-        self.began.set()
-        await self.dies.wait()
-
-    async def stop(self) -> None:
-        self.dies.set()
-
-
-class Launcher:
-    """Knows the processes that it made by their names."""
-
-    def __init__(self) -> None:
-        self.processes: dict[str, Told] = {}
-
-    def __call__(self, name: str) -> Told:
-        return self.processes.setdefault(name, Told())
-
-    async def lose(self, name: str) -> None:
-        self.processes[name].dies.set()
 
 
 class TestLocalFleet(FleetSuite):

@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.emulators.serving import Trouble
+
 REGION, CLUSTER, NAME = "eu-central-1", "models", "workers"
 TARGET = "AmazonEC2ContainerServiceV20141113."
 ARN = f"arn:aws:ecs:{REGION}:123456789012:task/{CLUSTER}/"
@@ -30,6 +32,7 @@ class Ecs:
         self.protected: dict[str, int] = {}
         """Minutes, by the task's ARN."""
         self.unprotectable: set[str] = set()
+        self.trouble = Trouble()
         self.refuse: tuple[int, str] | None = None
         """Status and type of every answer."""
         self.definition: str | None = "workers:7"
@@ -65,7 +68,7 @@ class Ecs:
 
     def app(self) -> web.Application:
         """The server."""
-        app = web.Application()
+        app = web.Application(middlewares=[self.trouble.middleware])
         app.router.add_post("/", self._handle)
         return app
 

@@ -20,6 +20,8 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from tests.emulators.serving import Trouble
+
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 NAMESPACE = "models"
 NAME = "workers"
@@ -39,6 +41,7 @@ class Kubernetes:
         self.unschedulable: str | None = None
         """What the scheduler says while no node has room for another pod."""
         self.autoscaled: list[str] = []
+        self.trouble = Trouble()
         self.refuse: tuple[int, str] | None = None
         """Status and reason of every answer, as an API server that is overloaded gives them."""
         self.token = "test"
@@ -50,7 +53,7 @@ class Kubernetes:
 
     def app(self) -> web.Application:
         """The server."""
-        app = web.Application(middlewares=[self._refusing])
+        app = web.Application(middlewares=[self.trouble.middleware, self._refusing])
         apps = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{{name}}"
         app.router.add_get(apps, self._deployment)
         app.router.add_get(f"{apps}/scale", self._scale)

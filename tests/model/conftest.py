@@ -1,6 +1,6 @@
 """How long the random histories run.
 
-`HEADPOND_HISTORIES=long` searches for minutes instead of seconds.
+`HEADPOND_HISTORIES=long` searches for minutes instead of seconds: `make histories`.
 """
 
 import os
@@ -12,7 +12,7 @@ settings.register_profile(
 )
 settings.register_profile(
     "long",
-    max_examples=5_000,
+    max_examples=1_000,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -2,15 +2,24 @@
 
 import pytest
 
+from headpond.testing.fleet_histories import FleetHistories
 from tests.model.cloud_stages import PubsubHistories
 from tests.model.document_stages import CosmosHistories
+from tests.model.fleet_machines import PodHistories, ProcessHistories, TaskHistories
 from tests.model.planted import found
 from tests.model.sqlite_stages import (
     SqliteDeliveryHistories,
     SqliteQueueHistories,
     TwoStepsOnSqliteHistories,
 )
-from tests.planted_bugs import DELIVERY_BUGS, DOCUMENT_BUGS, HANDLE_BUGS, QUEUE_BUGS, SHARED_BUGS
+from tests.planted_bugs import (
+    DELIVERY_BUGS,
+    DOCUMENT_BUGS,
+    FLEET_BUGS,
+    HANDLE_BUGS,
+    QUEUE_BUGS,
+    SHARED_BUGS,
+)
 
 pytestmark = pytest.mark.no_cover
 
@@ -43,3 +52,14 @@ def test_histories_without_order_find_that(bug: str, monkeypatch: pytest.MonkeyP
 def test_histories_of_documents_find_that(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     DOCUMENT_BUGS[bug](monkeypatch)
     found(CosmosHistories, bug)
+
+
+@pytest.mark.parametrize(
+    ("bug", "machine"),
+    list(zip(FLEET_BUGS, (PodHistories, TaskHistories, ProcessHistories), strict=True)),
+)
+def test_histories_of_a_fleet_find_that(
+    bug: str, machine: type[FleetHistories], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FLEET_BUGS[bug](monkeypatch)
+    found(machine, bug)

@@ -3,8 +3,9 @@
 Its workers start at once, and go as soon as they drain: how long that takes is not the contract's.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import pytest
 
@@ -13,11 +14,22 @@ from headpond.ports.clock import Clock
 from headpond.ports.fleet import Fleet
 
 
+class Fate(Enum):
+    """What becomes of a call of a fleet to its platform."""
+
+    ANSWERED = auto()
+    REFUSED = auto()
+    """Nothing is done, and that is told as an outage."""
+    UNANSWERED = auto()
+    """It is done, and an outage is told all the same."""
+
+
 @dataclass(frozen=True)
 class FleetStage:
     """`settled` returns when nobody starts or drains any more; `lose` ends a member by itself.
 
-    `stays` of a fleet whose members outlive whoever scales them.
+    `stays` of a fleet whose members outlive whoever scales them. `trouble` takes the fates of the
+    next calls, where there is a platform that is called; those that are left over are no more.
     """
 
     fleet: Fleet
@@ -25,6 +37,7 @@ class FleetStage:
     settled: Callable[[], Awaitable[None]]
     lose: Callable[[str], Awaitable[None]]
     stays: bool = False
+    trouble: Callable[[Sequence[Fate]], None] | None = None
 
     async def names(self, *, draining: bool = False) -> list[str]:
         """Those that drain, or those that do not, the oldest first."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Generic, TypeVar
 
@@ -45,6 +45,6 @@ class Histories(RuleBasedStateMachine, Generic[R]):
             self.wait(self.opened.__aexit__(None, None, None))
             self.runner.close()
 
-    def wait(self, step: Coroutine[object, object, T]) -> T:
+    def wait(self, step: Awaitable[T]) -> T:
         """Run a step on the machine's own event loop."""
         return self.runner.get_loop().run_until_complete(step)

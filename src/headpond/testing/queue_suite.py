@@ -71,6 +71,14 @@ class QueueSuite:
         assert lease.message == sent
         await queue.ack([lease])
 
+    async def test_leases_of_several_lanes_have_tokens_of_their_own(self, queue: Queue) -> None:
+        await queue.send([message("a"), message("b", INTERACTIVE)])
+        leases = await self.receive(queue, *LANES)
+        assert len({lease.token for lease in leases}) == 2
+        first, second = leases
+        await queue.ack([first])
+        assert await queue.extend([first, second], lease_s=10) == [second]
+
     async def test_messages_come_in_the_order_of_sending(
         self, queue: Queue, clock: ManualClock
     ) -> None:

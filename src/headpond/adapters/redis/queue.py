@@ -151,11 +151,12 @@ class RedisQueue(Queue, MessageLookup):
         self, lanes: Sequence[Lane], limit: int, lease_s: float
     ) -> tuple[list[Lease], float | None]:
         """What is ready, and when more will be without anybody doing anything."""
-        now, nonce = self._clock.now(), secrets.token_hex(8)
+        now = self._clock.now()
         leases: list[Lease] = []
         ready_at: list[float] = []
         for lane in lanes:
             wanted = limit - len(leases)  # of none, what is due is still made ready
+            nonce = secrets.token_hex(8)  # Numbers are a lane's own: two lanes have a first one.
             numbers, bodies, next_at = await self._run(
                 "receive", lane, now, wanted, now + lease_s, nonce, PROMOTED
             )
