@@ -51,6 +51,7 @@ def table() -> str:
     rows += [
         [power, *(queue.lacks.get(power, "yes") for queue in QUEUES.values())] for power in Power
     ]
+    rows.append(["counts a job's attempts", *("the record does" for _ in QUEUES)])
     rows += [
         [what, *(told(queue.limits) for queue in QUEUES.values())] for what, told in LIMITS.items()
     ]

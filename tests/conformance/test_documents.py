@@ -310,15 +310,18 @@ async def test_tries_of_an_older_release_go_and_what_it_moved_is_not_gone_before
     assert await jobs.forget_keys(clock.now(), limit=9) == 1
 
 
-async def test_of_many_equal_tries_the_newest_are_looked_at(
+async def test_of_many_equal_tries_each_is_found_as_long_as_it_is_not_over(
     jobs: DocumentJobStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "LOOKED_AT", 2)
-    made = [a_job() for _ in range(3)]
+    monkeypatch.setattr(idempotency, "AT_ONCE", 3)
+    for _ in range(7):
+        await jobs.add(NewJob(a_job(), REQUEST, a_try(0, clock)))
+    clock.advance(WINDOW_S)
+    made = [a_job() for _ in range(7)]
     for job in made:
         await jobs.add(NewJob(job, REQUEST, a_try(0, clock)))
-    found = [await jobs.retried(a_try(1, clock)) for _ in range(3)]
-    assert found == [Existing(made[2], "f"), Existing(made[1], "f"), None]
+    found = [await jobs.retried(a_try(1, clock)) for _ in range(8)]
+    assert found == [*(Existing(job, "f") for job in reversed(made)), None]
 
 
 async def test_a_dispatch_that_was_told_long_ago_counts_for_nothing_though_it_stays(
@@ -420,6 +423,7 @@ async def test_a_range_that_ends_before_it_begins_holds_nothing_and_asks_nobody(
 
     assert (await between("a", "c"), await from_to("a", "c")) == (["b"], ["a", "b", "c"])
     assert await from_to("b", "b") == ["b"]
+    assert (await from_to("b", ""), await from_to("", "b")) == (["b", "c"], ["a", "b"])
     for service in ("_service", "_container", "_items"):
         monkeypatch.setattr(table, service, None, raising=False)
     assert await between("c", "a") == await between("b", "b") == await from_to("c", "a") == []

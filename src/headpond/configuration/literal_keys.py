@@ -1,4 +1,4 @@
-"""Keys of clouds that are written out in a file, where a reference should stand.
+"""Keys and passwords that are written out in a file, where a reference should stand.
 
 That the environment says something else does not help: they are in the file.
 """
@@ -13,10 +13,17 @@ from headpond.configuration.written import Leaf, Path, Table, find
 MARK = "\0"
 """Stands for a reference; no text of YAML has it."""
 
-KEYS = {
-    ("store",): re.compile(r"cosmos://[^?]*\?(?:.*&)?key=(?P<key>[^&]*)"),
-    ("queue",): re.compile(r"servicebus://[^:@]*:(?P<key>[^?#]*)@"),
-}
+REDIS = re.compile(r"rediss?(?:\+cluster)?://[^:@/]*:(?P<key>.+)@")
+KEYS = (
+    (("store",), re.compile(r"cosmos://[^?]*\?(?:.*&)?key=(?P<key>[^&]*)")),
+    (("store",), re.compile(r"postgresql://[^:@/]*:(?P<key>[^@]+)@")),
+    (("store",), re.compile(r"postgresql://[^?]*\?(?:.*&)?password=(?P<key>[^&]+)")),
+    (("queue",), re.compile(r"servicebus://[^:@]*:(?P<key>[^?#]*)@")),
+    (("queue",), REDIS),
+    (("streams",), REDIS),
+    (("limits", "shared"), REDIS),
+    (("cache", "url"), REDIS),
+)
 WHOLE = re.compile(r"(?P<key>.*)", re.DOTALL)
 
 
@@ -32,12 +39,12 @@ def literal_keys(table: Table) -> Iterator[Complaint]:
         if isinstance(written, Leaf) and isinstance(written.value, str):
             found = form.match(with_marks(written.value, MARK))
             if found and found["key"] != MARK:
-                yield path, "the key must be a reference, like ${KEY} or ${file:PATH}"
+                yield path, "the secret in it must be a reference, like ${KEY} or ${file:PATH}"
 
 
 def _places(table: Table) -> Iterator[tuple[Path, re.Pattern[str]]]:
     """Where a key may stand, and in which form."""
-    yield from KEYS.items()
+    yield from KEYS
     for path in OPTIONS:
         options = find(table, path)
         if isinstance(options, Table):

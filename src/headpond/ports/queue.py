@@ -65,7 +65,7 @@ class Depth(msgspec.Struct, frozen=True):
 class Power(StrEnum):
     """What not every queue can do."""
 
-    PRIORITY = "hands out interactive work before batch work"
+    PRIORITY = "hands out interactive work before batch work, by a lane for each"
     ORDER = "hands out what a team sent first"
     FAIR = "shares a lane between teams by weight and work"
     TEAMS = "counts what waits by team"

@@ -8,6 +8,8 @@ cannot be read is unknown, and what is unknown holds the fleet as it is.
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from headpond.domain.facts import PoolScaled
 from headpond.domain.lane import lanes_of
 from headpond.domain.pace import WorkerReport
@@ -177,9 +179,14 @@ class Autoscaler:
         last = self._noted
         return (
             last is None
-            or (step.target, step.seen.crew) != (last.target, last.seen.crew)
+            or (step.target, _numbers(step)) != (last.target, _numbers(last))
             or step.at - last.at >= NOTE_EVERY_S
         )
+
+
+def _numbers(step: ScalingStep) -> Crew | None:
+    """The crew, whatever its platform says of it: that may be worded anew at any moment."""
+    return step.seen.crew and replace(step.seen.crew, why="")
 
 
 async def _known(reading: Awaitable[T]) -> T | None:

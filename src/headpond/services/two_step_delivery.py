@@ -25,7 +25,7 @@ from headpond.domain.claim import ASIDE_S, Begin, Drop, End, Sweep, judge
 from headpond.domain.job import Job, JobId, JobState, Ticket
 from headpond.domain.lane import Lane
 from headpond.domain.outcome import Settlement
-from headpond.errors import Unavailable, Unreadable
+from headpond.errors import Unavailable, Unreadable, told
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Claim, Delivery
 from headpond.ports.jobs import Added, Bodies, Existing, JobStore, NewJob
@@ -88,7 +88,7 @@ class TwoStepDelivery(Delivery):
             # What began is running by its record: if nobody ran it, it would lose its lease.
             if not claims:
                 raise
-            log.warning("of what was received not all could be claimed: %r", error)
+            log.warning("of what was received not all could be claimed: %s", told(error))
         return claims
 
     @override
@@ -145,7 +145,7 @@ class TwoStepDelivery(Delivery):
             try:
                 job = await self._jobs.get(message.job_id)
             except Unreadable:
-                log.exception("the message of %s is set aside", message.job_id)
+                log.exception("the message of %s is hidden for a while", message.job_id)
                 await self._queue.give_back([lease], delay_s=ASIDE_S)
                 return None
             verdict = judge(

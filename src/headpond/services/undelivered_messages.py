@@ -7,18 +7,26 @@ message that no job waits for is removed. What cannot be read, be it the message
 be for a newer release, and stays where it is.
 """
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 
 from headpond.domain.lane import Lane
-from headpond.errors import Unreadable
+from headpond.domain.once import Once
+from headpond.errors import Unreadable, told
 from headpond.ports.clock import Clock
 from headpond.ports.delivery import Delivery
 from headpond.ports.events import Listener
 from headpond.ports.jobs import JobStore
 from headpond.ports.queue import DeadLetterQueue, Lease
 from headpond.services.reissuing import send_again
-from headpond.services.side_by_side import side_by_side
+from headpond.services.side_by_side import raise_first, side_by_side
+
+log = logging.getLogger(__name__)
+
+TOLD = 1_000
+"""Of so many records that cannot be read it is remembered that the log has them."""
 
 PAGES = 100
 """Of each lane in one tick: 1,000 messages where a page has ten."""
@@ -43,6 +51,7 @@ class UndeliveredMessages:
         self._delivery = delivery
         self._clock = clock
         self._listener = listener
+        self._told = Once(TOLD)
 
     async def tick(self) -> int:
         """Look once; returns how many messages were seen to."""
@@ -52,9 +61,10 @@ class UndeliveredMessages:
         seen_to, pages = 0, 0
         async with aclosing(self._queue.undelivered(lane)) as undelivered:
             async for leases in undelivered:
-                means_nothing = await side_by_side(self._see_to(lease) for lease in leases)
-                done = [lease for lease, gone in zip(leases, means_nothing, strict=True) if gone]
+                found = await asyncio.gather(*map(self._see_to, leases), return_exceptions=True)
+                done = [lease for lease, gone in zip(leases, found, strict=True) if gone is True]
                 await self._queue.discard(lane, done)
+                raise_first(found)
                 seen_to, pages = seen_to + len(done), pages + 1
                 if pages == PAGES:
                     break
@@ -64,7 +74,9 @@ class UndeliveredMessages:
         """Whether the message means nothing any more."""
         try:
             job = await self._jobs.get(lease.message.job_id)
-        except Unreadable:
+        except Unreadable as error:
+            if self._told.is_new(lease.message.job_id):
+                log.warning("a message that was set aside stays there: %s", told(error))
             return False
         if job is None or not job.awaits(lease.message.ticket):
             return True

@@ -287,6 +287,15 @@ COSMOS = "cosmos://a1b/d/c"
 BUS = "ns.servicebus.windows.net/pond"
 
 
+@pytest.mark.parametrize("section", ["streams: %s", "limits: {shared: %s}", "cache: {url: %s}"])
+def test_a_password_of_redis_is_not_written_out_in_the_file(file: Path, section: str) -> None:
+    told = refusal(file, section % "'redis://:hunter2@db'")
+    assert "the secret in it must be a reference" in told
+    assert "hunter2" not in told
+    file.write_text(section % "'redis://:${P}@db'")
+    load({"P": "hunter2"}, str(file))
+
+
 @pytest.mark.parametrize(
     ("store", "queue"),
     [
@@ -296,16 +305,18 @@ BUS = "ns.servicebus.windows.net/pond"
         (f"{COSMOS}?key=$${{KEY}}", f"servicebus://{BUS}"),
         (COSMOS, f"servicebus://me:hunter2@{BUS}"),
         (COSMOS, f"servicebus://${{NAME}}:hunter2@{BUS}"),
+        ("postgresql://me:hunter2@db/pond", f"servicebus://{BUS}"),
+        ("postgresql://me@db/pond?sslmode=require&password=hunter2", f"servicebus://{BUS}"),
+        (COSMOS, "redis://:hunter2@db/0"),
+        (COSMOS, "rediss+cluster://me:hun@ter2${KEY}@db"),
     ],
 )
-def test_a_key_of_a_cloud_is_not_written_out_in_the_file(
-    file: Path, store: str, queue: str
-) -> None:
+def test_a_secret_is_not_written_out_in_the_file(file: Path, store: str, queue: str) -> None:
     told = refusal(file, f"store: '{store}'\nqueue: '{queue}'", {"KEY": "k", "NAME": "me"})
-    line = "line 1: store" if "key=" in store else "line 2: queue"
+    line = "line 1: store" if "hunter2" in store or "key=" in store else "line 2: queue"
     assert (
-        told
-        == f"headpond.yaml, {line}: the key must be a reference, like ${{KEY}} or ${{file:PATH}}."
+        told == f"headpond.yaml, {line}: the secret in it must be a reference, "
+        "like ${KEY} or ${file:PATH}."
     )
 
 
@@ -371,7 +382,7 @@ def test_a_key_of_a_cloud_may_stand_in_a_variable(file: Path) -> None:
 def test_a_key_of_an_object_store_comes_by_reference(file: Path, section: str, name: str) -> None:
     told = refusal(file, f"{section}:\n  options: {{{name}: hunter2}}")
     assert told.startswith(
-        f"headpond.yaml, line 2: {section}.options.{name}: the key must be a ref"
+        f"headpond.yaml, line 2: {section}.options.{name}: the secret in it must be a ref"
     )
     plain = "aws_access_key_id: A, aws_region: r, azure_federated_token_file: /f"
     file.write_text(f"{section}: {{options: {{{name}: '${{K}}', {plain}}}}}")

@@ -93,8 +93,13 @@ class Service:
 
 
 def away(code: str, why: str) -> Unavailable:
-    """What may work later; the code tells which interface it is."""
+    """No answer; the code tells which interface it is."""
     return Unavailable("AWS does not answer.", why=why, code=code)
+
+
+def refusal(code: str, why: str) -> Unavailable:
+    """An answer that is no, and may be another one once somebody has seen to it."""
+    return Unavailable("AWS refuses.", why=why, code=code)
 
 
 BUSY = frozenset(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.aws.calls import Place, Refused, Service, away, connect
+from headpond.adapters.aws.calls import Place, Refused, Service, connect, refusal
 from headpond.domain.scaling.members import Member, Standing
 from headpond.errors import SettingsError
 from headpond.ports.fleet import Fleet
@@ -147,7 +147,7 @@ class EcsFleet(Fleet):
         )
         if busy:
             why = ", ".join(f"{each['arn']}: {each['reason']}" for each in busy)
-            raise away("ecs_unavailable", f"UpdateTaskProtection: {why}")
+            raise refusal("ecs_unavailable", f"UpdateTaskProtection: {why}")
         # Of those that fail here none stops in another's place: they go when their time is over.
         await self._update(running[:going], protectionEnabled=False)
 

@@ -29,7 +29,7 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from headpond.adapters.aws.calls import Answer, Place, Refused, Service, away, connect
+from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect, refusal
 from headpond.adapters.handles.bodies import Body, encode_body
 from headpond.adapters.handles.queue import Catch, Handed, HandleQueue, lane_of
 from headpond.domain.bounded import bounded
@@ -62,7 +62,7 @@ A second less than SQS allows, which counts whole ones.
 LOST = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"})
 """What SQS says of a handle whose message is gone or is leased no more."""
 
-ASIDE_S = 30
+LOOK_S = 30
 """So long one who looks at dead letters keeps others from them."""
 
 ATTRIBUTES = {
@@ -159,7 +159,7 @@ class SqsQueue(HandleQueue):
         if url is None:
             return []  # Whoever made the lane's queue beforehand made none for its dead letters.
         answer = await self._call_at(
-            name, url, "ReceiveMessage", MaxNumberOfMessages=BATCH, VisibilityTimeout=ASIDE_S
+            name, url, "ReceiveMessage", MaxNumberOfMessages=BATCH, VisibilityTimeout=LOOK_S
         )
         return _handed(answer)
 
@@ -244,7 +244,7 @@ class SqsQueue(HandleQueue):
         except Refused as error:
             if _is_missing(error):
                 self._urls.pop(name, None)  # The next call looks for it again.
-            raise away("sqs_unavailable", f"{operation}: {error}") from error
+            raise refusal("sqs_unavailable", f"{operation}: {error}") from error
 
     async def _find(self, name: str) -> str | None:
         """The URL of a queue, if there is one."""
@@ -253,7 +253,7 @@ class SqsQueue(HandleQueue):
         except Refused as error:
             if _is_missing(error):
                 return None
-            raise away("sqs_unavailable", f"{name}: {error}") from error
+            raise refusal("sqs_unavailable", f"{name}: {error}") from error
         return self._urls.setdefault(name, found["QueueUrl"])
 
     async def _make(self, lane: Lane) -> str:
@@ -272,7 +272,7 @@ class SqsQueue(HandleQueue):
                 f"there is no queue {name}, and it may not be made: {error}. Make it by hand "
                 "or allow sqs:CreateQueue; one that was just deleted can be made after a minute."
             )
-            raise away("sqs_unavailable", why) from error
+            raise refusal("sqs_unavailable", why) from error
         log.info("SQS had no queue %s: it is made", name)
         return self._urls.setdefault(name, made["QueueUrl"])
 

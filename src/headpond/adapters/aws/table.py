@@ -17,7 +17,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from headpond.adapters.aws.calls import Answer, Place, Refused, Service, away, connect
+from headpond.adapters.aws.calls import Answer, Place, Refused, Service, connect, refusal
 from headpond.adapters.aws.form import FORM, TIME_TO_LIVE, faults_of, is_up
 from headpond.adapters.aws.values import marshalled, unmarshalled
 from headpond.adapters.documents.table import (
@@ -90,13 +90,12 @@ class DynamoTable(Table):
         """
         try:
             async with asyncio.timeout(MADE_WITHIN_S):
-                table = await self._described()
-                made = table is None and await self._create()
-                pause_s = 0.05
-                while table is None or not self._can_be_used(table):
+                made, pause_s = False, 0.05
+                while (table := await self._described()) is None or not self._can_be_used(table):
+                    # One that is there still may be about to go.
+                    made = made or (table is None and await self._create())
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, 2.0)
-                    table = await self._described()
         except Refused as error:
             raise SettingsError(f"store: DynamoDB, table {self._name!r}: {error}") from error
         except TimeoutError as error:
@@ -134,9 +133,12 @@ class DynamoTable(Table):
         pk = _place(Key(pk))["pk"]
         values = {":pk": pk, ":sk": sk} if sk else {":pk": pk}
         condition = "pk = :pk AND begins_with(sk, :sk)" if sk else "pk = :pk"
-        if last:
+        if first and last:
             condition += " AND sk BETWEEN :first AND :last"
-            values |= {":first": first, ":last": last}
+        elif first or last:
+            condition += " AND sk >= :first" if first else " AND sk <= :last"
+        ends = {":first": first, ":last": last}
+        values |= {name: end for name, end in ends.items() if end}
         query = {
             "KeyConditionExpression": condition,
             "ExpressionAttributeValues": marshalled(values),
@@ -330,7 +332,7 @@ class DynamoTable(Table):
             )
 
     def _away(self, operation: str, refused: Refused) -> Unavailable:
-        return away("dynamodb_unavailable", f"{operation}: {refused}")
+        return refusal("dynamodb_unavailable", f"{operation}: {refused}")
 
 
 def _key(key: Key) -> Answer:

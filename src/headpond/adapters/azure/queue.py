@@ -56,8 +56,8 @@ DELIVERIES = int(SERVICE_BUS.deliveries)
 UNREADABLE_AFTER = 4
 """So often a message is delivered that cannot be read, and once more: others may be newer."""
 
-UNREADABLE = "unreadable"
-"""The reason that Service Bus shows of it."""
+REASON = "unreadable"
+"""What Service Bus shows of it."""
 
 MISSING = (MessagingEntityNotFoundError, ResourceNotFoundError)
 """What the SDK says of a queue that is not there, by AMQP and by HTTP."""
@@ -186,11 +186,12 @@ class ServiceBusQueue(HandleQueue):
         _raise_first(await self._each(leases, ReceivingLinks.complete))
 
     @override
-    async def _refuse(self, lane: Lane, handle: str) -> None:
-        received = self._held.get(LeaseToken(handle))
-        if received is not None and (received.message.delivery_count or 0) >= UNREADABLE_AFTER:
-            with contextlib.suppress(Unavailable):  # It comes again.
-                await self._receiver(lane).bury(received, UNREADABLE)
+    async def _refuse(self, lane: Lane, handles: Sequence[str]) -> None:
+        refused = [self._held[LeaseToken(handle)] for handle in handles]
+        for received in refused:
+            if (received.message.delivery_count or 0) >= UNREADABLE_AFTER:
+                with contextlib.suppress(Unavailable):  # It comes again.
+                    await self._receiver(lane).bury(received, REASON)
 
     @override
     async def _look_aside(self, lane: Lane) -> Sequence[Handed]:

@@ -19,8 +19,8 @@ from headpond.adapters.documents.table import (
 from headpond.domain.job import Job, JobId
 from headpond.ports.jobs import HELD_ON_S, Existing, Idempotency, Try
 
-LOOKED_AT = 1_000
-"""So many tries of equal requests are looked at, the newest: those that are over stay for days."""
+AT_ONCE = 1_000
+"""So many tries of equal requests are read in one call. Those that are over stay for days."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -84,8 +84,8 @@ async def retried(table: Table, again: Try, now: float) -> Existing | None:
     pk = f"try#{again.fingerprint}"
     earlier = [
         (int(item["number"]), str(item["sk"]))
-        for item in await table.under(pk, reverse=True, limit=LOOKED_AT)
-        if int(item["number"]) < again.number and str(item["at"]) > just_after(now)
+        for item in await _alive(table, pk, now)
+        if int(item["number"]) < again.number
     ]
     for number, job_id in sorted(earlier, reverse=True):
         item = await table.get(key_of(JobId(job_id)))
@@ -112,6 +112,19 @@ async def forget_keys(table: Table, keys: list[Key], now: float) -> int:
             held_on = {"at": at(now + HELD_ON_S, key.pk)}
             await table.write(Change(key, held_on, {"at": item["at"]}))
     return forgotten
+
+
+async def _alive(table: Table, pk: str, now: float) -> list[Item]:
+    """Those that are not over, the newest first: what lies behind a page of others is over, too."""
+    alive: list[Item] = []
+    last = ""
+    while True:
+        page = await table.under(pk, last=last, reverse=True, limit=AT_ONCE)
+        found = [item for item in page if str(item["at"]) > just_after(now) and item["sk"] != last]
+        alive += found
+        if not found or len(page) < AT_ONCE:
+            return alive
+        last = str(page[-1]["sk"])
 
 
 def _ending(made: Try, job_id: str) -> Item:

@@ -23,6 +23,7 @@ from typing_extensions import override
 from headpond.adapters.handles.bodies import Body, decode_body
 from headpond.adapters.handles.leases import Leases
 from headpond.domain.lane import Lane
+from headpond.domain.once import Once
 from headpond.domain.quote import ANYBODY, Backlog
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
@@ -86,7 +87,7 @@ class HandleQueue(Queue, DeadLetterQueue):
         self._max_delay_s = max_delay_s
         self._leases = Leases(clock, max_s=max_lease_s)
         self._typical_tokens = TYPICAL_TOKENS
-        self._told: set[bytes | str] = set()
+        self._told = Once(TOLD)
         self._strays: dict[Poll, tuple[Lane, float]] = {}
         self._returns: set[asyncio.Task[None]] = set()
 
@@ -124,10 +125,10 @@ class HandleQueue(Queue, DeadLetterQueue):
     async def _remove(self, leases: Sequence[Lease]) -> None:
         """The messages come no more."""
 
-    async def _refuse(self, lane: Lane, handle: str) -> None:
-        """A message that cannot be read comes again when its lease lapses, until it is set aside.
+    async def _refuse(self, lane: Lane, handles: Sequence[str]) -> None:
+        """What cannot be read comes again when its lease lapses, until it is set aside.
 
-        Where that can be done with a reason, do it.
+        Where that can be done with a reason, do it. Nothing has come by another poll meanwhile.
         """
 
     @abstractmethod
@@ -207,8 +208,7 @@ class HandleQueue(Queue, DeadLetterQueue):
         try:
             return decode_body(text)
         except UNREADABLE:
-            if text not in self._told:
-                self._told = {text} if len(self._told) == TOLD else {*self._told, text}
+            if self._told.is_new(text):
                 log.exception("a message in %s cannot be read: %s", lane, text[:200])
             return None
 
@@ -231,8 +231,7 @@ class HandleQueue(Queue, DeadLetterQueue):
                 leases.append(lease)
             else:
                 early.append((lease, body.not_before - self._clock.now()))
-        for handle in unreadable:
-            await self._refuse(lane, handle)
+        await self._refuse(lane, unreadable)
         for lease, left_s in early:
             await self._try_to_give_back([lease], left_s)
         return Receipt(leases, bool(early))

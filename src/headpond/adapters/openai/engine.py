@@ -161,14 +161,16 @@ class OpenAIEngine(Engine):
                 return await read(response)
         except _TooLarge:
             return Broke(f"The answer is over {MAX_RESPONSE_BYTES} bytes.", "engine_garbage")
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-            return NotNow(_reason(error))
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError):
+            return NotNow("The engine cannot be reached.")  # The log says why: it is asked again.
         except TimeoutError:
             return Broke(f"No answer within {self._timeout_s:g} s.", "engine_timeout")
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            return Died(_reason(error))
+            self._tell_broken(error)
+            return Died("The connection to the engine broke off.")
         except aiohttp.ClientError as error:
-            return Broke(f"The engine does not speak HTTP: {_reason(error)}", "engine_garbage")
+            self._tell_broken(error)
+            return Broke("The engine does not speak HTTP.", "engine_garbage")
 
     async def _get(self, path: str) -> tuple[int | None, bytes]:
         """Status and body; no status and no body when the engine does not answer."""
@@ -181,6 +183,10 @@ class OpenAIEngine(Engine):
         except (_TooLarge, TimeoutError, aiohttp.ClientError) as error:
             self._why = _reason(error)
             return None, b""
+
+    def _tell_broken(self, error: aiohttp.ClientError) -> None:
+        """To the log alone: where the engine is concerns nobody whose job it runs."""
+        log.warning("engine %s at %s: %s", self._name, self._shown, _reason(error))
 
     def _tell_missing_kv(self, page: bytes) -> None:
         # llama.cpp gives each slot its own fixed share of the cache: there is nothing to watch.

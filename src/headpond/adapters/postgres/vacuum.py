@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from headpond.adapters.postgres.connection import FAILURES, Connection, run
-from headpond.errors import HeadpondError
+from headpond.errors import HeadpondError, told
 
 log = logging.getLogger(__name__)
 
@@ -51,4 +51,4 @@ class Vacuum:
             finally:
                 connection.terminate()
         except (HeadpondError, *FAILURES) as error:
-            log.info("messages were not vacuumed: %r", error)
+            log.info("messages were not vacuumed: %s", told(error))
