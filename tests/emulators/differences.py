@@ -328,7 +328,7 @@ ECS = (
     ),
     Difference(
         "protection from scale-in",
-        "lasts until it is taken away",
+        "lasts until it is taken away, or a test says that its time is over",
         "is over after `expiresInMinutes`",
         "Amazon ECS Developer Guide, Protect your Amazon ECS tasks from being terminated by "
         "scale-in events",
