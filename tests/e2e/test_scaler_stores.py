@@ -11,19 +11,34 @@ from headpond.domain.quote import Backlog
 from headpond.domain.scaling.rules import ScalingRules
 from headpond.domain.scaling.state import ScalingStep
 from headpond.settings import PoolSettings, ScalerSettings, Settings
+from headpond.testing.clocks import ManualClock
 from headpond.testing.records import a_job, new_job
 from headpond.wiring.fleets import Fleets
 from headpond.wiring.scalers import open_scalers
 from headpond.wiring.stores import Store, open_store
+from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.ecs_server import Ecs
+from tests.emulators.google_emulators import firestore_emulator
 from tests.emulators.kubernetes_server import Kubernetes, write_kubeconfig
 from tests.emulators.moto_server import credentials, moto_server
+from tests.emulators.pubsub_server import pubsub_server
+from tests.emulators.servicebus_server import servicebus_server
 from tests.emulators.serving import served
 from tests.postgres import PostgresServer
 from tests.redis_server import Daemon
 
 JOBS = 3
 RULES = ScalingRules(policy="queue-depth", messages_per_worker=2)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def one_loop() -> None:  # pyright: ignore[reportUnusedFunction]
+    """For all tests: gRPC's thread calls back into loops that are closed by then."""
 
 
 class Launched:
@@ -109,6 +124,19 @@ async def test_on_dynamodb_with_the_queue_on_sqs(tmp_path: Path) -> None:
     with moto_server() as moto:
         place = f"eu-central-1/pond?endpoint={moto.url}"
         await jobs_wake_workers(tmp_path, f"dynamodb://{place}", f"sqs://{place}")
+
+
+async def test_on_firestore_with_the_queue_in_pubsub(tmp_path: Path) -> None:
+    place = "test-project/pond"
+    with firestore_emulator():
+        async with pubsub_server(ManualClock()):
+            await jobs_wake_workers(tmp_path, f"firestore://{place}", f"pubsub://{place}")
+
+
+async def test_on_cosmos_db_with_the_queue_in_service_bus(tmp_path: Path) -> None:
+    async with cosmos_server(Cosmos()) as cosmos, servicebus_server(SystemClock()) as bus:
+        store = f"cosmos://test/pond/store?endpoint={cosmos.url}&key={KEY}"
+        await jobs_wake_workers(tmp_path, store, bus.url("pond"))
 
 
 async def jobs_wake_a_fleet_elsewhere(home: Path, fleet: str) -> None:

@@ -91,7 +91,7 @@ class Ecs:
         missing = [name for name in given["services"] if name != NAME]
         return {
             "services": services,
-            "failures": [{"arn": name, "reason": "MISSING"} for name in missing],
+            "failures": [_failure(name, "MISSING") for name in missing],
         }
 
     def _DescribeTaskDefinition(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
@@ -113,21 +113,34 @@ class Ecs:
         return answer
 
     def _DescribeTasks(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - AWS's name
-        return {"tasks": [self.tasks[arn] for arn in given["tasks"]], "failures": []}
+        known = [arn for arn in given["tasks"] if arn in self.tasks]
+        failures = [_failure(arn, "MISSING") for arn in given["tasks"] if arn not in self.tasks]
+        return {"tasks": [self.tasks[arn] for arn in known], "failures": failures}
 
     def _UpdateTaskProtection(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         assert len(given["tasks"]) <= 10
+        able = (self.tasks.keys() - self.unprotectable).intersection(given["tasks"])
         failures = [
-            {"arn": arn, "reason": "DEPLOYMENT_BLOCKED" if arn in self.tasks else "MISSING"}
+            _failure(arn, "DEPLOYMENT_BLOCKED" if arn in self.tasks else "MISSING")
             for arn in given["tasks"]
-            if arn in self.unprotectable
+            if arn not in able
         ]
-        for arn in set(given["tasks"]) - self.unprotectable:
+        for arn in able:
             if given["protectionEnabled"]:
                 self.protected[arn] = given["expiresInMinutes"]
             else:
                 self.protected.pop(arn, None)
-        return {"protectedTasks": [], "failures": failures}
+        return {"protectedTasks": [self._protection(arn) for arn in able], "failures": failures}
+
+    def _protection(self, arn: str) -> dict[str, Any]:
+        if arn not in self.protected:
+            return {"taskArn": arn, "protectionEnabled": False}
+        until = time.time() + self.protected[arn] * 60
+        return {"taskArn": arn, "protectionEnabled": True, "expirationDate": until}
+
+
+def _failure(arn: str, reason: str) -> dict[str, str]:
+    return {"arn": arn, "reason": reason}
 
 
 def _json(body: object, status: int = 200) -> web.Response:

@@ -180,8 +180,7 @@ class Kubernetes:
         if name not in self.pods:
             return _status(404, f'pods "{name}" not found')
         self.patches.append(name)
-        metadata = self.pods[name]["metadata"]
-        metadata["annotations"] = metadata.get("annotations", {}) | patch["metadata"]["annotations"]
+        self.pods[name] = _merged(self.pods[name], patch)
         return web.json_response(self.pods[name])
 
     async def _autoscalers(self, request: web.Request) -> web.Response:
@@ -213,6 +212,19 @@ def write_kubeconfig(file: Path, server: str, user: Mapping[str, object] = TOKEN
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
     }
     file.write_text(yaml.safe_dump(kubeconfig))
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    """As RFC 7396, "JSON Merge Patch", has it."""
+    if not _is_object(patch):
+        return patch
+    kept: dict[str, Any] = target if _is_object(target) else {}
+    changed = {name: _merged(kept.get(name), value) for name, value in patch.items()}
+    return {name: value for name, value in (kept | changed).items() if value is not None}
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 async def _merge_patch(request: web.Request) -> dict[str, Any]:

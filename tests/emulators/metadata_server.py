@@ -34,7 +34,8 @@ class Metadata:
         return app
 
     async def _token(self, request: web.Request) -> web.Response:
-        assert 0 < int(request.headers["X-aws-ec2-metadata-token-ttl-seconds"]) <= 21_600
+        if not 0 < int(request.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "0")) <= 21_600:
+            raise web.HTTPBadRequest
         token = secrets.token_urlsafe(16)
         self._tokens.add(token)
         return web.Response(text=token)

@@ -1,28 +1,10 @@
 """AWS on this machine: moto's server in a thread, on a clock that tests can move.
 
-moto is a Python model of AWS's interfaces, spoken to over HTTP with the official SDK. This is where
-it differs from what AWS documents. `tests/unit/adapters/aws/test_moto.py` shows what is marked `=`;
-what is marked `-` no test here can show: there it is skipped, with the reason in `UNSHOWN`.
-
-    what                             AWS                              moto
-  = a handle whose lease is over     may be refused; if another has   hides and removes the message
-                                     the message, removes nothing
-  = the 12 hours of a lease          begin with the receipt           begin with the sending
-  = the name of a deleted queue      is free after 60 seconds         is free at once
-    permissions                      as the policies say              all, but in `Moto.allowing`
-    a table without capacity         leaves items unread or refuses   never; `test_table.py` has a
-                                                                      server for it
-    ranges that end too early        are refused                      hold nothing; `ranged` refuses
-    items with a time to live        go within days of it             stay; `test_calls.py` looks at
-                                                                      the setting alone
-    threads                          one thing at a time to an item   `Atomic`, `PatientQueue`,
-                                                                      `in_turn`
-  - order and repetition             an effort; at least once         as sent, once a lease
-  - an empty lane                    may be one that has messages     has none
-  - counts                           approximate, and late            exact
-  - message groups                   keep back those that are noisy   do nothing
-  - indexes                          are behind by moments            never are
-  - writes amid a transaction        are refused                      wait their turn in `Atomic`
+moto is a Python model of AWS's interfaces, spoken to over HTTP with the official SDK. Where it
+differs from what AWS documents stands in `differences.py`; `tests/unit/adapters/aws/test_moto.py`
+shows some of that. Its threads do one thing at a time to an item by what is here: `Atomic`,
+`PatientQueue`, `in_turn`. Ranges that end before they begin, which it would answer, `ranged`
+refuses.
 """
 
 import asyncio
@@ -57,17 +39,6 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-
-
-UNSHOWN = {
-    "order and repetition": "moto gives messages as they were sent, and each once a lease",
-    "an empty lane": "moto looks through all of a queue in every poll",
-    "counts": "moto counts exactly and at once",
-    "message groups": "moto treats those of standard queues all alike",
-    "indexes": "moto's indexes are never behind the table",
-    "writes amid a transaction": "moto refuses none; they take turns here",
-}
-"""What suites pass against moto without having met it, and why."""
 
 
 class Atomic:

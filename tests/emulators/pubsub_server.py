@@ -5,7 +5,7 @@ has by then; who pulls gets it under a handle and a deadline; one that has passe
 again, under another handle. What came to nothing `max_delivery_attempts` times, be it refused or
 because its deadline passed, is published to the dead-letter topic, as if Pub/Sub's service account
 might. Here nothing is late and nothing comes twice. Google's own emulator, where it is, passes the
-same tests but for those that move the clock.
+same suites but for what moves the clock or counts.
 """
 
 import asyncio

@@ -8,8 +8,6 @@ from headpond.adapters.aws.table import DynamoTable
 from headpond.errors import Unavailable
 from headpond.testing.clocks import ManualClock
 from headpond.testing.queue_suite import BATCH, message, names
-from tests.emulators import moto_server
-from tests.emulators.moto_server import UNSHOWN
 
 
 async def test_moto_removes_by_a_handle_whose_lease_is_over_what_another_holds(
@@ -56,9 +54,3 @@ async def test_a_range_that_ends_before_it_begins_is_refused_as_by_dynamodb(
             KeyConditionExpression="pk = :p AND sk BETWEEN :low AND :high",
             ExpressionAttributeValues=values,
         )
-
-
-@pytest.mark.parametrize("what", UNSHOWN)
-def test_what_moto_does_not_do_is_untested(what: str) -> None:
-    assert what in " ".join(str(moto_server.__doc__).split())
-    pytest.skip(f"{what}: {UNSHOWN[what]}")
