@@ -336,7 +336,7 @@ async def _nobody_is_chosen(*_: object) -> None:
 FLEET_BUGS: dict[str, Plant] = {
     "pods that are named to go may stay": replacing(KubernetesFleet, "_mark", _nobody_is_chosen),
     "tasks that are named to go may stay": replacing(EcsFleet, "_choose", _nobody_is_chosen),
-    "a process that drains is counted": replacing(LocalFleet, "_drain", _nothing),
+    "a process that is wanted is not started": replacing(LocalFleet, "_start", _nothing),
 }
 """In fleets, each in another one."""
 
