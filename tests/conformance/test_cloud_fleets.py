@@ -192,6 +192,17 @@ async def test_keda_that_is_paused_decides_all_the_same(
     assert cluster.replicas == 2
 
 
+async def test_a_role_that_does_not_know_keda_is_enough_to_scale(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    cluster.forbidden = {("scaledobjects", "list")}
+    await pods.scale(2, [])
+    assert cluster.replicas == 2
+    cluster.forbidden = {("horizontalpodautoscalers", "list")}
+    with pytest.raises(SettingsError, match="horizontalpodautoscalers is forbidden"):
+        await pods.scale(1, [])
+
+
 def _scaled_object(name: str, target: dict[str, str]) -> dict[str, object]:
     return {"metadata": {"name": name}, "spec": {"scaleTargetRef": target}}
 

@@ -5,7 +5,7 @@ stale resourceVersion, merge patches, label selectors of both kinds, `Status` ob
 a ReplicaSet that makes and deletes pods in the order that its documentation gives (those that are
 not ready first, then the lower deletion cost, then the younger). Pods find a node as soon as they
 are made, unless they are `unschedulable`; they become ready, and deleted ones go, when `settle`
-says so. Whoever has the token may do everything. There is no watch.
+says so. Whoever has the token may do everything that is not `forbidden`. There is no watch.
 """
 
 import json
@@ -45,6 +45,8 @@ class Kubernetes:
         """Of KEDA, None where it is not installed."""
         self.asked: set[tuple[str, str]] = set()
         """Resources and verbs, as roles name them, of all requests."""
+        self.forbidden: set[tuple[str, str]] = set()
+        """What the role does not have of those."""
         self.trouble = Trouble()
         self.refuse: tuple[int, str] | None = None
         """Status and reason of every answer, as an API server that is overloaded gives them."""
@@ -132,7 +134,10 @@ class Kubernetes:
             return _status(*self.refuse)
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return _status(401, "Unauthorized")
-        self.asked.add(_as_roles_name_it(request))
+        named = _as_roles_name_it(request)
+        if named in self.forbidden:
+            return _status(403, f"{named[0]} is forbidden")
+        self.asked.add(named)
         return await handler(request)
 
     async def _deployment(self, request: web.Request) -> web.Response:

@@ -12,7 +12,8 @@ from headpond.adapters.local.fleet import LocalFleet, Process
 from headpond.adapters.metadata import google, service
 from headpond.adapters.metadata.azure import ScheduledEvents
 from headpond.adapters.metadata.ec2 import SpotNotices
-from headpond.adapters.metadata.ecs import URI_VARIABLE, task_id
+from headpond.adapters.metadata.ecs import URI_VARIABLE, TaskState, task_id
+from headpond.errors import SettingsError
 from headpond.ports.clock import Clock
 from headpond.ports.fleet import Fleet, Ranked
 from headpond.ports.notices import Notices
@@ -97,7 +98,10 @@ class Fleets:
 
 
 def notices_of(settings: Settings, environ: Mapping[str, str]) -> Notices | None:
-    """Where this machine is told that it goes. The clouds' own variables name other addresses."""
+    """Where this machine is told that it goes. The clouds' own variables name other addresses.
+
+    Raises SettingsError.
+    """
     clock = SystemClock()
     match settings.worker.notices:
         case "none":
@@ -110,6 +114,12 @@ def notices_of(settings: Settings, environ: Mapping[str, str]) -> Notices | None
         case "gcp":
             host = environ.get("GCE_METADATA_HOST", google.HOST)
             return google.Preemption(f"http://{host}")
+        case "ecs":
+            if URI_VARIABLE not in environ:
+                raise SettingsError(
+                    f"worker.notices: this is no task of ECS, where {URI_VARIABLE} is set."
+                )
+            return TaskState(environ[URI_VARIABLE])
 
 
 async def name_of_worker(environ: Mapping[str, str]) -> str:
