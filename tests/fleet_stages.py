@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
-from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
+from headpond.adapters.kubernetes.cluster import Cluster, Deployment, open_cluster
 from headpond.adapters.kubernetes.fleet import KubernetesFleet
+from headpond.adapters.kubernetes.pods import Pods
 from headpond.adapters.local.clock import SystemClock
 from headpond.testing.fleet_suite import FleetStage
 from tests.emulators import ecs_server, kubernetes_server
@@ -52,16 +53,32 @@ class Launcher:
 
 @asynccontextmanager
 async def on_kubernetes(cluster: Kubernetes) -> AsyncGenerator[KubernetesFleet]:
-    """The Deployment's pods. Sets `KUBECONFIG`."""
+    """The Deployment's pods, ours to scale. Sets `KUBECONFIG`."""
+    async with in_reach(cluster) as opened:
+        fleet = KubernetesFleet(opened, WORKERS)
+        await fleet.begin(drain_s=25)
+        yield fleet
+
+
+@asynccontextmanager
+async def scaled_by_another(cluster: Kubernetes) -> AsyncGenerator[Pods]:
+    """The Deployment's pods, not ours to scale. Sets `KUBECONFIG`."""
+    async with in_reach(cluster) as opened:
+        pods = Pods(opened, WORKERS)
+        await pods.begin(drain_s=25)
+        yield pods
+
+
+@asynccontextmanager
+async def in_reach(cluster: Kubernetes) -> AsyncGenerator[Cluster]:
+    """The API server, for the Deployment. Sets `KUBECONFIG`."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         kubeconfig = Path(folder) / "kubeconfig"
         patch.setenv("KUBECONFIG", str(kubeconfig))
         async with served(cluster.app()) as url:
             write_kubeconfig(kubeconfig, url)
             async with open_cluster(WORKERS) as opened:
-                fleet = KubernetesFleet(opened, WORKERS)
-                await fleet.begin(drain_s=25)
-                yield fleet
+                yield opened
 
 
 def kubernetes_stage(fleet: KubernetesFleet, cluster: Kubernetes) -> FleetStage:

@@ -167,8 +167,11 @@ class WorkerSettings(Section, frozen=True):
 
     drain_s: Annotated[Seconds, Meta(description="Time to finish work after SIGTERM")] = 25.0
     notices: Annotated[
-        Literal["none", "aws", "azure", "gcp"],
-        Meta(description="Whose metadata service tells that this machine goes: drain then, too"),
+        Literal["none", "aws", "azure", "gcp", "ecs"],
+        Meta(
+            description="Whose metadata service tells that this machine, or task of ECS, goes: "
+            "drain then, too"
+        ),
     ] = "none"
     metrics_port: Annotated[
         Port | None,

@@ -5,24 +5,37 @@ starts no tasks for a service, so it would prove nothing.
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import yaml
 from typing_extensions import override
 
 from headpond.adapters.aws.fleet import EcsFleet, EcsService
 from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
 from headpond.adapters.kubernetes.fleet import KubernetesFleet
+from headpond.adapters.memory.roster import MemoryRoster
 from headpond.domain.scaling.members import Standing
 from headpond.errors import SettingsError, Unavailable
 from headpond.ports.fleet import Fleet
+from headpond.services.protector import Protector
+from headpond.testing.clocks import ManualClock
 from headpond.testing.fleet_suite import FleetStage, FleetSuite
 from tests.emulators import ecs_server
 from tests.emulators.ecs_server import Ecs
 from tests.emulators.kubernetes_server import DELETION_COST, LABELS, Kubernetes, write_kubeconfig
 from tests.emulators.serving import served
-from tests.fleet_stages import WORKERS, ecs_stage, kubernetes_stage, on_ecs, on_kubernetes
+from tests.fleet_stages import (
+    WORKERS,
+    ecs_stage,
+    kubernetes_stage,
+    on_ecs,
+    on_kubernetes,
+    scaled_by_another,
+)
+from tests.unit.domain.scaling.test_protection import NOW, busy
 
 PLUGINS = "client.authentication.k8s.io/v1"
 
@@ -165,6 +178,90 @@ async def test_an_autoscaler_that_comes_later_is_not_fought(
     cluster.autoscaled = []
     await pods.scale(1, [])
     assert cluster.replicas == 1
+
+
+async def test_keda_that_is_paused_decides_all_the_same(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    of_others = [{"name": "another"}, {"kind": "StatefulSet", "name": "workers"}]
+    cluster.scaled_objects = [_scaled_object("theirs", target) for target in of_others]
+    await pods.scale(2, [])
+    cluster.scaled_objects.append(_scaled_object("workers-by-depth", {"name": "workers"}))
+    with pytest.raises(SettingsError, match="is scaled by workers-by-depth already"):
+        await pods.scale(1, [])
+    assert cluster.replicas == 2
+
+
+async def test_a_role_that_does_not_know_keda_is_enough_to_scale(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    cluster.forbidden = {("scaledobjects", "list")}
+    await pods.scale(2, [])
+    assert cluster.replicas == 2
+    cluster.forbidden = {("horizontalpodautoscalers", "list")}
+    with pytest.raises(SettingsError, match="horizontalpodautoscalers is forbidden"):
+        await pods.scale(1, [])
+
+
+def _scaled_object(name: str, target: dict[str, str]) -> dict[str, object]:
+    return {"metadata": {"name": name}, "spec": {"scaleTargetRef": target}}
+
+
+async def test_a_pod_that_is_busy_outlives_those_that_are_not_whoever_shrinks_the_deployment(
+    cluster: Kubernetes,
+) -> None:
+    cluster.autoscaled = ["keda-hpa-workers workers"]
+    cluster.rescale(3)
+    cluster.settle()
+    roster = MemoryRoster()
+    async with scaled_by_another(cluster) as pods:
+        protector = Protector("default", pods, roster, ManualClock(NOW))
+        oldest, middle, youngest = cluster.pods
+        for worker, in_flight in ((oldest, 1), (middle, 0), (youngest, 9)):
+            await roster.report(busy(worker, in_flight))
+        await protector.tick()
+        for left in ({oldest, youngest}, {youngest}):
+            cluster.rescale(len(left))
+            cluster.settle()
+            assert set(cluster.pods) == left
+        await protector.tick()
+    assert sorted(cluster.patches) == sorted([oldest, youngest])
+
+
+async def test_who_only_protects_needs_the_smaller_role(cluster: Kubernetes) -> None:
+    cluster.rescale(1)
+    roster = MemoryRoster()
+    await roster.report(busy(*cluster.pods, in_flight=1))
+    async with scaled_by_another(cluster) as pods:
+        await Protector("default", pods, roster, ManualClock(NOW)).tick()
+    assert cluster.asked == granted("headpond-protector")
+
+
+async def test_who_decides_needs_the_larger_role(
+    pods: KubernetesFleet, cluster: Kubernetes
+) -> None:
+    await pods.scale(2, [])
+    await pods.scale(1, [])
+    assert cluster.asked == granted("headpond-scaler")
+
+
+def granted(role: str) -> set[tuple[str, str]]:
+    """Resources and verbs of a role in docs/scaling.md."""
+    page = (Path(__file__).parents[2] / "docs/scaling.md").read_text()
+    documents = [
+        yaml.safe_load(example) for example in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    ]
+    (found,) = (
+        document
+        for document in documents
+        if document.get("kind") == "Role" and document["metadata"]["name"] == role
+    )
+    return {
+        (resource, verb)
+        for rule in found["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from headpond.adapters.metadata.azure import AT_ONCE_S, ScheduledEvents
 from headpond.adapters.metadata.ec2 import SpotNotices
-from headpond.adapters.metadata.ecs import task_id
+from headpond.adapters.metadata.ecs import TaskState, task_id
 from headpond.adapters.metadata.google import NOTICE_S, Preemption
 from headpond.errors import Unavailable
 from headpond.ports.clock import Clock
@@ -60,12 +60,28 @@ def preemption(metadata: Metadata, clock: Clock) -> None:
     metadata.preempted = True
 
 
+def stop(metadata: Metadata, clock: Clock) -> None:
+    del clock
+    metadata.desired_status = "STOPPED"
+
+
+def google(clock: Clock, address: str) -> Notices:
+    del clock
+    return Preemption(address)
+
+
+def task(clock: Clock, address: str) -> Notices:
+    del clock
+    return TaskState(f"{address}/v4")
+
+
 CLOUDS: list[
-    tuple[Callable[[Clock, str], Notices], Callable[[Metadata, Clock], None], str, float]
+    tuple[Callable[[Clock, str], Notices], Callable[[Metadata, Clock], None], str, float | None]
 ] = [
     (SpotNotices, spot, "EC2 will terminate this spot instance", LEFT_S),
     (ScheduledEvents, eviction, "Azure scheduled the event Preempt for this machine", LEFT_S),
-    (lambda _, url: Preemption(url), preemption, "Google Cloud preempts this machine", NOTICE_S),
+    (google, preemption, "Google Cloud preempts this machine", NOTICE_S),
+    (task, stop, "ECS stops this task", None),
 ]
 
 
@@ -74,7 +90,7 @@ async def test_it_is_told_once_it_is_known(  # noqa: PLR0917 - a table of cases
     cloud: Callable[[Clock, str], Notices],
     happens: Callable[[Metadata, Clock], None],
     why: str,
-    left_s: float,
+    left_s: float | None,
     address: str,
     metadata: Metadata,
     clock: ManualClock,

@@ -156,6 +156,15 @@ def test_the_example_of_a_fleet_on_kubernetes_gives_its_workers_the_time_to_drai
     (worker,) = template["spec"]["containers"]
     assert exists(" ".join(worker["args"][1:]))
     assert worker["readinessProbe"]["httpGet"]["port"] == settings.worker.metrics_port
+    assert drain_s <= ordinary_engine_sleeps_s() < template["spec"]["terminationGracePeriodSeconds"]
+
+
+def ordinary_engine_sleeps_s() -> float:
+    """What docs/scaling.md has an engine wait that is stopped together with its worker."""
+    (command,) = re.findall(
+        r"preStop: \{exec: \{command: \[sleep, \"(\d+)\"\]", (DOCS / "scaling.md").read_text()
+    )
+    return float(command)
 
 
 def test_what_the_queues_can_do_is_what_they_say_of_themselves() -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from headpond.adapters.metadata.ecs import URI_VARIABLE
 from headpond.domain.job import JobState
+from headpond.errors import SettingsError
 from headpond.settings import PoolSettings, Settings, WorkerSettings
 from headpond.testing.engine_server import FakeEngine, Pace
 from headpond.testing.records import a_job, new_job
@@ -67,6 +69,45 @@ async def test_each_cloud_has_its_metadata_service() -> None:
     for name in ("aws", "azure", "gcp"):
         assert notices_of(Settings(worker=WorkerSettings(notices=name)), os.environ) is not None
     assert notices_of(Settings(), os.environ) is None
+
+
+async def test_outside_of_ecs_no_task_is_asked_for() -> None:
+    settings = Settings(worker=WorkerSettings(notices="ecs"))
+    assert notices_of(settings, {URI_VARIABLE: "http://169.254.170.2/v4/1"}) is not None
+    with pytest.raises(SettingsError, match="no task of ECS, where ECS_CONTAINER_METADATA_URI_V4"):
+        notices_of(settings, {})
+
+
+async def test_a_worker_that_ecs_stops_drains_before_it_gets_a_signal(tmp_path: Path) -> None:
+    metadata = Metadata()
+    settings = Settings(home=str(tmp_path), pools={"default": POOL})
+    async with (
+        FakeEngine(model="model", pace=Pace(decode_s_per_token=3600)) as engine,
+        served(metadata.app()) as address,
+        open_store(settings) as store,
+    ):
+        job = a_job(accepted_at=time.time())
+        await store.delivery(POOL).submit(new_job(job))
+        environ = {
+            "HEADPOND_HOME": str(tmp_path),
+            "HEADPOND_POOLS__DEFAULT__ENGINE__URL": engine.url,
+            "HEADPOND_POOLS__DEFAULT__MODELS": '["model"]',
+            "HEADPOND_WORKER__NOTICES": "ecs",
+            "HEADPOND_WORKER__DRAIN_S": "0.1",
+            URI_VARIABLE: f"{address}/v4",
+        }
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "headpond", "worker"),
+            env=environment(environ),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await until(store, job.id, JobState.RUNNING)
+        metadata.desired_status = "STOPPED"
+        _, said = await worker.communicate()
+        back = await until(store, job.id, JobState.QUEUED)
+    assert worker.returncode == 0
+    assert back.attempts == 0
+    assert "ECS stops this task: draining" in said.decode()
 
 
 async def test_a_worker_is_named_as_its_fleet_names_it() -> None:

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from headpond.adapters.local.clock import SystemClock
 from headpond.domain.quote import Backlog
@@ -26,6 +27,7 @@ from tests.emulators.servicebus_server import servicebus_server
 from tests.emulators.serving import served
 from tests.postgres import PostgresServer
 from tests.redis_server import Daemon
+from tests.unit.domain.scaling.test_protection import busy
 
 JOBS = 3
 RULES = ScalingRules(policy="queue-depth", messages_per_worker=2)
@@ -155,6 +157,14 @@ async def jobs_wake_a_fleet_elsewhere(home: Path, fleet: str) -> None:
         assert launched.names == []
 
 
+async def first_patch(cluster: Kubernetes) -> None:
+    """No API server tells when a pod was annotated without a watch."""
+    while True:
+        if cluster.patches:
+            return
+        await asyncio.sleep(0.01)
+
+
 async def test_pods_of_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Kubernetes()
     async with served(cluster.app()) as url:
@@ -162,6 +172,33 @@ async def test_pods_of_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         await jobs_wake_a_fleet_elsewhere(tmp_path, "kubernetes://models/workers")
     assert cluster.replicas == 2
+
+
+async def test_pods_that_another_scales_are_only_told_who_goes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    cluster = Kubernetes()
+    cluster.autoscaled = ["keda-hpa-workers workers"]
+    cluster.rescale(2)
+    idle, working = cluster.pods
+    pool = PoolSettings(
+        fleet="kubernetes://models/workers", scaling=ScalingRules(decides="other", max=9)
+    )
+    settings = Settings(
+        home=str(tmp_path), pools={"default": pool}, scaler=ScalerSettings(every_s=0.05)
+    )
+    async with served(cluster.app()) as url, open_store(settings) as gateway:
+        write_kubeconfig(tmp_path / "kubeconfig", url)
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        await gateway.delivery(pool).submit(new_job(a_job()))
+        now = gateway.clock.now()
+        for report in (busy(idle, 0), busy(working, 3)):
+            await gateway.roster.report(replace(report, at=now))
+        async with open_scalers(settings, Launched(), cold_start_s=0.0):
+            await first_patch(cluster)
+    assert (cluster.replicas, cluster.patches) == (2, [working])
+    assert "another decides how many workers the pool default has" in caplog.text
 
 
 async def test_tasks_of_ecs_beyond_one_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

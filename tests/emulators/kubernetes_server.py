@@ -5,7 +5,7 @@ stale resourceVersion, merge patches, label selectors of both kinds, `Status` ob
 a ReplicaSet that makes and deletes pods in the order that its documentation gives (those that are
 not ready first, then the lower deletion cost, then the younger). Pods find a node as soon as they
 are made, unless they are `unschedulable`; they become ready, and deleted ones go, when `settle`
-says so. Whoever has the token may do everything. There is no watch.
+says so. Whoever has the token may do everything that is not `forbidden`. There is no watch.
 """
 
 import json
@@ -41,6 +41,12 @@ class Kubernetes:
         self.unschedulable: str | None = None
         """What the scheduler says while no node has room for another pod."""
         self.autoscaled: list[str] = []
+        self.scaled_objects: list[dict[str, Any]] | None = None
+        """Of KEDA, None where it is not installed."""
+        self.asked: set[tuple[str, str]] = set()
+        """Resources and verbs, as roles name them, of all requests."""
+        self.forbidden: set[tuple[str, str]] = set()
+        """What the role does not have of those."""
         self.trouble = Trouble()
         self.refuse: tuple[int, str] | None = None
         """Status and reason of every answer, as an API server that is overloaded gives them."""
@@ -63,6 +69,8 @@ class Kubernetes:
         app.router.add_patch(f"{pods}/{{name}}", self._patch_pod)
         autoscalers = f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers"
         app.router.add_get(autoscalers, self._autoscalers)
+        scaled = f"/apis/keda.sh/v1alpha1/namespaces/{NAMESPACE}/scaledobjects"
+        app.router.add_get(scaled, self._scaled_objects)
         return app
 
     def settle(self) -> None:
@@ -71,6 +79,12 @@ class Kubernetes:
         for pod in self.pods.values():
             if _has_node(pod) or self.unschedulable is None:
                 pod["status"] = _running(ready=True)
+
+    def rescale(self, replicas: int) -> None:
+        """Somebody says how many pods there should be."""
+        self.replicas = replicas
+        self._version = next(self._versions)
+        self._reconcile()
 
     def hold_up(self, name: str, reason: str, message: str, *, phase: str = "Pending") -> None:
         """The pod's container waits; in the phase `Running` it did run before."""
@@ -120,6 +134,10 @@ class Kubernetes:
             return _status(*self.refuse)
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return _status(401, "Unauthorized")
+        named = _as_roles_name_it(request)
+        if named in self.forbidden:
+            return _status(403, f"{named[0]} is forbidden")
+        self.asked.add(named)
         return await handler(request)
 
     async def _deployment(self, request: web.Request) -> web.Response:
@@ -161,9 +179,7 @@ class Kubernetes:
             return _status(
                 409, f'Operation cannot be fulfilled on deployments.apps "{NAME}": modified'
             )
-        self.replicas = patch["spec"]["replicas"]
-        self._version = next(self._versions)
-        self._reconcile()
+        self.rescale(patch["spec"]["replicas"])
         return await self._scale(request)
 
     async def _list_pods(self, request: web.Request) -> web.Response:
@@ -197,6 +213,12 @@ class Kubernetes:
         ]
         return web.json_response({"kind": "HorizontalPodAutoscalerList", "items": items})
 
+    async def _scaled_objects(self, request: web.Request) -> web.Response:
+        del request
+        if self.scaled_objects is None:
+            return _status(404, "the server could not find the requested resource")
+        return web.json_response({"kind": "ScaledObjectList", "items": self.scaled_objects})
+
     def _metadata(self) -> dict[str, str]:
         return {"name": NAME, "namespace": NAMESPACE, "resourceVersion": str(self._version)}
 
@@ -225,6 +247,15 @@ def _merged(target: Any, patch: Any) -> Any:
 
 def _is_object(value: object) -> bool:
     return isinstance(value, dict)
+
+
+def _as_roles_name_it(request: web.Request) -> tuple[str, str]:
+    _, _, path = request.path.partition(f"/namespaces/{NAMESPACE}/")
+    resource, *name_and_part = path.split("/")
+    named = "/".join([resource, *name_and_part[1:]])
+    if request.method == "PATCH":
+        return named, "patch"
+    return named, "get" if name_and_part else "list"
 
 
 async def _merge_patch(request: web.Request) -> dict[str, Any]:

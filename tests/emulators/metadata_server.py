@@ -20,6 +20,8 @@ class Metadata:
         self.spot_action: dict[str, str] | None = None
         self.events: list[dict[str, Any]] = []
         self.preempted = False
+        self.desired_status = "RUNNING"
+        """Of the task of ECS, which is running."""
         self._tokens: set[str] = set()
 
     def app(self) -> web.Application:
@@ -64,7 +66,8 @@ class Metadata:
     async def _task(self, request: web.Request) -> web.Response:
         del request
         arn = f"arn:aws:ecs:eu-central-1:123456789012:task/models/{TASK}"
-        return web.json_response({"Cluster": "models", "TaskARN": arn, "Containers": []})
+        status = {"DesiredStatus": self.desired_status, "KnownStatus": "RUNNING"}
+        return web.json_response({"Cluster": "models", "TaskARN": arn, **status, "Containers": []})
 
 
 def _of_azure(request: web.Request) -> None:

@@ -59,10 +59,16 @@ def status(
     name = pool_named(pool, settings)
     state, steps = asyncio.run(_read(settings, name, 1))
     step = steps[0] if steps else None
+    rules = settings.pools[name].scaling
     if as_json:
-        show_json({"state": state, "last": step})
+        show_json({"decides": rules.decides, "state": state, "last": step})
+    elif rules.decides == "other":
+        show_text(
+            f"{name}: another decides how many workers there are "
+            f"(pools.{name}.scaling.decides). A scaler only has busy ones go last."
+        )
     else:
-        show_text(in_words(state, step, settings.pools[name].scaling.max, time.time()))
+        show_text(in_words(state, step, rules.max, time.time()))
 
 
 @app.command()
@@ -209,6 +215,11 @@ def _order(
 ) -> None:
     settings = load_settings(config).settings
     name = pool_named(pool, settings)
+    if settings.pools[name].scaling.decides == "other":
+        raise SettingsError(
+            f"Another decides how many workers the pool {name!r} has "
+            f"(pools.{name}.scaling.decides). Give the order there."
+        )
     now = time.time()
     given = orders(None if lasting_s is None else now + lasting_s)
     asyncio.run(_give(settings, name, given))

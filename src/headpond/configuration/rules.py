@@ -250,6 +250,14 @@ def _fleets(path: Path, pool: PoolSettings) -> Iterator[Complaint]:
     elif pool.scaling.on_demand:
         words = "without a spot_fleet, all workers are of fleet; set spot_fleet, or remove this"
         yield (*path, "scaling", "on_demand"), words
+    fleets = [fleet for fleet in (pool.fleet, pool.spot_fleet) if fleet is not None]
+    if pool.scaling.decides == "other" and not all(map(_is_on_kubernetes, fleets)):
+        words = "only fleets on Kubernetes can be told who goes last; let headpond decide"
+        yield (*path, "scaling", "decides"), words
+
+
+def _is_on_kubernetes(fleet: str) -> bool:
+    return fleet.startswith("kubernetes:")
 
 
 def _is_http(url: str) -> bool:

@@ -27,3 +27,15 @@ class Fleet(Protocol):
         Machines elsewhere stay, for the next scaler.
         """
         ...
+
+
+class Ranked(Protocol):
+    """Workers of one pool; whoever has fewer of them, their platform takes the cheapest first."""
+
+    async def costs(self) -> dict[str, int]:
+        """What each worker costs that does not drain; 0 if nobody said so yet."""
+        ...
+
+    async def set_cost(self, worker: str, cost: int) -> None:
+        """Let a worker cost so much from now on; nothing if it is gone."""
+        ...

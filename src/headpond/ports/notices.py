@@ -6,10 +6,10 @@ import msgspec
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Why, in words, and how many seconds are left."""
+    """Why, in words, and how many seconds are left, None where the cloud does not say."""
 
     why: str
-    left_s: float
+    left_s: float | None
 
 
 class Notices(Protocol):

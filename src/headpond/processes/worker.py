@@ -1,7 +1,8 @@
 """The worker process.
 
 Stopping is the worker's own drain (see `services/worker`), because it was asked to, or because its
-machine is about to go. A second signal cuts it short: what still runs is handed back at once.
+machine or task is about to go. A second signal cuts it short: what still runs is handed back at
+once.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from headpond.errors import Unavailable
-from headpond.ports.notices import Notice
+from headpond.ports.notices import Notice, Notices
 from headpond.processes.stopping import Stopping
 from headpond.services.foresight import until_notice
 from headpond.services.worker import Worker
@@ -35,9 +36,10 @@ async def run_worker(
     """
     start_logging(settings)
     name = name or await name_of_worker(os.environ)
+    notices = notices_of(settings, os.environ)
     async with open_worker(settings, pool, name=name) as worker:
         worker.start()
-        noticed = asyncio.create_task(_notice(settings))
+        noticed = asyncio.create_task(_notice(notices))
         await _first_of(stopping.asked.wait(), worker.gave_up.wait(), asyncio.shield(noticed))
         await _drain(worker, settings.worker.drain_s, noticed, stopping)
         if worker.gave_up.is_set():
@@ -46,8 +48,7 @@ async def run_worker(
             raise Unavailable(message, code="engine_never_healthy")
 
 
-async def _notice(settings: Settings) -> Notice:
-    notices = notices_of(settings, os.environ)
+async def _notice(notices: Notices | None) -> Notice:
     if notices is None:
         return await asyncio.get_running_loop().create_future()
     return await until_notice(notices)
@@ -70,7 +71,7 @@ async def _drain(
     while not any(stop.done() for stop in stops):
         done, _ = await asyncio.wait({*stops, *signals}, return_when=asyncio.FIRST_COMPLETED)
         for signal in done & signals:
-            left_s = 0.0 if signal is urged else _left_s(noticed.result())
+            left_s = 0.0 if signal is urged else _left_s(noticed.result(), grace_s)
             stops.add(asyncio.create_task(worker.stop(left_s)))
         signals -= done
     for signal in signals:
@@ -78,6 +79,9 @@ async def _drain(
     await asyncio.gather(*stops)
 
 
-def _left_s(notice: Notice) -> float:
+def _left_s(notice: Notice, grace_s: float) -> float:
+    if notice.left_s is None:
+        log.warning("%s: draining", notice.why)
+        return grace_s
     log.warning("%s in %.0f s: draining", notice.why, notice.left_s)
     return max(0.0, notice.left_s - HAND_BACK_S)

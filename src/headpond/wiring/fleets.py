@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from headpond.adapters.local.clock import SystemClock
@@ -11,13 +12,17 @@ from headpond.adapters.local.fleet import LocalFleet, Process
 from headpond.adapters.metadata import google, service
 from headpond.adapters.metadata.azure import ScheduledEvents
 from headpond.adapters.metadata.ec2 import SpotNotices
-from headpond.adapters.metadata.ecs import URI_VARIABLE, task_id
+from headpond.adapters.metadata.ecs import URI_VARIABLE, TaskState, task_id
+from headpond.errors import SettingsError
 from headpond.ports.clock import Clock
-from headpond.ports.fleet import Fleet
+from headpond.ports.fleet import Fleet, Ranked
 from headpond.ports.notices import Notices
 from headpond.services.mixed_fleet import MixedFleet
 from headpond.settings import PoolSettings, Settings
 from headpond.wiring.extras import require_for
+
+if TYPE_CHECKING:
+    from headpond.adapters.kubernetes.cluster import Cluster, Deployment
 
 Launch = Callable[[str], Process]
 """The process of a worker that reports under a name."""
@@ -43,12 +48,17 @@ class Fleets:
         spot = await self._named(pool.spot_fleet, f"{prefix}-spot", launch)
         return MixedFleet(base, spot, on_demand=pool.scaling.on_demand)
 
+    async def ranked(self, pool: PoolSettings) -> list[Ranked]:
+        """The pool's Deployments, whoever scales them. Raises like `of_pool`."""
+        urls = [url for url in (pool.fleet, pool.spot_fleet) if url is not None]
+        return [await self._pods(url) for url in urls]
+
     async def _named(self, url: str, prefix: str, launch: Launch) -> Fleet:
         require_for(url)
         parts = urlsplit(url)
         match parts.scheme:
             case "kubernetes":
-                return await self._kubernetes(parts.netloc, parts.path.strip("/"))
+                return await self._kubernetes(url)
             case "ecs":
                 cluster, _, service = parts.path.strip("/").partition("/")
                 endpoint = parse_qs(parts.query).get("endpoint", [None])[0]
@@ -56,15 +66,27 @@ class Fleets:
             case _:
                 return LocalFleet(prefix, launch, self._clock, cold_start_s=self._cold_start_s)
 
-    async def _kubernetes(self, namespace: str, name: str) -> Fleet:
-        from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
+    async def _kubernetes(self, url: str) -> Fleet:
         from headpond.adapters.kubernetes.fleet import KubernetesFleet
 
-        deployment = Deployment(namespace, name)
-        cluster = await self._stack.enter_async_context(open_cluster(deployment))
-        fleet = KubernetesFleet(cluster, deployment)
+        fleet = KubernetesFleet(*await self._deployment(url))
         await fleet.begin(self._drain_s)
         return fleet
+
+    async def _pods(self, url: str) -> Ranked:
+        require_for(url)
+        from headpond.adapters.kubernetes.pods import Pods
+
+        pods = Pods(*await self._deployment(url))
+        await pods.begin(self._drain_s)
+        return pods
+
+    async def _deployment(self, url: str) -> "tuple[Cluster, Deployment]":
+        from headpond.adapters.kubernetes.cluster import Deployment, open_cluster
+
+        parts = urlsplit(url)
+        deployment = Deployment(parts.netloc, parts.path.strip("/"))
+        return await self._stack.enter_async_context(open_cluster(deployment)), deployment
 
     async def _ecs(self, region: str, cluster: str, name: str, endpoint: str | None) -> Fleet:
         from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
@@ -76,7 +98,10 @@ class Fleets:
 
 
 def notices_of(settings: Settings, environ: Mapping[str, str]) -> Notices | None:
-    """Where this machine is told that it goes. The clouds' own variables name other addresses."""
+    """Where this machine is told that it goes. The clouds' own variables name other addresses.
+
+    Raises SettingsError.
+    """
     clock = SystemClock()
     match settings.worker.notices:
         case "none":
@@ -89,6 +114,12 @@ def notices_of(settings: Settings, environ: Mapping[str, str]) -> Notices | None
         case "gcp":
             host = environ.get("GCE_METADATA_HOST", google.HOST)
             return google.Preemption(f"http://{host}")
+        case "ecs":
+            if URI_VARIABLE not in environ:
+                raise SettingsError(
+                    f"worker.notices: this is no task of ECS, where {URI_VARIABLE} is set."
+                )
+            return TaskState(environ[URI_VARIABLE])
 
 
 async def name_of_worker(environ: Mapping[str, str]) -> str:

@@ -1,9 +1,10 @@
-"""Autoscalers with their fleets."""
+"""Autoscalers and protectors with their fleets."""
 
+import logging
 import os
 import platform
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from headpond.adapters.local.fleet import Process
@@ -11,10 +12,13 @@ from headpond.ports.events import Listener
 from headpond.ports.fleet import Fleet
 from headpond.services.autoscaler import Autoscaler
 from headpond.services.duty import Duty
+from headpond.services.protector import Protector
 from headpond.settings import Settings
 from headpond.wiring.fleets import Fleets
 from headpond.wiring.observers import metrics_page, observers
 from headpond.wiring.stores import Store, open_store
+
+log = logging.getLogger(__name__)
 
 Launch = Callable[[str, str], Process]
 """The process of a worker of a pool that reports under a name."""
@@ -26,6 +30,7 @@ async def open_scalers(
 ) -> AsyncGenerator[None]:
     """An autoscaler for each pool, at work; at the end what runs on this machine is drained.
 
+    A pool that another scales has protectors instead.
     Raises SettingsError, MissingExtra, Unavailable.
     """
     heard = observers()
@@ -33,21 +38,31 @@ async def open_scalers(
     async with open_store(settings) as store, AsyncExitStack() as stack:
         stack.enter_context(metrics_page(settings.scaler, heard.metrics))
         fleets = Fleets(settings, store.clock, stack, cold_start_s=cold_start_s)
+
+        def begin(duty: str, tick: Callable[[], Awaitable[object]]) -> None:
+            begun = Duty(duty, tick, every_s=settings.scaler.every_s, listener=heard.listener)
+            stack.push_async_callback(begun.stop)
+            begun.start()
+
         for pool, pool_settings in settings.pools.items():
+            if pool_settings.scaling.decides == "other":
+                log.info(
+                    "another decides how many workers the pool %s has: busy ones go last", pool
+                )
+                for ranked in await fleets.ranked(pool_settings):
+                    protector = Protector(pool, ranked, store.roster, store.clock)
+                    begin("protector", protector.tick)
+                continue
             fleet = await fleets.of_pool(
                 pool_settings, f"{pool}-{name}", lambda worker, pool=pool: launch(pool, worker)
             )
             scaler = _autoscaler(
                 settings, pool, store, fleet=fleet, name=name, listener=heard.listener
             )
-            duty = Duty(
-                "scaler", scaler.tick, every_s=settings.scaler.every_s, listener=heard.listener
-            )
             # In reverse: nothing is decided any more, the fleet drains, another may lead.
             stack.push_async_callback(scaler.stop)
             stack.push_async_callback(fleet.close)
-            stack.push_async_callback(duty.stop)
-            duty.start()
+            begin("scaler", scaler.tick)
         yield
 
 

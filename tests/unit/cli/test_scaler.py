@@ -20,6 +20,7 @@ from tests.command_line import Headpond
 
 NOW = 1_795_996_800.0
 PREDICTIVE = "{default: {scaling: {policy: predictive}}}"
+SCALED_BY_KEDA = "{default: {fleet: 'kubernetes://models/workers', scaling: {decides: other}}}"
 
 
 def test_orders_are_kept_until_they_are_taken_back(headpond: Headpond) -> None:
@@ -57,6 +58,21 @@ def test_each_order_is_confirmed_and_shown_without_a_scaler(headpond: Headpond) 
     assert order() == told.replace("default", "In force").rstrip()
     assert headpond("scaler", "resume").out == "default: no order, the policy decides.\n"
     assert order() == "In force: no order, the policy decides."
+
+
+def test_where_another_decides_the_status_says_so_and_orders_are_refused(
+    headpond: Headpond,
+) -> None:
+    headpond("scaler", "resume")
+    assert headpond("scaler", "status", HEADPOND_POOLS=SCALED_BY_KEDA).out == (
+        "default: another decides how many workers there are (pools.default.scaling.decides). "
+        "A scaler only has busy ones go last.\n"
+    )
+    told = headpond("scaler", "status", "--json", HEADPOND_POOLS=SCALED_BY_KEDA).out
+    assert json.loads(told)["decides"] == "other"
+    told = headpond("scaler", "pause", HEADPOND_POOLS=SCALED_BY_KEDA)
+    assert told.status == 2
+    assert told.err.endswith("(pools.default.scaling.decides). Give the order there.\n")
 
 
 def test_the_status_has_the_latest_reason_and_the_order_of_now() -> None:

@@ -200,6 +200,10 @@ def test_references_reach_variables_and_files(file: Path, tmp_path: Path) -> Non
             "pools: {a: {scaling: {on_demand: 1}}}",
             "on_demand: without a spot_fleet, all workers are of fleet; set spot_fleet, or",
         ),
+        (
+            "pools: {a: {scaling: {decides: other}}}",
+            "decides: only fleets on Kubernetes can be told who goes last; let headpond decide",
+        ),
         ("queue: kafka://x", "line 1: queue: this names no queue; it can be sqs://REGION/PREFIX"),
         (
             "queue: sqs://eu-central-1/pond\npools: {a: {lease_s: 43201}}",

@@ -30,8 +30,10 @@ MERGE = "application/merge-patch+json"
 GRACE_S = 30.0
 """Of pods that say nothing."""
 
-GONE = 404
-DENIED = frozenset({401, 403, GONE, 422})
+SCALED_OBJECTS = {"group": "keda.sh", "version": "v1alpha1", "plural": "scaledobjects"}
+
+FORBIDDEN, GONE = 403, 404
+DENIED = frozenset({401, FORBIDDEN, GONE, 422})
 """What nobody but the operator can put right."""
 
 UNIDENTIFIED = (config.ConfigException, OSError, TimeoutError, aiohttp.ClientError)
@@ -64,6 +66,7 @@ class Cluster:
         self._apps: Any = client.AppsV1Api(api)
         self._core: Any = client.CoreV1Api(api)
         self._autoscaling: Any = client.AutoscalingV2Api(api)
+        self._custom: Any = client.CustomObjectsApi(api)
 
     async def template(self) -> tuple[str, float]:
         """A selector of the Deployment's pods, and the seconds that they have to end."""
@@ -96,11 +99,32 @@ class Cluster:
                 raise
 
     async def autoscalers(self) -> list[str]:
-        """The names of autoscalers that scale this Deployment; KEDA makes one, too."""
+        """The names of what scales this Deployment: autoscalers and KEDA's ScaledObjects.
+
+        KEDA makes an autoscaler of each of its own, and deletes it while it is paused.
+        """
         found = await self._call(self._autoscaling.list_namespaced_horizontal_pod_autoscaler)
-        targets = [(each.metadata.name, each.spec.scale_target_ref) for each in found.items]
-        ours = ("Deployment", self._deployment.name)
-        return [name for name, target in targets if (target.kind, target.name) == ours]
+        scalers = [(each.metadata.name, each.spec.scale_target_ref) for each in found.items]
+        names = [name for name, at in scalers if self._is_ours(at.kind, at.name)]
+        return names or await self._scaled_objects()
+
+    async def _scaled_objects(self) -> list[str]:
+        """None where there is no KEDA, or the role does not let us look."""
+        try:
+            found = await self._call(self._custom.list_namespaced_custom_object, **SCALED_OBJECTS)
+        except SettingsError as error:
+            if getattr(error.__cause__, "status", None) in {FORBIDDEN, GONE}:
+                return []
+            raise
+        scalers = [
+            (each["metadata"]["name"], each["spec"]["scaleTargetRef"]) for each in found["items"]
+        ]
+        return [
+            name for name, at in scalers if self._is_ours(at.get("kind", "Deployment"), at["name"])
+        ]
+
+    def _is_ours(self, kind: str, name: str) -> bool:
+        return (kind, name) == ("Deployment", self._deployment.name)
 
     def _selector(self, selector: Any) -> str:
         try:

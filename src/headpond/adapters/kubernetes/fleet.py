@@ -1,24 +1,21 @@
 """A fleet of pods: the scale of a Deployment, on any cluster.
 
-A worker reports under its pod's name. Pods that go are told by their deletion cost, which the
-cluster honours among those that are ready; those that are not ready go first anyway. A pod that
-ends by itself is replaced by the cluster. The pods outlive the scaler.
+A worker reports under its pod's name. Pods that go are told by their deletion cost. A pod that ends
+by itself is replaced by the cluster. The pods outlive the scaler.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from typing_extensions import override
 
 from headpond.adapters.kubernetes.cluster import Cluster, Deployment
-from headpond.adapters.kubernetes.pods import member_of
+from headpond.adapters.kubernetes.members import member_of
+from headpond.adapters.kubernetes.pods import Pods
 from headpond.domain.scaling.members import Member
 from headpond.errors import SettingsError
 from headpond.ports.fleet import Fleet
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-GOES, STAYS = "-1", "0"
-ENDED = frozenset({"Succeeded", "Failed"})
+GOES, STAYS = -1, 0
 
 
 class KubernetesFleet(Fleet):
@@ -27,23 +24,16 @@ class KubernetesFleet(Fleet):
     def __init__(self, cluster: Cluster, deployment: Deployment) -> None:
         self._cluster = cluster
         self._deployment = deployment
-        self._selector = ""
+        self._pods = Pods(cluster, deployment)
 
     async def begin(self, drain_s: float) -> None:
         """Look whether the Deployment is ours to scale. Raises SettingsError and Unavailable."""
-        self._selector, grace_s = await self._cluster.template()
-        if grace_s <= drain_s:
-            raise SettingsError(
-                f"The pods of {self._deployment} are killed after {grace_s:g} s "
-                f"(terminationGracePeriodSeconds), while workers drain for up to {drain_s:g} s "
-                "(worker.drain_s). Give the pods more time than the workers."
-            )
+        await self._pods.begin(drain_s)
         await self._decide_alone()
 
     @override
     async def members(self) -> list[Member]:
-        pods = await self._cluster.pods(self._selector)
-        members = [member_of(pod) for pod in pods if pod.status.phase not in ENDED]
+        members = [member_of(pod) for pod in await self._pods.present()]
         return sorted(members, key=lambda member: (member.asked_at, member.name))
 
     @override
@@ -65,24 +55,16 @@ class KubernetesFleet(Fleet):
         """Autoscalers may come and go at any time."""
         if others := await self._cluster.autoscalers():
             raise SettingsError(
-                f"{self._deployment} is scaled by {', '.join(others)} already. Delete that, "
-                "or the ScaledObject that made it, or run no scaler: one of them decides."
+                f"{self._deployment} is scaled by {', '.join(others)} already: one of them "
+                "decides. Delete that, or the ScaledObject that made it, or set scaling.decides "
+                "to other: then the scaler only has busy workers go last."
             )
 
     async def _mark(self, count: int, first_to_go: Sequence[str]) -> None:
         """Have the cluster choose those that are named first."""
-        pods = [pod for pod in await self._cluster.pods(self._selector) if _stays(pod)]
+        costs = await self._pods.costs()
         rank = {name: number for number, name in enumerate(first_to_go)}
-        pods.sort(key=lambda pod: rank.get(pod.metadata.name, len(rank)))
-        for number, pod in enumerate(pods):
+        for number, name in enumerate(sorted(costs, key=lambda each: rank.get(each, len(rank)))):
             cost = GOES if number < count else STAYS
-            if _annotations(pod).get(DELETION_COST, STAYS) != cost:
-                await self._cluster.annotate(pod.metadata.name, DELETION_COST, cost)
-
-
-def _stays(pod: Any) -> bool:
-    return pod.metadata.deletion_timestamp is None and pod.status.phase not in ENDED
-
-
-def _annotations(pod: Any) -> Mapping[str, str]:
-    return pod.metadata.annotations or {}
+            if costs[name] != cost:
+                await self._pods.set_cost(name, cost)

@@ -1,38 +1,60 @@
-"""What the API server says of a pod, as a member of a fleet.
+"""The pods of a Deployment, and what it costs to delete each.
 
-A pod is pending until all of its containers were started, and in its `initContainers` until an
-engine beside the worker is up; it is ready when its condition `Ready` says so.
+The cluster takes those of a lower cost first, among pods that are ready; pods that are not ready go
+before them, whatever they cost.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from headpond.domain.scaling.members import Member, Standing
+from typing_extensions import override
+
+from headpond.adapters.kubernetes.cluster import Cluster, Deployment
+from headpond.errors import SettingsError
+from headpond.ports.fleet import Ranked
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+ENDED = frozenset({"Succeeded", "Failed"})
 
 
-def member_of(pod: Any) -> Member:
-    """A worker under the pod's name."""
-    metadata, standing = pod.metadata, _standing(pod.status)
-    return Member(
-        name=metadata.name,
-        asked_at=metadata.creation_timestamp.timestamp(),
-        draining=metadata.deletion_timestamp is not None,
-        standing=standing,
-        why="" if standing is Standing.READY else _why(pod.status),
-    )
+class Pods(Ranked):
+    """Call `begin` first."""
+
+    def __init__(self, cluster: Cluster, deployment: Deployment) -> None:
+        self._cluster = cluster
+        self._deployment = deployment
+        self._selector = ""
+
+    async def begin(self, drain_s: float) -> None:
+        """Learn which they are, and whether they have the time to drain.
+
+        Raises SettingsError and Unavailable.
+        """
+        self._selector, grace_s = await self._cluster.template()
+        if grace_s <= drain_s:
+            raise SettingsError(
+                f"The pods of {self._deployment} are killed after {grace_s:g} s "
+                f"(terminationGracePeriodSeconds), while workers drain for up to {drain_s:g} s "
+                "(worker.drain_s). Give the pods more time than the workers."
+            )
+
+    async def present(self) -> list[Any]:
+        """Those that have not ended, as the API server has them."""
+        pods = await self._cluster.pods(self._selector)
+        return [pod for pod in pods if pod.status.phase not in ENDED]
+
+    @override
+    async def costs(self) -> dict[str, int]:
+        return {
+            pod.metadata.name: int(_annotations(pod).get(DELETION_COST, 0))
+            for pod in await self.present()
+            if pod.metadata.deletion_timestamp is None
+        }
+
+    @override
+    async def set_cost(self, worker: str, cost: int) -> None:
+        await self._cluster.annotate(worker, DELETION_COST, str(cost))
 
 
-def _standing(status: Any) -> Standing:
-    if status.phase == "Pending":
-        return Standing.PENDING
-    conditions = {condition.type: condition.status for condition in status.conditions or ()}
-    return Standing.READY if conditions.get("Ready") == "True" else Standing.STARTED
-
-
-def _why(status: Any) -> str:
-    """What it waits for first: a node, then one of its containers, then to be ready."""
-    unmet = {each.type: each for each in status.conditions or () if each.status != "True"}
-    containers = (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
-    waiting = (container.state.waiting for container in containers if container.state)
-    told: list[Any] = [unmet.get("PodScheduled"), *waiting, unmet.get("Ready")]
-    first: Any = next((said for said in told if said is not None), None)
-    return "" if first is None else ": ".join(filter(None, (first.reason, first.message)))
+def _annotations(pod: Any) -> Mapping[str, str]:
+    return pod.metadata.annotations or {}

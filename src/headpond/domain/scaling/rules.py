@@ -20,6 +20,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many workers a pool has, between none and `max`."""
 
+    decides: Annotated[
+        Literal["headpond", "other"],
+        Meta(
+            description="Who says how many workers there are. `other` is an autoscaler of "
+            "Kubernetes, like KEDA: the scaler then only has busy workers go last"
+        ),
+    ] = "headpond"
     policy: Annotated[
         Literal["flow", "work", "deadline", "predictive", "queue-depth"],
         Meta(description="What the number is made of"),
