@@ -314,6 +314,7 @@ class Stage:
             claim.job,
             outcome,
             engine="e",
+            model_version="v1",
             now=self.clock.now(),
             policy=RetryPolicy(),
             chance=0.5,

@@ -62,6 +62,7 @@ class RemoteJob(msgspec.Struct, frozen=True, kw_only=True):
     queued_at: float | None
     started_at: float | None
     finished_at: float | None
+    model_version: str | None = None
     usage: Usage | None
     confidence: float | None
     cached: bool = False

@@ -61,7 +61,10 @@ class PoolSettings(Section, frozen=True):
     ] = ()
     model_version: Annotated[
         str | None,
-        Meta(description="Remembered answers are of this version: change it with the weights"),
+        Meta(
+            description="Jobs say that this version of the model answered them, the archive has a "
+            "folder for it, and answers are remembered for it: change it with the weights"
+        ),
     ] = None
     max_in_flight: Annotated[Count, Meta(description="Requests at the engine, per worker")] = 16
     kv_usage_limit: Annotated[

@@ -54,7 +54,18 @@ def list_entries(
     if as_json:
         show_json(found)
         return
-    columns = ("ended", "id", "team", "feature", "model", "state", "tokens in", "out", "attempts")
+    columns = (
+        "ended",
+        "id",
+        "team",
+        "feature",
+        "model",
+        "version",
+        "state",
+        "tokens in",
+        "out",
+        "attempts",
+    )
     show_table(columns, [_row(job) for job in found])
 
 
@@ -95,6 +106,7 @@ def _row(job: Job) -> tuple[object, ...]:
         job.team,
         job.feature,
         job.model,
+        job.model_version,
         job.state,
         None if usage is None else usage.prompt_tokens,
         None if usage is None else usage.completion_tokens,

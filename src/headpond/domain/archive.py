@@ -26,7 +26,7 @@ PART_BYTES = 8 * 1_048_576
 held in memory, and goes up at once."""
 
 SEGMENT_BYTES = 255
-"""The most that folders have in file systems. Two segments of that leave room for the rest of a
+"""The most that folders have in file systems. Three segments of that leave room for the rest of a
 name, which may have 1,024 bytes in S3, Google Cloud Storage and Azure Blob."""
 
 CURSOR = ObjectName("cursor.json")
@@ -46,6 +46,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     feature: str | None
     pool: str
     model: str
+    model_version: str | None
     engine: str | None
     task_type: str | None
     priority: str
@@ -77,8 +78,16 @@ class Place(msgspec.Struct, frozen=True, order=True):
     @property
     def folder(self) -> str:
         """As Hive, DuckDB, Spark and pyarrow read partitions from names."""
-        team, model = _segment("team", self.team), _segment("model", self.model)
+        team, model = _segment("team=", self.team), _segment("model=", self.model)
         return f"{DATA}/{team}/day={self.day}/{model}"
+
+
+VersionFolder = NewType("VersionFolder", str)
+"""That of the model's version within a place, with a `/` behind it; empty for rows without one.
+
+Not `version=V`: DuckDB and Polars refuse a partition that not all files have, and those that older
+releases wrote have none.
+"""
 
 
 class End(NamedTuple):
@@ -92,12 +101,17 @@ class Measured(NamedTuple):
     """An end, where its row lies, and the bytes of its bodies."""
 
     place: Place
+    version: VersionFolder
     end: End
     size: int
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """The rows of one object, in their order."""
+    """The rows of one object, in their order.
+
+    `name` is its path in the place's folder, without the suffix: the folder of the version, if
+    there is one, is part of it. So a release that knows of no versions writes the same objects.
+    """
 
     place: Place
     name: str
@@ -123,13 +137,13 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     checked: float
 
 
-def _segment(key: str, value: str) -> str:
-    """A partition's name; the end of one that is too long is a digest.
+def _segment(prefix: str, value: str) -> str:
+    """A folder's name; the end of one that is too long is a digest.
 
     As `quote` leaves a tilde alone, no value that is short is written as a long one is.
     """
-    room = SEGMENT_BYTES - len(f"{key}=")
-    return f"{key}={bounded(value, room, write=_quoted, before_digest='%7E')}"
+    room = SEGMENT_BYTES - len(prefix)
+    return prefix + bounded(value, room, write=_quoted, before_digest="%7E")
 
 
 def _quoted(text: str) -> str:
@@ -145,6 +159,7 @@ def row_of(job: Job, request: bytes, response: bytes | None) -> Row:
         feature=job.feature,
         pool=job.pool,
         model=job.model,
+        model_version=job.model_version,
         engine=job.engine,
         task_type=job.task_type,
         priority=job.priority.value,
@@ -182,15 +197,22 @@ def place_of(job: Job) -> Place:
     return Place(day_of(job.finished_at or 0.0), job.team, job.model)
 
 
+def version_folder(model_version: str | None) -> VersionFolder:
+    """Where the rows of a version lie within their place."""
+    if model_version is None:
+        return VersionFolder("")
+    return VersionFolder(f"{_segment('version-', model_version)}/")
+
+
 def plan_of(ended: Iterable[Measured], since: float, until: float, name: str) -> Plan:
     """The ends of a span in objects named `name` and a number, each as small as it has to be."""
-    ends: defaultdict[Place, list[tuple[End, int]]] = defaultdict(list)
-    for place, end, size in ended:
-        ends[place].append((end, size))
+    ends: defaultdict[tuple[Place, VersionFolder], list[tuple[End, int]]] = defaultdict(list)
+    for place, version, end, size in ended:
+        ends[place, version].append((end, size))
     objects = [
-        Planned(place, f"{name}-{number}", some)
-        for place in sorted(ends)
-        for number, some in enumerate(_parts(sorted(ends[place])))
+        Planned(place, f"{version}{name}-{number}", some)
+        for place, version in sorted(ends)
+        for number, some in enumerate(_parts(sorted(ends[place, version])))
     ]
     return Plan(since, until, tuple(objects))
 
@@ -202,7 +224,7 @@ def end_of(job: Job) -> End:
 
 def measured(job: Job, size: int) -> Measured:
     """The end of a job whose bodies have so many bytes."""
-    return Measured(place_of(job), end_of(job), size)
+    return Measured(place_of(job), version_folder(job.model_version), end_of(job), size)
 
 
 def _parts(ends: list[tuple[End, int]]) -> Iterator[tuple[End, ...]]:

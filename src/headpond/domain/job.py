@@ -81,23 +81,25 @@ class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempts: int = 0
     lost_leases: int = 0
     engine: str | None = None
+    model_version: str | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is known of one request, but for the bodies of request and response.
 
-    Times are Unix seconds. `work_tokens` is an estimate at submit (prompt and answer), for
-    limits and fairness; `weight` is what the team's weight was then, `quote` what the client was
-    told. `attempts` counts runs that are charged to the job, the present one included;
-    `lost_leases` counts workers and engines that vanished while they ran it, which is mostly not
-    the job's fault but has its own bound. `confidence` is the probability of the whole answer,
-    where the request asked for log-probabilities; `cut_short` is true of one that a limit or a
-    filter of the engine ended, `cached` of one that was known already and kept no engine busy.
-    `last_error` is why the job last went back to its lane, until it
-    succeeds. `callback` is a URL to tell of the end; `stream` is true of a job whose tokens are
-    told while it runs; `background` of a response that nobody waits for, and None of what is no
-    response. `deaths` has one for each time that the job was redriven. `batch` is the one that the
-    job is a line of.
+    Times are Unix seconds. `work_tokens` is an estimate at submit (prompt and answer), for limits
+    and fairness; `weight` is what the team's weight was then, `quote` what the client was told.
+    `attempts` counts runs that are charged to the job, the present one included; `lost_leases`
+    counts workers and engines that vanished while they ran it, which is mostly not the job's fault
+    but has its own bound. `engine` is the one whose word ended the job, and `model_version` its
+    pool's for the model then; both stay None where no engine did. `confidence` is the probability
+    of the whole answer, where the request asked for log-probabilities; `cut_short` is true of one
+    that a limit or a filter of the engine ended, `cached` of one that was known already and kept no
+    engine busy. `last_error` is why the job last went back to its lane, until it succeeds.
+    `callback` is a URL to tell of the end; `stream` is true of a job whose tokens are told while it
+    runs; `background` of a response that nobody waits for, and None of what is no response.
+    `deaths` has one for each time that the job was redriven. `batch` is the one that the job is a
+    line of.
     """
 
     id: JobId
@@ -126,6 +128,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost_leases: int = 0
     worker: str | None = None
     engine: str | None = None
+    model_version: str | None = None
     queued_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
@@ -218,6 +221,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         now: float,
         *,
         engine: str,
+        model_version: str | None = None,
         usage: Usage,
         confidence: float | None = None,
         cut_short: bool = False,
@@ -229,6 +233,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             state=JobState.SUCCEEDED,
             finished_at=now,
             engine=engine,
+            model_version=model_version,
             usage=usage,
             confidence=confidence,
             cut_short=cut_short,
@@ -236,15 +241,41 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             last_error=None,
         )
 
-    def failed(self, now: float, error: JobError, *, engine: str | None = None) -> "Job":
+    def failed(
+        self,
+        now: float,
+        error: JobError,
+        *,
+        engine: str | None = None,
+        model_version: str | None = None,
+    ) -> "Job":
         """The request can never succeed; trying again would burn time."""
         self._expect(JobState.RUNNING)
-        return self._next(state=JobState.FAILED, finished_at=now, error=error, engine=engine)
+        return self._next(
+            state=JobState.FAILED,
+            finished_at=now,
+            error=error,
+            engine=engine,
+            model_version=model_version,
+        )
 
-    def buried(self, now: float, error: JobError, *, engine: str | None = None) -> "Job":
+    def buried(
+        self,
+        now: float,
+        error: JobError,
+        *,
+        engine: str | None = None,
+        model_version: str | None = None,
+    ) -> "Job":
         """It kept failing; it lies among the dead letters until somebody redrives it."""
         self._expect(JobState.QUEUED, JobState.RUNNING)
-        return self._next(state=JobState.DEAD, finished_at=now, error=error, engine=engine)
+        return self._next(
+            state=JobState.DEAD,
+            finished_at=now,
+            error=error,
+            engine=engine,
+            model_version=model_version,
+        )
 
     def redriven(self, ticket: Ticket) -> "Job":
         """Back from the dead under the same id, with all its attempts again."""
@@ -255,6 +286,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             attempts=self.attempts,
             lost_leases=self.lost_leases,
             engine=self.engine,
+            model_version=self.model_version,
         )
         return self._next(
             state=JobState.ACCEPTED,
@@ -263,6 +295,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             lost_leases=0,
             worker=None,
             engine=None,
+            model_version=None,
             queued_at=None,
             started_at=None,
             finished_at=None,

@@ -42,10 +42,15 @@ class KnownAnswer(msgspec.Struct, frozen=True, kw_only=True):
             engine=engine,
         )
 
-    def settlement(self, job: Job, now: float) -> Settlement:
-        """What becomes of a running job that asks the same."""
+    def settlement(self, job: Job, now: float, *, model_version: str | None) -> Settlement:
+        """What becomes of a running job that asks the same, of the same version of the model."""
         after = job.succeeded(
-            now, engine=self.engine, usage=self.usage, confidence=self.confidence, cached=True
+            now,
+            engine=self.engine,
+            model_version=model_version,
+            usage=self.usage,
+            confidence=self.confidence,
+            cached=True,
         )
         return Settlement(job=after, response=self.response)
 

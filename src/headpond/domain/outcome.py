@@ -93,7 +93,14 @@ def pause_s(outcome: NotNow, policy: RetryPolicy) -> float:
 
 
 def settle(  # noqa: PLR0911 - an arm for each row of the table
-    job: Job, outcome: Outcome, *, engine: str, now: float, policy: RetryPolicy, chance: float
+    job: Job,
+    outcome: Outcome,
+    *,
+    engine: str,
+    model_version: str | None,
+    now: float,
+    policy: RetryPolicy,
+    chance: float,
 ) -> Settlement:
     """Decide what becomes of a running job. `chance` in [0, 1) is the jitter of a retry."""
     match outcome:
@@ -101,6 +108,7 @@ def settle(  # noqa: PLR0911 - an arm for each row of the table
             after = job.succeeded(
                 now,
                 engine=engine,
+                model_version=model_version,
                 usage=outcome.usage,
                 confidence=outcome.confidence,
                 cut_short=outcome.cut_short,
@@ -108,7 +116,8 @@ def settle(  # noqa: PLR0911 - an arm for each row of the table
             return Settlement(job=after, response=outcome.response)
         case Refused():
             error = JobError(outcome.code, outcome.message)
-            return Settlement(job=job.failed(now, error, engine=engine))
+            after = job.failed(now, error, engine=engine, model_version=model_version)
+            return Settlement(job=after)
         case NotNow():
             after = job.returned(charged=False, why=JobError("engine_not_now", outcome.reason))
             return Settlement(job=after, delay_s=pause_s(outcome, policy))
@@ -118,14 +127,17 @@ def settle(  # noqa: PLR0911 - an arm for each row of the table
             return Settlement(job=after, delay_s=policy.max_delay_s)
         case Died() if job.lost_leases >= policy.max_lost_leases:
             message = f"{outcome.reason} (it was lost {job.lost_leases + 1} times)"
-            return Settlement(job=job.buried(now, JobError(outcome.code, message), engine=engine))
+            error = JobError(outcome.code, message)
+            after = job.buried(now, error, engine=engine, model_version=model_version)
+            return Settlement(job=after)
         case Died():
             delay_s = backoff_s(policy, job.lost_leases + 1, chance)
             after = job.interrupted(JobError(outcome.code, outcome.reason))
             return Settlement(job=after, delay_s=delay_s)
         case Broke() if job.attempts >= job.max_attempts:
             error = JobError(outcome.code, f"{outcome.reason} (attempt {job.attempts})")
-            return Settlement(job=job.buried(now, error, engine=engine))
+            after = job.buried(now, error, engine=engine, model_version=model_version)
+            return Settlement(job=after)
         case Broke():
             delay_s = backoff_s(policy, job.attempts, chance)
             after = job.returned(charged=True, why=JobError(outcome.code, outcome.reason))

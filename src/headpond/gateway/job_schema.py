@@ -57,6 +57,7 @@ class JobAccepted(msgspec.Struct, frozen=True):
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job as its owner sees it. Times are Unix seconds.
 
+    `model_version` is that of the pool whose engine ended the job, null where it has none.
     `cached` is true of an answer that was known already and kept no engine busy. `last_error` is
     why a job that has not succeeded last went back to its lane. `result` is the engine's chat
     completion and `text` its first choice; lists leave both out.
@@ -81,6 +82,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     queued_at: float | None
     started_at: float | None
     finished_at: float | None
+    model_version: str | None
     usage: Usage | None
     confidence: float | None
     cached: bool
@@ -119,6 +121,7 @@ def view(job: Job) -> JobView:
         queued_at=job.queued_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
+        model_version=job.model_version,
         usage=job.usage,
         confidence=job.confidence,
         cached=job.cached,

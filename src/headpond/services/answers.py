@@ -33,7 +33,7 @@ _decode = msgspec.msgpack.Decoder(KnownAnswer).decode
 
 
 class Answers:
-    """Those of one pool, whose model has this version."""
+    """Those of one pool. Its model's version is part of what each is known by."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class Answers:
     ) -> None:
         self._cache = cache
         self._settings = settings
-        self._model_version = model_version
+        self.model_version = model_version
         self._complaints = Complaints("cache", listener)
         self._away_until = 0.0
 
     def name_of(self, job: Job, request: bytes) -> Fingerprint | None:
         """What the answer is known by; None if it is not to be remembered."""
-        return fingerprint(job, request, model_version=self._model_version)
+        return fingerprint(job, request, model_version=self.model_version)
 
     async def get(self, name: Fingerprint) -> KnownAnswer | None:
         """The answer, if it is remembered and can be read."""

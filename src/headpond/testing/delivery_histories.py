@@ -335,6 +335,7 @@ class DeliveryHistories(Histories[Stage]):
                         claim.job,
                         outcome,
                         engine="engine",
+                        model_version="v",
                         now=self.clock.now(),
                         policy=RETRY,
                         chance=0.0,

@@ -75,7 +75,9 @@ class DeliverySuite:
 
     def success(self, stage: Stage, claim: Claim) -> Settlement:
         """The settlement of an answered claim."""
-        after = claim.job.succeeded(stage.clock.now(), engine="e", usage=Usage(1, 2))
+        after = claim.job.succeeded(
+            stage.clock.now(), engine="e", model_version="v", usage=Usage(1, 2)
+        )
         return Settlement(job=after, response=RESPONSE)
 
     async def audited(self, stage: Stage) -> list[Job]:

@@ -67,7 +67,9 @@ class JobStoreSuite:
         await jobs.add(new_job(job))
         running = job.claimed("worker", 1_000_001)
         assert await jobs.swap(running)
-        done = running.succeeded(1_000_002, engine="e", usage=Usage(3, 4), confidence=0.97)
+        done = running.succeeded(
+            1_000_002, engine="e", model_version="v", usage=Usage(3, 4), confidence=0.97
+        )
         assert await jobs.swap(done, RESPONSE)
         assert await jobs.get(job.id) == done
         assert await jobs.bodies(job.id) == Bodies(REQUEST, RESPONSE)

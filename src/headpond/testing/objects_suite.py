@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from headpond.domain.archive import ObjectName, Place, Planned
+from headpond.domain.archive import ObjectName, Place, Planned, version_folder
 from headpond.ports.objects import ObjectStore
 
 A = ObjectName("data/team=a%2Fb%20%C3%BC/day=2030-01-31/120000-0.jsonl.gz")
@@ -29,7 +29,8 @@ class ObjectsSuite:
             assert await objects.get(A) == data
 
     async def test_the_longest_names_of_the_archive_have_room(self, objects: ObjectStore) -> None:
-        name = Planned(LONGEST, "235959-9999", ()).object_name("jsonl.gz")
+        planned = Planned(LONGEST, version_folder("v" * 256) + "235959-9999", ())
+        name = planned.object_name("jsonl.gz")
         assert await objects.put_new(name, b"x")
         assert await objects.get(name) == b"x"
         assert {found async for found in objects.names("data/")} == {name}

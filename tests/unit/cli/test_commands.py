@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.core import TyperGroup
 from typer.main import get_group
 
@@ -208,6 +209,17 @@ def test_more_than_is_listed_is_told(headpond: Headpond, tmp_path: Path) -> None
     assert headpond("audit", "list", "--limit", str(len(ids))).err == ""
 
 
+def test_the_audit_log_tells_versions_of_models_apart(headpond: Headpond, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    asyncio.run(_bury(tmp_path / "home", model_version="2030-01-31"))
+    listed = headpond("audit", "list").out.splitlines()
+    assert "version" in listed[0]
+    assert "2030-01-31" in listed[1]
+    exported = headpond("audit", "export").out.splitlines()
+    versions = [json.loads(line)["job"]["model_version"] for line in exported]
+    assert versions == ["2030-01-31"] * 3
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -359,8 +371,9 @@ def test_dead_letters_are_grouped_redriven_discarded_and_exported(
     assert headpond("dead", "show", ids[1]).status == 2
 
 
-async def _bury(home: Path) -> list[JobId]:
-    jobs = [a_dead_job(1_000_000.0 + number) for number in range(3)]
+async def _bury(home: Path, *, model_version: str | None = None) -> list[JobId]:
+    dead = [a_dead_job(1_000_000.0 + number) for number in range(3)]
+    jobs = [replace(job, model_version=model_version) for job in dead]
     database = Database(home / "headpond.db")
     database.open()
     store = SqliteJobStore(database, SystemClock())

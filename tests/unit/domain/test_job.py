@@ -154,11 +154,13 @@ def test_what_is_erased_has_ended() -> None:
 
 def test_a_dead_job_comes_back_with_its_deaths() -> None:
     running = a_job().claimed("w", 1.0)
-    dead = running.buried(2.0, JobError("c", "why"), engine="e")
+    dead = running.buried(2.0, JobError("c", "why"), engine="e", model_version="v1")
     back = dead.redriven(Ticket("new"))
     assert (back.state, back.attempts, back.ticket) == (JobState.ACCEPTED, 0, "new")
     assert (back.error, back.finished_at, back.version) == (None, None, dead.version + 1)
+    assert (back.engine, back.model_version) == (None, None)
     assert back.deaths == (
-        Death(error=dead.error, finished_at=2.0, attempts=1, lost_leases=0, engine="e"),
+        Death(error=dead.error, finished_at=2.0, attempts=1, engine="e", model_version="v1"),
     )
-    assert dead.discarded(3.0).state is JobState.FAILED
+    discarded = dead.discarded(3.0)
+    assert (discarded.state, discarded.model_version) == (JobState.FAILED, "v1")

@@ -21,9 +21,10 @@ ANSWER = answered("stop")
 def test_it_settles_another_job_as_the_engine_did_and_says_so() -> None:
     known = KnownAnswer.of(ANSWER, engine="e")
     assert known is not None
-    settlement = known.settlement(a_job().claimed("w", 1.0), 2.0)
+    settlement = known.settlement(a_job().claimed("w", 1.0), 2.0, model_version="v1")
     job = settlement.job
-    assert (job.state, job.finished_at, job.engine) == (JobState.SUCCEEDED, 2.0, "e")
+    assert (job.state, job.finished_at) == (JobState.SUCCEEDED, 2.0)
+    assert (job.engine, job.model_version) == ("e", "v1")
     assert (job.usage, job.confidence, job.cached) == (Usage(5, 2), 0.9, True)
     assert settlement.response == ANSWER.response
 

@@ -24,7 +24,15 @@ POLICY = RetryPolicy(first_delay_s=2.0, not_now_s=3.0)
 def settled(outcome: Outcome, job: Job | None = None) -> Settlement:
     """Settle a job in its first attempt."""
     running = job or a_job().claimed("worker", NOW)
-    return settle(running, outcome, engine="engine", now=NOW, policy=POLICY, chance=0.5)
+    return settle(
+        running,
+        outcome,
+        engine="engine",
+        model_version="v1",
+        now=NOW,
+        policy=POLICY,
+        chance=0.5,
+    )
 
 
 def test_an_answer_succeeds_with_its_counts() -> None:
@@ -76,6 +84,22 @@ def test_a_breakdown_is_tried_again_after_a_while() -> None:
     settlement = settled(Broke("500"))
     assert (settlement.job.state, settlement.job.attempts) == (JobState.QUEUED, 1)
     assert settlement.delay_s == 1.5
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [Answered(response=RESPONSE, usage=Usage()), Refused("no"), Died("gone"), Broke("500")],
+)
+def test_who_ended_a_job_is_in_its_record_with_the_version(outcome: Outcome) -> None:
+    last = a_job(state=JobState.RUNNING, attempts=3, lost_leases=POLICY.max_lost_leases)
+    ended = settled(outcome, last).job
+    assert (ended.state.terminal, ended.engine, ended.model_version) == (True, "engine", "v1")
+
+
+@pytest.mark.parametrize("outcome", [NotNow("full"), Misconfigured("401"), Died("x"), Broke("x")])
+def test_a_job_that_goes_back_is_of_no_version(outcome: Outcome) -> None:
+    back = settled(outcome).job
+    assert (back.state, back.engine, back.model_version) == (JobState.QUEUED, None, None)
 
 
 def test_the_last_breakdown_buries_with_its_reason() -> None:

@@ -129,6 +129,7 @@ async def test_a_finished_job_shows_its_result(stage: Stage) -> None:
     assert shown["text"] == "hi"
     assert shown["result"]["object"] == "chat.completion"
     assert shown["usage"] == {"prompt_tokens": 3, "completion_tokens": 2}
+    assert shown["model_version"] == "v1"
     assert shown["confidence"] == 0.9
     assert shown["cached"] is False
     assert shown["attempts"] == 1

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from headpond.adapters.memory.audit import MemoryAudit
@@ -27,6 +28,8 @@ from headpond.services.archive_check import Checked, check_day
 from headpond.services.archivist import Archivist, Redact
 from headpond.testing.clocks import ManualClock
 from headpond.testing.records import RESPONSE, a_job, new_job
+from headpond.testing.virtual_time import run_virtually
+from tests.unit.services.pond import Pond, ScriptedEngine
 
 MONDAY = 1_795_996_800.0  # 2026-11-30 00:00 UTC
 SPAN_S, SETTLE_S = 300, 120.0
@@ -124,10 +127,10 @@ class Stage:
             clock=self.clock,
         )
 
-    async def ended(self, at: float, **more: object) -> Job:
+    async def ended(self, at: float, *, model_version: str | None = None, **more: object) -> Job:
         job = a_job(accepted_at=at - 5, **more).enqueued(at - 5).claimed("w", at - 4)
         await self.jobs.add(new_job(job))
-        job = job.succeeded(at, engine="e", usage=Usage(3, 2))
+        job = job.succeeded(at, engine="e", model_version=model_version, usage=Usage(3, 2))
         assert await self.jobs.swap(job, RESPONSE)
         return job
 
@@ -199,6 +202,102 @@ async def test_names_are_cut_where_a_folder_s_would_be_too_long_and_all_are_told
     stage.at(MONDAY + 9 * DAY_S)
     await stage.archivist(keep_s=3 * DAY_S).tick()
     assert not [name for name in stage.objects.stored if "model=" in name]
+
+
+async def test_versions_of_a_model_lie_apart_and_what_has_none_where_it_always_lay() -> None:
+    stage, long = Stage(), "\u968a" * 256
+    versions = ["2030-01-31", "a/b=c", "", "..", long, long + "x", None]
+    for number, version in enumerate(versions):
+        await stage.ended(MONDAY + number, model_version=version)
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    await stage.ended(MONDAY + 100, model_version="2030-01-31")  # a frozen worker woke up
+    stage.at(MONDAY + 2 * DAY_S + 500)
+    await stage.archivist().tick()
+    checked = await stage.check()
+    assert (checked.rows, checked.missing, checked.doubled) == (8, (), ())
+    place = "data/team=team/day=2026-11-30/model=model/"
+    names = {
+        name.removeprefix(place).removesuffix(".parquet")
+        for name in stage.objects.stored
+        if name.endswith(".parquet")
+    }
+    assert len(names) == 8
+    assert {
+        "000000-0",
+        "version-/000000-0",
+        "version-../000000-0",
+        "version-2030-01-31/000000-0",
+        "version-2030-01-31/late-0",
+        "version-a%2Fb%3Dc/000000-0",
+    } < names
+    assert max(len(name.partition("/")[0]) for name in names) <= 255
+    assert {row["model_version"] for row in stage.rows()} == set(versions)
+
+    stage.at(MONDAY + 9 * DAY_S)
+    await stage.archivist(keep_s=3 * DAY_S).tick()
+    assert not [name for name in stage.objects.stored if "model=" in name]
+
+
+def test_two_versions_of_a_model_on_one_day_are_archived_apart() -> None:  # SPEC A2
+    async def experiment() -> None:
+        pond, objects = Pond(), MemoryObjects()
+        for version in ("v1", "v2"):
+            pond.settings = replace(pond.settings, model_version=version)
+            async with pond.working(ScriptedEngine()):
+                await pond.ended(await pond.submit())
+        await asyncio.sleep(SPAN_S + SETTLE_S)
+        archivist = Archivist(
+            MemoryAudit(pond.jobs),
+            pond.jobs,
+            objects,
+            FORMATS,
+            redact=None,
+            span_s=SPAN_S,
+            settle_s=SETTLE_S,
+            keep_s=None,
+            clock=pond.clock,
+        )
+        await archivist.tick()
+        names = sorted(name for name in objects.stored if name.endswith(".jsonl.gz"))
+        assert [name.split("/")[3:5] for name in names] == [
+            ["model=model", "version-v1"],
+            ["model=model", "version-v2"],
+        ]
+
+    run_virtually(experiment())
+
+
+async def test_what_an_older_release_planned_is_written_where_that_would_write_it() -> None:
+    stage = Stage()
+    job = await stage.ended(MONDAY + 10, model_version="v1")
+    place = {"day": "2026-11-30", "team": "team", "model": "model"}
+    planned = {"place": place, "name": "000000-0", "ends": [[MONDAY + 10, job.id]]}
+    stage.objects.stored[ObjectName("plans/day=2026-11-30/000000.json")] = msgspec.json.encode(
+        {"since": MONDAY, "until": MONDAY + SPAN_S, "objects": [planned]}
+    )
+    stage.at(MONDAY + 2 * DAY_S + 500)
+    await stage.archivist().tick()
+    names = [name for name in stage.objects.stored if name.endswith(".parquet")]
+    assert names == ["data/team=team/day=2026-11-30/model=model/000000-0.parquet"]
+    checked = await stage.check()
+    assert (checked.rows, checked.missing, checked.doubled) == (1, (), ())
+
+
+async def test_an_older_release_writes_what_is_planned_under_the_same_names() -> None:
+    stage = Stage()
+    for version in (None, "v1", "a/b"):
+        await stage.ended(MONDAY + 10, model_version=version)
+    stage.at(MONDAY + 1_000)
+    await stage.archivist().tick()
+    plan = msgspec.json.decode(stage.objects.stored[ObjectName("plans/day=2026-11-30/000000.json")])
+    # It knows of a place's day, team and model, and of the name.
+    assert {
+        "data/team={team}/day={day}/model={model}/".format_map(planned["place"]) + planned["name"]
+        for planned in plan["objects"]
+    } == {
+        name.removesuffix(".parquet") for name in stage.objects.stored if name.endswith(".parquet")
+    }
 
 
 async def test_where_nothing_ends_the_archive_is_up_to_date_all_the_same() -> None:

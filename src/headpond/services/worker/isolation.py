@@ -72,18 +72,23 @@ class _Held(msgspec.Struct):
 
 
 class Isolation:
-    """The suspects in one worker's hands. `engine` is its name; `chance` as the worker's."""
+    """The suspects in one worker's hands.
+
+    `engine` is its name, `model_version` its pool's; `chance` as the worker's.
+    """
 
     def __init__(
         self,
         engine: str,
         *,
+        model_version: str | None,
         gate: Gate,
         retry: RetryPolicy,
         listener: Listener,
         chance: Callable[[], float],
     ) -> None:
         self._engine = engine
+        self._model_version = model_version
         self._gate = gate
         self._retry = retry
         self._listener = listener
@@ -247,13 +252,17 @@ class Isolation:
             case Verdict.CONVICTED:
                 message = f"{evidence(suspect)} Others were answered since. {last.reason}"
                 error = JobError(last.code, message)
-                settlement = Settlement(job=claim.job.buried(now, error, engine=self._engine))
+                dead = claim.job.buried(
+                    now, error, engine=self._engine, model_version=self._model_version
+                )
+                settlement = Settlement(job=dead)
                 self._listener.hear(JobConvicted(settlement.job))
             case Verdict.UNPROVEN:
                 settlement = settle(
                     claim.job,
                     last,
                     engine=self._engine,
+                    model_version=self._model_version,
                     now=now,
                     policy=self._retry,
                     chance=self._chance(),

@@ -130,26 +130,26 @@ class Recall:
         name = answers.name_of(claim.job, claim.request)
         if name is None:
             return True
-        if self._joins(name, claim):
+        if self._joins(name, claim, answers):
             return False
         answer = await answers.get(name)
         if answer is not None:
-            self._answer(claim, answer, "hit")
+            self._answer(claim, answer, "hit", answers)
             return False
-        if self._joins(name, claim):  # an equal request came first
+        if self._joins(name, claim, answers):  # an equal request came first
             return False
         self._questions.setdefault(name, _Question()).asked.add(claim.lease.token)
         self._asked[claim.lease.token] = name
         self._listener.hear(CacheAsked(claim.job, "miss"))
         return True
 
-    def _joins(self, name: Fingerprint, claim: Claim) -> bool:
+    def _joins(self, name: Fingerprint, claim: Claim, answers: Answers) -> bool:
         """Whether an equal request has just been answered, or can be waited for."""
         question = self._questions.get(name)
         if question is None:
             return False
         if question.answer is not None:
-            self._answer(claim, question.answer, "coalesced")
+            self._answer(claim, question.answer, "coalesced", answers)
             return True
         if self._apart.get(name):
             return False
@@ -161,17 +161,23 @@ class Recall:
     ) -> None:
         question.answer = answer
         for twin in question.twins.values():
-            self._answer(twin, answer, "coalesced")
+            self._answer(twin, answer, "coalesced", answers)
         question.twins.clear()
         put = asyncio.create_task(self._put(name, question, answer, answers), name="remember")
         self._puts.add(put)
         put.add_done_callback(self._puts.discard)
 
     def _answer(
-        self, claim: Claim, answer: KnownAnswer, result: Literal["hit", "coalesced"]
+        self,
+        claim: Claim,
+        answer: KnownAnswer,
+        result: Literal["hit", "coalesced"],
+        answers: Answers,
     ) -> None:
         self._listener.hear(CacheAsked(claim.job, result))
-        settlement = answer.settlement(claim.job, self._clock.now())
+        settlement = answer.settlement(
+            claim.job, self._clock.now(), model_version=answers.model_version
+        )
         self._settling.write_soon([(claim, settlement)])
 
     async def _put(

@@ -106,7 +106,12 @@ class Settling:
     def _without_response(self, claim: Claim, settlement: Settlement, why: TooLarge) -> Settlement:
         """Run again, it would say as much."""
         error = JobError(why.code, why.message)
-        failed = claim.job.failed(self._clock.now(), error, engine=settlement.job.engine)
+        failed = claim.job.failed(
+            self._clock.now(),
+            error,
+            engine=settlement.job.engine,
+            model_version=settlement.job.model_version,
+        )
         return Settlement(job=failed)
 
     async def _pause(self) -> None:

@@ -72,6 +72,7 @@ class Worker:
         self.gave_up = self._gate.gave_up
         self._isolation = Isolation(
             engine.name,
+            model_version=settings.model_version,
             gate=self._gate,
             retry=settings.retry,
             listener=listener,
@@ -230,6 +231,7 @@ class Worker:
             claim.job,
             outcome,
             engine=self._engine,
+            model_version=self._settings.model_version,
             now=self._clock.now(),
             policy=self._settings.retry,
             chance=self._chance(),

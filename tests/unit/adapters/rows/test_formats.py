@@ -20,6 +20,7 @@ DONE = a_job(
     state=JobState.SUCCEEDED,
     finished_at=12.5,
     usage=Usage(3, 2),
+    model_version="v1",
     quote=Quote(position=0, price_usd=0.5),
     metadata={"order": "ü"},
 )
@@ -36,6 +37,7 @@ def test_json_lines_have_bodies_as_objects_and_a_line_a_row() -> None:
     done, failed = map(msgspec.json.decode, gzip.decompress(data).splitlines())
     assert (done["request"], done["response"]) == ({"messages": []}, {"choices": []})
     assert (done["metadata"], done["price_usd"]) == ({"order": "ü"}, 0.5)
+    assert (done["model_version"], failed["model_version"]) == ("v1", None)
     assert (failed["request"], failed["error_code"], failed["note"]) == (None, "refused", "added")
     assert JsonLines().ends(data) == ENDS
     assert JsonLines().encode(ROWS) == data
@@ -64,3 +66,17 @@ def test_parquet_has_a_column_a_field_in_its_own_type(tmp_path: Path) -> None:
     assert table.column("prompt_tokens").to_pylist() == [3, None]
     assert Parquet().ends(data) == ENDS
     assert Parquet().encode(ROWS) == data
+
+
+def test_rows_of_versions_are_read_together_with_those_of_older_releases(tmp_path: Path) -> None:
+    place = tmp_path / "team=a" / "day=2030-01-31" / "model=m"
+    (place / "version-v1").mkdir(parents=True)
+    (place / "version-v1" / "0.parquet").write_bytes(Parquet().encode(ROWS[:1]))
+    (place / "1.parquet").write_bytes(Parquet().encode(ROWS[1:]))
+    without = parquet.read_table(place / "1.parquet", partitioning=None)
+    parquet.write_table(without.drop_columns(["model_version"]), place / "0.parquet")
+    versioned = parquet.read_schema(place / "version-v1" / "0.parquet")
+    table = parquet.read_table(tmp_path, schema=versioned)
+    assert sorted(table.column("model_version").to_pylist(), key=str) == [None, None, "v1"]
+    table = parquet.read_table(tmp_path, partitioning="hive")
+    assert table.column("model").to_pylist() == ["m"] * 3

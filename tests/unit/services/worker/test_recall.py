@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from headpond.adapters.memory.cache import MemoryAnswerCache
@@ -327,6 +328,27 @@ def test_a_twin_that_fell_unnoticed_is_not_overwritten() -> None:
             await lake.jobs.swap(twin.cancelled(lake.clock.now()))
             await lake.ended(*ids)
         assert (await lake.record(ids[1])).state is JobState.CANCELLED
+
+    run_virtually(experiment())
+
+
+def test_an_answer_that_was_known_is_of_the_version_that_gave_it_and_known_to_no_other() -> None:
+    async def experiment() -> None:
+        lake, engine = Lake(), ScriptedEngine(script=after(0))
+        jobs: list[Job] = []
+        for version in ("v1", "v1", "v2", "v1"):
+            lake.settings = replace(lake.settings, model_version=version)
+            answers = Answers(
+                lake.cache, settings=CacheSettings(), model_version=version, listener=lake.ear
+            )
+            async with lake.working(engine, answers=answers):
+                jobs += await lake.ended(await lake.ask())
+        assert [(job.model_version, job.cached) for job in jobs] == [
+            ("v1", False),
+            ("v1", True),
+            ("v2", False),
+            ("v1", True),
+        ]
 
     run_virtually(experiment())
 

@@ -20,6 +20,7 @@ from headpond.domain.facts import (
 from headpond.domain.job import Job, JobError, JobState
 from headpond.domain.lane import Lane, Priority
 from headpond.domain.outcome import Broke, Died, Misconfigured, NotNow, Outcome, Refused, Settlement
+from headpond.domain.retry import RetryPolicy
 from headpond.errors import TooLarge, Unavailable
 from headpond.ports.delivery import Claim
 from headpond.ports.engine import Gauges
@@ -82,6 +83,23 @@ async def test_a_job_gets_its_result() -> None:
     assert bodies is not None
     assert bodies.response == RESPONSE
     assert len(pond.ear.heard(JobClaimed)) == len(pond.ear.heard(JobSettled)) == 1
+
+
+@virtually
+async def test_a_job_says_which_version_answered_it_and_not_which_failed_before() -> None:
+    # So long that the first worker has stopped before the job may be run again.
+    retry = RetryPolicy(first_delay_s=60.0)
+    pond = Pond(PoolSettings(model_version="v1", retry=retry))
+    breaks = ScriptedEngine(script=says(Broke("500")))
+    async with working(pond.worker(breaks, jitter=0.9)):
+        job_id = await pond.submit()
+        while (job := await pond.record(job_id)).last_error is None:
+            await pond.jobs.wait_for_change(job_id, job.version, 3600)
+    assert (job.state, job.model_version) == (JobState.QUEUED, None)
+    pond.settings = PoolSettings(model_version="v2")
+    async with working(pond.worker(ScriptedEngine())):
+        (job,) = await pond.ended(job_id)
+    assert (job.state, job.attempts, job.model_version) == (JobState.SUCCEEDED, 2, "v2")
 
 
 @virtually
@@ -452,7 +470,7 @@ async def test_leases_hold_while_the_worker_drains() -> None:
 async def test_a_result_that_the_store_has_no_room_for_ends_the_job(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pond, engine = Pond(), ScriptedEngine()
+    pond, engine = Pond(PoolSettings(model_version="v1")), ScriptedEngine()
     swap = pond.jobs.swap
 
     async def small(after: Job, response: bytes | None = None) -> bool:
@@ -463,7 +481,8 @@ async def test_a_result_that_the_store_has_no_room_for_ends_the_job(
     monkeypatch.setattr(pond.jobs, "swap", small)
     async with working(pond.worker(engine)):
         (job,) = await pond.ended(await pond.submit())
-    assert (job.state, job.engine, engine.asked) == (JobState.FAILED, engine.name, 1)
+    assert (job.state, engine.asked) == (JobState.FAILED, 1)
+    assert (job.engine, job.model_version) == (engine.name, "v1")
     assert job.error == JobError("response_too_large", "The response is too large.")
     assert [fact.job for fact in pond.ear.heard(JobSettled)] == [job]
 
