@@ -140,7 +140,10 @@ def charged(jobs: list[Job]) -> set[tuple[JobState, int, int]]:
 def test_one_poison_among_64_is_found_and_nobody_else_pays(place: int, failure: Outcome) -> None:
     # SPEC W5 B3
     async def experiment() -> None:
-        pond, engine = Pond(SETTINGS), FragileEngine(failure=failure, away_s=60.0)
+        pond, engine = (
+            Pond(replace(SETTINGS, model_version="v1")),
+            FragileEngine(failure=failure, away_s=60.0),
+        )
         prompts = ["fine"] * 64
         prompts[place] = "poison"
         ids = await submit(pond, *prompts)
@@ -150,6 +153,7 @@ def test_one_poison_among_64_is_found_and_nobody_else_pays(place: int, failure: 
         assert charged(jobs) == {(JobState.SUCCEEDED, 1, 0)}
         assert engine.failures == [64, 32, 16, 8, 4, 2, 1]
         assert (culprit.state, culprit.attempts) == (JobState.DEAD, 1)
+        assert (culprit.engine, culprit.model_version) == (engine.name, "v1")
         assert culprit.error is not None
         assert culprit.error.code == ("engine_died" if failure is DEATH else "engine_garbage")
         assert "beside 63, 31, 15, 7, 3 and 1 others, once alone" in culprit.error.message
