@@ -46,7 +46,6 @@ POSTGRES_QUEUE_BUGS: dict[str, Plant] = {
     "extend does nothing": in_statement(
         "extend", "$1::double precision + $2::double precision", "visible_at + 0 * $2"
     ),
-    "what was dropped is charged": in_statement("drop", "- refunds.charge", "- 0 * refunds.charge"),
     "a delayed message is handed out": in_statement("send", "CASE WHEN $2 > 0 THEN '' END", "NULL"),
 }
 
@@ -72,7 +71,6 @@ REDIS_BUGS: dict[str, Plant] = {
     "ack ignores the lapse": in_script("ack", "> now and number", "> 0 and number"),
     "extend ignores the lapse": in_script("extend", "> now and number", "> 0 and number"),
     "extend does nothing": in_script("extend", "redis.call('ZADD', hidden, ARGV[2], number)", ""),
-    "what was dropped is charged": in_script("drop", "\n    refund(message)", ""),
     "what was given back is charged": in_script("give_back", "\n    refund(message)", ""),
     "weights are ignored": in_script("receive", "/ message.weight", "/ 1"),
     "a team that comes back has forgotten its tag": in_script(

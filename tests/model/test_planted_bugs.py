@@ -21,7 +21,7 @@ from tests.planted_bugs import (
     SHARED_BUGS,
 )
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize("bug", QUEUE_BUGS)

@@ -9,7 +9,7 @@ from tests.planted_on_servers import POSTGRES_DELIVERY_BUGS, POSTGRES_QUEUE_BUGS
 from tests.postgres import PostgresServer
 from tests.redis_server import Daemon
 
-pytestmark = pytest.mark.no_cover
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 
 
 @pytest.mark.parametrize("bug", POSTGRES_QUEUE_BUGS)
