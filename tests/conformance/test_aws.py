@@ -9,18 +9,14 @@ from typing_extensions import override
 from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.queue import SqsQueue, open_queue
 from headpond.adapters.aws.table import open_table
-from headpond.adapters.documents.audit import DocumentAudit
-from headpond.adapters.documents.bodies import DocumentBodies
-from headpond.adapters.documents.jobs import DocumentJobStore
-from headpond.adapters.documents.table import Table
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letter_queue_suite import DeadLetterQueueSuite
 from headpond.testing.delivery_suite import (
     DeliverySuite,
     Stage,
-    two_steps,
 )
 from headpond.testing.queue_suite import QueueSuite
+from tests.document_stage import stage_on
 from tests.emulators.moto_server import Moto, moto_server
 
 _prefixes = (f"headpond-{number}" for number in count())
@@ -62,33 +58,19 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture
-async def jobs(clock: ManualClock, table: Table) -> AsyncIterator[DocumentJobStore]:
-    store = DocumentJobStore(table, clock, DocumentBodies(table, clock))
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def table(place: Place) -> AsyncIterator[Table]:
-    async with open_table(place) as table:
-        yield table
-
-
 class TestTwoStepDeliveryOnAws(DeliverySuite):
     @pytest.fixture
     @override
     async def stage(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         clock: ManualClock,
-        table: Table,
-        jobs: DocumentJobStore,
         place: Place,
         moto: Moto,
     ) -> AsyncIterator[Stage]:
         with moto.on_clock(clock):
-            async with open_queue(place, clock) as queue:
-                delivery = two_steps(jobs, queue, clock)
-                yield Stage(
-                    delivery, jobs, queue, DocumentAudit(table, DocumentBodies(table, clock)), clock
-                )
+            async with (
+                open_table(place) as table,
+                open_queue(place, clock) as queue,
+                stage_on(table, queue, clock) as stage,
+            ):
+                yield stage

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from headpond.adapters.gcp.places import Place
 from headpond.adapters.gcp.queue import PubsubQueue, open_queue
+from headpond.adapters.gcp.table import open_table
 from headpond.adapters.local.clock import SystemClock
 from headpond.adapters.memory.audit import MemoryAudit
 from headpond.adapters.memory.jobs import MemoryJobStore
@@ -24,7 +25,8 @@ from headpond.testing.delivery_suite import (
     two_steps,
 )
 from headpond.testing.queue_suite import QueueSuite
-from tests.emulators.google_emulators import pubsub_emulator
+from tests.document_stage import stage_on
+from tests.emulators.google_emulators import firestore_emulator, pubsub_emulator
 from tests.emulators.pubsub_server import pubsub_server
 
 _prefixes = (f"headpond-{number}" for number in count())
@@ -108,3 +110,24 @@ class TestTwoStepDeliveryOnPubsub(DeliverySuite):
         ):
             delivery = two_steps(jobs, queue, clock)
             yield Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)
+
+
+@pytest.fixture(scope="module")
+def firestore() -> Generator[str]:
+    with firestore_emulator() as host:
+        yield host
+
+
+@pytest.mark.usefixtures("firestore")
+class TestTwoStepDeliveryOnGoogleCloud(DeliverySuite):
+    @pytest.fixture
+    @override
+    async def stage(self, clock: ManualClock) -> AsyncIterator[Stage]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        place = Place("test-project", next(_prefixes))
+        async with (
+            pubsub_server(clock),
+            open_queue(place, clock) as queue,
+            open_table(place) as table,
+            stage_on(table, queue, clock) as stage,
+        ):
+            yield stage

@@ -6,18 +6,19 @@ from contextlib import asynccontextmanager
 import pytest
 from typing_extensions import override
 
+from headpond.adapters.azure.account import Place
 from headpond.adapters.azure.namespaces import place_of
 from headpond.adapters.azure.queue import ServiceBusQueue, open_queue
-from headpond.adapters.memory.audit import MemoryAudit
-from headpond.adapters.memory.jobs import MemoryJobStore
+from headpond.adapters.azure.table import open_table
 from headpond.testing.clocks import ManualClock
 from headpond.testing.dead_letter_queue_suite import DeadLetterQueueSuite
 from headpond.testing.delivery_suite import (
     DeliverySuite,
     Stage,
-    two_steps,
 )
 from headpond.testing.queue_suite import QueueSuite
+from tests.document_stage import stage_on
+from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.servicebus_server import ahead, servicebus_server
 
 
@@ -52,7 +53,7 @@ class TestDeadLettersOnServiceBus(OnServiceBus, DeadLetterQueueSuite):  # pyrigh
     pass
 
 
-class TestTwoStepDeliveryOnServiceBus(DeliverySuite):
+class TestTwoStepDeliveryOnAzure(DeliverySuite):
     @pytest.fixture
     @override
     def clock(self) -> ManualClock:
@@ -61,7 +62,10 @@ class TestTwoStepDeliveryOnServiceBus(DeliverySuite):
     @pytest.fixture
     @override
     async def stage(self, clock: ManualClock) -> AsyncIterator[Stage]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        jobs = MemoryJobStore(clock)
-        async with queue_on(clock) as queue:
-            delivery = two_steps(jobs, queue, clock)
-            yield Stage(delivery, jobs, queue, MemoryAudit(jobs), clock)
+        async with (
+            queue_on(clock) as queue,
+            cosmos_server(Cosmos()) as cosmos,
+            open_table(Place(cosmos.url, "tests", "pond", KEY), clock) as table,
+            stage_on(table, queue, clock) as stage,
+        ):
+            yield stage

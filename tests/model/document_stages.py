@@ -10,16 +10,14 @@ from headpond.adapters.aws.calls import Place
 from headpond.adapters.aws.table import open_table as open_dynamodb
 from headpond.adapters.azure.account import Place as AzurePlace
 from headpond.adapters.azure.table import open_table as open_cosmos
-from headpond.adapters.documents.audit import DocumentAudit
-from headpond.adapters.documents.bodies import DocumentBodies
-from headpond.adapters.documents.jobs import DocumentJobStore
 from headpond.adapters.documents.table import Table
 from headpond.adapters.gcp.places import Place as GooglePlace
 from headpond.adapters.gcp.table import open_table as open_firestore
 from headpond.adapters.memory.queue import MemoryQueue
 from headpond.testing.clocks import ManualClock
 from headpond.testing.delivery_histories import DeliveryHistories
-from headpond.testing.delivery_suite import Stage, two_steps
+from headpond.testing.delivery_suite import Stage
+from tests.document_stage import stage_on
 from tests.emulators.cosmos_server import KEY, Cosmos, cosmos_server
 from tests.emulators.google_emulators import firestore_emulator
 from tests.emulators.moto_server import moto_server
@@ -37,12 +35,8 @@ class DocumentHistories(DeliveryHistories):
     @override
     @asynccontextmanager
     async def backend(self, clock: ManualClock) -> AsyncGenerator[Stage]:
-        async with self.table() as table:
-            bodies, queue = DocumentBodies(table, clock), MemoryQueue(clock)
-            jobs = DocumentJobStore(table, clock, bodies)
-            audit = DocumentAudit(table, bodies)
-            yield Stage(two_steps(jobs, queue, clock), jobs, queue, audit, clock)
-            await jobs.close()
+        async with self.table() as table, stage_on(table, MemoryQueue(clock), clock) as stage:
+            yield stage
 
 
 class CosmosHistories(DocumentHistories):
