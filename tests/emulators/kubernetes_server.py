@@ -10,7 +10,6 @@ says so. Whoever has the token may do everything that is not `forbidden`. There 
 
 import json
 import re
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
@@ -56,6 +55,7 @@ class Kubernetes:
         self._versions = count(100)
         self._version = next(self._versions)
         self._births = count()
+        self._names = count()
 
     def app(self) -> web.Application:
         """The server."""
@@ -107,7 +107,8 @@ class Kubernetes:
         ours = [pod for pod in self.pods.values() if pod["metadata"]["labels"] == LABELS]
         staying = [pod for pod in ours if not _terminating(pod)]
         for _ in range(self.replicas - len(staying)):
-            self._make_pod(f"{NAME}-{uuid.uuid4().hex[:5]}", dict(LABELS))
+            # Real names are random. These sort as they were born, so that histories are repeated.
+            self._make_pod(f"{NAME}-{next(self._names):05}", dict(LABELS))
         for pod in sorted(staying, key=_first_deleted)[: max(0, len(staying) - self.replicas)]:
             pod["metadata"]["deletionTimestamp"] = _now()
 
