@@ -151,7 +151,9 @@ def test_of_several_gateways_one_sends_it_again() -> None:
     run_virtually(experiment())
 
 
-def test_a_record_that_cannot_be_read_leaves_its_message_where_it_is() -> None:
+def test_a_record_that_cannot_be_read_leaves_its_message_where_it_is_and_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def experiment() -> None:
         pond = Pond()
 
@@ -163,8 +165,11 @@ def test_a_record_that_cannot_be_read_leaves_its_message_where_it_is() -> None:
                 raise Unreadable(job_id)
 
         aside = Aside(message_of(a_job()))
-        assert await duty_of(pond, aside, Newer(pond.clock)).tick() == 0
+        duty = duty_of(pond, aside, Newer(pond.clock))
+        for _ in range(2):
+            assert await duty.tick() == 0
         assert len(aside.leases) == 1
+        assert caplog.text.count("a message that was set aside stays there") == 1
 
     run_virtually(experiment())
 
