@@ -17,7 +17,7 @@ from headpond.adapters.aws import fleet as fleet_module
 from headpond.adapters.aws import queue as queue_module
 from headpond.adapters.aws import table as table_module
 from headpond.adapters.aws.calls import Place, connect
-from headpond.adapters.aws.fleet import EcsFleet, EcsService, open_ecs
+from headpond.adapters.aws.fleet import EcsFleet
 from headpond.adapters.aws.form import FORM, TIME_TO_LIVE
 from headpond.adapters.aws.queue import ATTRIBUTES, SqsQueue, redrive_policy
 from headpond.adapters.aws.table import DynamoTable, open_table
@@ -31,10 +31,9 @@ from headpond.errors import SettingsError, Unavailable
 from headpond.testing.blobs_suite import NAME
 from headpond.testing.dead_letter_queue_suite import look_aside
 from headpond.testing.queue_suite import BATCH, message
-from tests.emulators import ecs_server
 from tests.emulators.ecs_server import Ecs
-from tests.emulators.moto_server import Moto, credentials
-from tests.emulators.serving import served
+from tests.emulators.moto_server import Moto
+from tests.fleet_stages import on_ecs
 
 DOCS = Path(__file__).parents[4] / "docs"
 A, B = Key("a", "1"), Key("b", "1")
@@ -126,17 +125,12 @@ async def test_the_policy_allows_what_queues_are_asked_for_and_no_more(queue: Sq
 @pytest.fixture
 async def tasks() -> AsyncGenerator[EcsFleet]:
     ecs = Ecs()
-    async with served(ecs.app()) as url:
-        service = EcsService(ecs_server.REGION, ecs_server.CLUSTER, ecs_server.NAME, url)
-        with credentials():
-            async with open_ecs(service) as opened:
-                fleet = EcsFleet(opened, service)
-                await fleet.begin(drain_s=25)
-                await fleet.scale(2, [])
-                ecs.settle()
-                await fleet.members()
-                await fleet.scale(1, [(await fleet.members())[0].name])
-                yield fleet
+    async with on_ecs(ecs) as fleet:
+        await fleet.scale(2, [])
+        ecs.settle()
+        await fleet.members()
+        await fleet.scale(1, [(await fleet.members())[0].name])
+        yield fleet
 
 
 async def test_the_policy_allows_what_a_fleet_is_asked_for_and_no_more(tasks: EcsFleet) -> None:
